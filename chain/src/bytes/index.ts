@@ -1,0 +1,7 @@
+export * from './address.ts'
+export * from './assert.ts'
+export * from './hash.ts'
+export * from './hex.ts'
+export * from './result.ts'
+export * from './signature.ts'
+export * from './ssz.ts'

@@ -1,0 +1,24 @@
+import type { ReceiptBody } from '../types/receipts.ts'
+
+/** Where and when a transaction executes. Everything in it is agreed on by consensus. */
+export interface BlockContext {
+  readonly height: number
+  readonly epoch: number
+  readonly timeMs: number
+  /** Validator index of the block's proposer. */
+  readonly proposer: number
+  /** Validators whose votes the parent's certificate carries, ascending. */
+  readonly participants: readonly number[]
+}
+
+/** What a transaction's rule gets besides its payload. */
+export interface TransactionContext extends BlockContext {
+  /** Signer's public key; zero key in the system lane. */
+  readonly sender: Uint8Array
+  /** Address of the signer. */
+  readonly senderAddress: Uint8Array
+  /** Serialized size of the transaction. */
+  readonly bytes: number
+  /** Leaves a receipt; height and position are filled in by the block. */
+  emit(receipt: ReceiptBody): void
+}

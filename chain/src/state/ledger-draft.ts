@@ -1,0 +1,70 @@
+import type { NetworkParams } from '../params/network-params.ts'
+import type {
+  Account,
+  Contract,
+  Epoch,
+  Globals,
+  InventoryEntry,
+  MainHeaderRecord,
+  Node,
+  Peg,
+  Rail,
+  Validator,
+} from '../types/records.ts'
+
+/**
+ * A dense table of records. Records are values: a rule never changes one in place, it sets a
+ * new one, so that drafts can share them.
+ */
+export interface RecordTable<T> {
+  /** Records so far; also the index that the next new record gets. */
+  readonly count: number
+  get(index: number): Readonly<T> | undefined
+  /** Replaces the record at `index`, or appends where `index === count`. */
+  set(index: number, record: T): void
+}
+
+/** A node's fee in one epoch: a leaf of the epoch's reward tree, in order of first redeem. */
+export interface RewardLeaf {
+  readonly node: Uint8Array
+  readonly fee: bigint
+}
+
+/**
+ * The ledger as a rule sees it: readable, writable, not yet committed. Writes stay in the
+ * draft until its owner merges or drops it.
+ */
+export interface LedgerDraft {
+  readonly params: NetworkParams
+  /** Hash of genesis, part of everything signed. */
+  readonly chainId: Uint8Array
+
+  readonly accounts: RecordTable<Account>
+  readonly nodes: RecordTable<Node>
+  readonly rails: RecordTable<Rail>
+  readonly contracts: RecordTable<Contract>
+  readonly validators: RecordTable<Validator>
+  /** By epoch number. */
+  readonly epochs: RecordTable<Epoch>
+  /** By main height modulo MAIN_HEADERS_KEPT. */
+  readonly mainHeaders: RecordTable<MainHeaderRecord>
+
+  globals(): Readonly<Globals>
+  setGlobals(globals: Globals): void
+  peg(): Readonly<Peg>
+  setPeg(peg: Peg): void
+
+  /** Index of an account by address. */
+  accountIndex(address: Uint8Array): number | undefined
+  /** Index of a node by the address of its node key. */
+  nodeIndex(nodeAddress: Uint8Array): number | undefined
+  /** The greatest existing address below `address` in circular order: where a new account links in. */
+  accountBefore(address: Uint8Array): number | undefined
+
+  /** Inventory of a node, dense, committed by its record's inventoryRoot. */
+  inventory(node: number): readonly InventoryEntry[]
+  setInventory(node: number, entries: readonly InventoryEntry[]): void
+  /** Leaves of an epoch's reward tree so far, committed by epochDataRoot at its checkpoint. */
+  rewardLeaves(epoch: number): readonly RewardLeaf[]
+  setRewardLeaves(epoch: number, leaves: readonly RewardLeaf[]): void
+}

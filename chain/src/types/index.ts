@@ -1,0 +1,6 @@
+export * from './block.ts'
+export * from './consensus-objects.ts'
+export * from './primitives.ts'
+export * from './receipts.ts'
+export * from './records.ts'
+export * from './transactions.ts'

@@ -1,0 +1,185 @@
+import { ContainerType, ListCompositeType, UnionType, type ValueOf } from '@chainsafe/ssz'
+import { Bool, Bytes20, Bytes32, Count64, U8, U32, Units64 } from './primitives.ts'
+
+/** A node answered its challenge; no money moves. */
+export const ProofReceiptType = new ContainerType({
+  node: Bytes20,
+  epoch: U32,
+  /** Epochs proven by it, and the totals after it. */
+  epochs: U32,
+  A: U32,
+  P: U32,
+  bytes: U32,
+  debt: Units64,
+})
+
+/** What one redeem of a rail booked: differences, and the inputs to recompute the totals. */
+export const SettlementFields = {
+  node: Bytes20,
+  payer: Bytes20,
+  rail: U32,
+  generation: U32,
+  contract: U32,
+  /** Inputs of the formulas of PROTOCOL 7, cumulative. */
+  price: Units64,
+  unitPrice: Units64,
+  reservationPrice: Units64,
+  leaves: U32,
+  E: U32,
+  elapsed: U32,
+  kib: Count64,
+  reservations: Count64,
+  lockUnits: Units64,
+  need: Units64,
+  /** Differences booked now, units. */
+  fee: Units64,
+  burned: Units64,
+  toValidators: Units64,
+  net: Units64,
+  held: Units64,
+  released: Units64,
+  paid: Units64,
+} as const
+export const StorageReceiptType = new ContainerType(SettlementFields)
+export const RelayReceiptType = new ContainerType({ ...SettlementFields, deltaKib: Count64 })
+
+/** An interval lost to a missed challenge; replays from headers (seed, epochs, heights). */
+export const ForfeitReceiptType = new ContainerType({
+  node: Bytes20,
+  epoch: U32,
+  beacon: Bytes32,
+  beaconHeight: Count64,
+  fromEpoch: U32,
+  toEpoch: U32,
+  strikes: U8,
+})
+
+export const EvictionReceiptType = new ContainerType({
+  node: Bytes20,
+  epoch: U32,
+  strikes: U8,
+  held: Units64,
+  burned: Units64,
+  toPots: Units64,
+})
+
+/** Subsidy of one node for one source epoch. */
+export const RewardReceiptType = new ContainerType({
+  node: Bytes20,
+  epoch: U32,
+  fee: Units64,
+  epochFees: Units64,
+  emission: Units64,
+  amount: Units64,
+})
+
+export const AnchorReceiptType = new ContainerType({
+  epoch: U32,
+  checkpointHash: Bytes32,
+  mainHeight: U32,
+  mainHash: Bytes32,
+  mainTransaction: Bytes32,
+  /** 0 = memo, 1 = SideChainPow. */
+  carrier: U8,
+  validator: U32,
+})
+
+/** A rail ended: the rests returned to the payer. */
+export const CloseReceiptType = new ContainerType({
+  rail: U32,
+  generation: U32,
+  node: Bytes20,
+  payer: Bytes20,
+  contract: U32,
+  asked: Bool,
+  refundTime: Units64,
+  refundUnits: Units64,
+  releasedHeld: Units64,
+})
+
+/** What a transaction cost its sender: base fee (burned) and tip. */
+export const FeeReceiptType = new ContainerType({
+  payer: Bytes20,
+  bytes: U32,
+  baseFee: Units64,
+  tip: Units64,
+})
+
+/** A record came into being; tells its index. kind: 0 node, 1 contract, 2 storage rail, 3 relay rail. */
+export const CreationReceiptType = new ContainerType({
+  kind: U8,
+  index: U32,
+  generation: U32,
+  owner: Bytes20,
+})
+
+export const ReceiptKind = {
+  proof: 0,
+  storage: 1,
+  relay: 2,
+  forfeit: 3,
+  eviction: 4,
+  reward: 5,
+  anchor: 6,
+  close: 7,
+  fee: 8,
+  creation: 9,
+} as const
+export type ReceiptKind = keyof typeof ReceiptKind
+
+export const ReceiptBodyType = new UnionType([
+  ProofReceiptType,
+  StorageReceiptType,
+  RelayReceiptType,
+  ForfeitReceiptType,
+  EvictionReceiptType,
+  RewardReceiptType,
+  AnchorReceiptType,
+  CloseReceiptType,
+  FeeReceiptType,
+  CreationReceiptType,
+])
+
+export type ProofReceipt = ValueOf<typeof ProofReceiptType>
+export type StorageReceipt = ValueOf<typeof StorageReceiptType>
+export type RelayReceipt = ValueOf<typeof RelayReceiptType>
+export type ForfeitReceipt = ValueOf<typeof ForfeitReceiptType>
+export type EvictionReceipt = ValueOf<typeof EvictionReceiptType>
+export type RewardReceipt = ValueOf<typeof RewardReceiptType>
+export type AnchorReceipt = ValueOf<typeof AnchorReceiptType>
+export type CloseReceipt = ValueOf<typeof CloseReceiptType>
+export type FeeReceipt = ValueOf<typeof FeeReceiptType>
+export type CreationReceipt = ValueOf<typeof CreationReceiptType>
+
+export type ReceiptBody =
+  | { readonly selector: 0; value: ProofReceipt }
+  | { readonly selector: 1; value: StorageReceipt }
+  | { readonly selector: 2; value: RelayReceipt }
+  | { readonly selector: 3; value: ForfeitReceipt }
+  | { readonly selector: 4; value: EvictionReceipt }
+  | { readonly selector: 5; value: RewardReceipt }
+  | { readonly selector: 6; value: AnchorReceipt }
+  | { readonly selector: 7; value: CloseReceipt }
+  | { readonly selector: 8; value: FeeReceipt }
+  | { readonly selector: 9; value: CreationReceipt }
+
+/** Transaction index of receipts that the block itself leaves. */
+export const BLOCK_RECEIPT = 0xffff_ffff
+
+/** Id of a receipt = hash_tree_root; height and position make it unique. */
+export const ReceiptType = new ContainerType(
+  {
+    height: Count64,
+    epoch: U32,
+    /** Index of the transaction in the block, or BLOCK_RECEIPT. */
+    transaction: U32,
+    /** Position among the block's receipts. */
+    index: U32,
+    body: ReceiptBodyType,
+  },
+  { typeName: 'Receipt' },
+)
+export type Receipt = Omit<ValueOf<typeof ReceiptType>, 'body'> & { body: ReceiptBody }
+
+export const RECEIPTS_PER_BLOCK_MAX = 65_536
+export const ReceiptListType = new ListCompositeType(ReceiptType, RECEIPTS_PER_BLOCK_MAX)

@@ -1,0 +1,307 @@
+import { ContainerType, ListCompositeType, VectorCompositeType, type ValueOf } from '@chainsafe/ssz'
+import {
+  Bool,
+  Bytes20,
+  Bytes32,
+  byteList,
+  Count64,
+  PublicKeyBytes,
+  U8,
+  U32,
+  Units64,
+  Weight128,
+} from './primitives.ts'
+import { LABEL_BYTES_MAX } from './transactions.ts'
+
+/** Index value that means "none": no rail, no open challenge, not asked, not lost. */
+export const NONE = 0xffff_ffff
+
+/** Exactly 64 bytes: what the account tree hashes in one step (PROTOCOL 2). */
+export const AccountType = new ContainerType(
+  {
+    address: Bytes20,
+    /** The next higher address that exists (sorted, circular through zero): absence is provable. */
+    nextAddress: Bytes20,
+    balance: Units64,
+    bond: Units64,
+    nonce: U32,
+    flags: U32,
+  },
+  { typeName: 'Account' },
+)
+export type Account = ValueOf<typeof AccountType>
+
+/** How many resolutions of a node's log are kept at most. */
+export const RESOLUTIONS_MAX = 4096
+/** Inventory snapshots kept: proof window of the longest preset + 2. */
+export const SNAPSHOTS_MAX = 14
+
+/** One resolved challenge; values are those after it (PROTOCOL 6.6). */
+export const ResolutionType = new ContainerType({
+  /** Challenge epoch. */
+  epoch: U32,
+  /** Epoch resolved up to. */
+  A: U32,
+  /** Proven epochs. */
+  P: U32,
+  passed: Bool,
+})
+export type Resolution = ValueOf<typeof ResolutionType>
+
+/** The inventory as it stood before its first change in an epoch. */
+export const SnapshotType = new ContainerType({
+  /** First epoch whose snapshot this is not any more: valid for snapshots of epochs <= this. */
+  epoch: U32,
+  root: Bytes32,
+  sum: Weight128,
+  bytes: Count64,
+})
+export type Snapshot = ValueOf<typeof SnapshotType>
+
+export const NodeType = new ContainerType(
+  {
+    owner: Bytes20,
+    nodeKey: PublicKeyBytes,
+    payout: Bytes20,
+    roles: U8,
+    registered: U32,
+    evicted: Bool,
+    /** Epoch resolved up to. */
+    A: U32,
+    /** Proven epochs. */
+    P: U32,
+    /** First undecided epoch of the lazy replay. */
+    seen: U32,
+    /** Epoch of the open challenge; NONE if none is open. */
+    challenge: U32,
+    /** Height of the block that opened it (fixed its beacon). */
+    challengeHeight: Count64,
+    strikes: U8,
+    /** Proof bytes owed, in units. */
+    debt: Units64,
+    /** Held pay over all its rails, units. */
+    held: Units64,
+    /** Refundable deposit of register. */
+    deposit: Units64,
+    /** One pending (epoch, fee) for the subsidy. */
+    pendingEpoch: U32,
+    pendingFee: Units64,
+    inventoryCount: U32,
+    inventoryRoot: Bytes32,
+    inventorySum: Weight128,
+    inventoryBytes: Count64,
+    /** Epoch of the last inventory change, which decides whether the ring is pushed. */
+    inventoryChanged: U32,
+    snapshots: new ListCompositeType(SnapshotType, SNAPSHOTS_MAX),
+    log: new ListCompositeType(ResolutionType, RESOLUTIONS_MAX),
+  },
+  { typeName: 'Node' },
+)
+export type Node = ValueOf<typeof NodeType>
+
+/** An entry of a node's inventory: weight = billed leaves x price (PROTOCOL 6.1). */
+export const InventoryEntryType = new ContainerType({
+  rail: U32,
+  generation: U32,
+  weight: Weight128,
+})
+export type InventoryEntry = ValueOf<typeof InventoryEntryType>
+
+export const RailType = new ContainerType(
+  {
+    generation: U32,
+    /** False for a freed index. */
+    live: Bool,
+    payer: Bytes20,
+    /** Node index. */
+    node: U32,
+    /** Contract index; NONE for a relay rail. */
+    contract: U32,
+    slot: U8,
+    root: Bytes32,
+    /** Real count; 0 for a relay rail. */
+    leaves: U32,
+    price: Units64,
+    unitPrice: Units64,
+    reservationPrice: Units64,
+    need: Units64,
+    /** Totals ever locked. */
+    lockTime: Units64,
+    lockUnits: Units64,
+    /** Highest redeemed voucher counters. */
+    kib: Count64,
+    reservations: Count64,
+    /** Money totals, never falling (PROTOCOL 7). */
+    paidTime: Units64,
+    paidUnits: Units64,
+    burned: Units64,
+    validators: Units64,
+    net: Units64,
+    held: Units64,
+    forfeited: Units64,
+    fillEpoch: U32,
+    term: U32,
+    end: U32,
+    askEpoch: U32,
+    askHeight: Count64,
+    lostEpoch: U32,
+    /** The node announced leaving. */
+    left: Bool,
+    /** Position in the node's inventory; NONE when its weight has left. */
+    entry: U32,
+    weightCleared: Bool,
+  },
+  { typeName: 'Rail' },
+)
+export type Rail = ValueOf<typeof RailType>
+
+export const SLOTS_MAX = 255
+
+export const ContractType = new ContainerType(
+  {
+    generation: U32,
+    live: Bool,
+    payer: Bytes20,
+    salt: Bytes32,
+    k: U8,
+    n: U8,
+    maxLeaves: U32,
+    priceCap: Units64,
+    unitPriceCap: Units64,
+    /** Each rail's traffic budget. */
+    lockUnits: Units64,
+    /** What is still locked for slots not yet filled. */
+    unfilledLock: Units64,
+    pot: Units64,
+    /** Part of the pot that came from held pay. */
+    potHeld: Units64,
+    term: U32,
+    policy: U32,
+    delegate: Bytes20,
+    active: Bool,
+    openEpoch: U32,
+    /** Leaves of the first fill: all slots are equal. 0 before it. */
+    leaves: U32,
+    filled: U8,
+    /** Rail index by slot; NONE where empty. */
+    rails: new ListCompositeType(new ContainerType({ rail: U32, root: Bytes32 }), SLOTS_MAX),
+    label: byteList(LABEL_BYTES_MAX),
+    /** Byte fees prepaid for fills not yet made. */
+    prepaidFees: Units64,
+    deposit: Units64,
+  },
+  { typeName: 'Contract' },
+)
+export type Contract = ValueOf<typeof ContractType>
+
+export const ValidatorType = new ContainerType(
+  {
+    owner: Bytes20,
+    payout: Bytes20,
+    consensusKey: PublicKeyBytes,
+    /** Elastos P-256 public key of its memo anchors; zero if it has none. */
+    mainKey: PublicKeyBytes,
+    power: U32,
+    bond: Units64,
+    commission: U32,
+    /** Views of finality certificates that carried its vote, for the reward share. */
+    participation: Count64,
+    jailed: Bool,
+  },
+  { typeName: 'Validator' },
+)
+export type Validator = ValueOf<typeof ValidatorType>
+
+/** States of a checkpoint's anchor. */
+export const AnchorState = { none: 0, submitted: 1, confirmed: 2, final: 3 } as const
+
+export const EpochType = new ContainerType(
+  {
+    /** Hash of the epoch's last block; zero before it is known to the next block. */
+    checkpointHash: Bytes32,
+    checkpointTimeMs: Count64,
+    /** Main-chain tip height recorded by the checkpoint before this epoch. */
+    snapshotMainHeight: U32,
+    beacon: Bytes32,
+    /** Height of the side block that fixed the beacon; 0 = not fixed. */
+    beaconHeight: Count64,
+    /** Challenge probability of each class, as fraction of 2^64. */
+    q1: Units64,
+    q2: Units64,
+    fees: Units64,
+    burned: Units64,
+    minted: Units64,
+    toValidators: Units64,
+    /** Fixed when the epoch closes: the subsidy's ceiling. */
+    emission: Units64,
+    /** Bytes of proofs and their number, for the mean that sets q. */
+    proofBytes: Count64,
+    proofs: U32,
+    rewardRoot: Bytes32,
+    rewardCount: U32,
+    anchorMainHeight: U32,
+    anchorState: U8,
+  },
+  { typeName: 'Epoch' },
+)
+export type Epoch = ValueOf<typeof EpochType>
+
+/** A main-chain header the state keeps; the last 2,048, by height modulo 2,048. */
+export const MAIN_HEADERS_KEPT = 2048
+export const MainHeaderRecordType = new ContainerType(
+  {
+    hash: Bytes32,
+    merkleRoot: Bytes32,
+    /** Hash of the Bitcoin parent header: the work behind a beacon. */
+    bitcoinHash: Bytes32,
+    height: U32,
+    time: U32,
+    bits: U32,
+    /** Cumulative work since the genesis' main checkpoint, little-endian 256 bits. */
+    work: Bytes32,
+    /** Side height of the block that recorded it. */
+    recordedAt: Count64,
+  },
+  { typeName: 'MainHeaderRecord' },
+)
+export type MainHeaderRecord = ValueOf<typeof MainHeaderRecordType>
+
+export const PegType = new ContainerType(
+  { deposited: Units64, withdrawn: Units64, paused: Bool },
+  { typeName: 'Peg' },
+)
+export type Peg = ValueOf<typeof PegType>
+
+const FRONTIER_LEVELS = 32
+
+export const GlobalsType = new ContainerType(
+  {
+    height: Count64,
+    epoch: U32,
+    timeMs: Count64,
+    /** Supply terms, units: circulating = genesis + deposited + minted - burned - withdrawn. */
+    genesisSupply: Units64,
+    minted: Units64,
+    /** Service burns (phi), the only ones a subsidy is measured against. */
+    burnedService: Units64,
+    burnedBaseFee: Units64,
+    burnedForfeit: Units64,
+    burnedSlash: Units64,
+    /** Validators' share not yet paid out. */
+    validatorPool: Units64,
+    mainTipHeight: U32,
+    /** Lowest main height the state still holds. */
+    mainBaseHeight: U32,
+    /** Nodes with weight, per class, for q. */
+    nodesClass1: U32,
+    nodesClass2: U32,
+    lastAnchoredEpoch: U32,
+    /** Append frontier of the history list: the left siblings still open, lowest level first. */
+    historyCount: Count64,
+    historyFrontier: new VectorCompositeType(Bytes32, FRONTIER_LEVELS),
+    freeRails: new ListCompositeType(new ContainerType({ index: U32 }), 65_536),
+    freeContracts: new ListCompositeType(new ContainerType({ index: U32 }), 65_536),
+  },
+  { typeName: 'Globals' },
+)
+export type Globals = ValueOf<typeof GlobalsType>

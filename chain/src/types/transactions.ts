@@ -1,0 +1,309 @@
+import {
+  ContainerType,
+  ListBasicType,
+  ListCompositeType,
+  UnionType,
+  type ValueOf,
+} from '@chainsafe/ssz'
+import {
+  Bool,
+  Bytes20,
+  Bytes32,
+  byteList,
+  Count64,
+  LeafBytes,
+  PublicKeyBytes,
+  SignatureBytes,
+  U8,
+  U32,
+  Units64,
+  Weight128,
+} from './primitives.ts'
+
+/** Openings that a fill or a prove carries (PROTOCOL 5.2, 6.4). */
+export const OPENINGS = 8
+/** Leaves of 256 B in the largest slot. */
+export const SLOT_LEAVES_MAX = 2 ** 22
+/** Levels of a slot tree above the 256-B leaf. */
+export const SLOT_PATH_MAX = 22
+/** Levels of a node's inventory tree. */
+export const INVENTORY_PATH_MAX = 32
+export const RAILS_PER_REDEEM_MAX = 256
+export const LABEL_BYTES_MAX = 512
+export const MAIN_HEADER_BYTES_MAX = 32 * 1024
+export const MAIN_HEADERS_PER_TRANSACTION_MAX = 32
+export const MAIN_TRANSACTION_BYTES_MAX = 64 * 1024
+export const TRANSACTION_BYTES_MAX = 512 * 1024
+
+/** Owner moves money. A transfer to a node's key address pays the node's debt first. */
+export const TransferType = new ContainerType({ to: Bytes20, amount: Units64 })
+
+/**
+ * Binds a hot node key to its cold owner and payout address: the owner's signature, purpose
+ * "possession", over NodeBindingType. Carried by register and by a peer's first fill.
+ */
+export const NodeBindingType = new ContainerType({ nodeKey: PublicKeyBytes, payout: Bytes20 })
+export const NodeIdentityType = new ContainerType({
+  owner: PublicKeyBytes,
+  payout: Bytes20,
+  signature: SignatureBytes,
+})
+
+/** Roles of a registered node, as bits. */
+export const NodeRole = { peer: 1, bootstrap: 2, validator: 4 } as const
+
+/** Owner registers a bootstrap node or validator; proofs of possession by the other keys (purpose "possession" over the owner's address binding). */
+export const RegisterType = new ContainerType({
+  nodeKey: PublicKeyBytes,
+  nodeProof: SignatureBytes,
+  /** Zero key where the node does not validate. */
+  consensusKey: PublicKeyBytes,
+  consensusProof: SignatureBytes,
+  payout: Bytes20,
+  roles: U8,
+})
+
+export const OpenContractType = new ContainerType({
+  salt: Bytes32,
+  k: U8,
+  n: U8,
+  /** Upper bound of a slot's leaves; all slots of a contract are equal. */
+  maxLeaves: U32,
+  /** Units per GiB-epoch; a grant may name less. */
+  priceCap: Units64,
+  /** Units per GiB moved; a grant may name less. */
+  unitPriceCap: Units64,
+  /** Traffic budget of each rail, units. The time lock is computed: priceCap x billed x term. */
+  lockUnits: Units64,
+  /** Repair pot, units. */
+  pot: Units64,
+  /** Epochs. */
+  term: U32,
+  /** Placement policy bits, for clients; consensus only stores them. */
+  policy: U32,
+  /** Repair delegate's address; zero for none. */
+  delegate: Bytes20,
+  label: byteList(LABEL_BYTES_MAX),
+})
+
+/** A relay channel: a rail without a root. `node` is the node key's address. */
+export const OpenRelayType = new ContainerType({
+  node: Bytes20,
+  lockUnits: Units64,
+  unitPrice: Units64,
+  reservationPrice: Units64,
+})
+
+/**
+ * The payer's permission to fill one slot (purpose "slot-grant"). The node sees its price here:
+ * what the payer agreed to off chain, at or below the contract's caps.
+ */
+export const SlotGrantType = new ContainerType({
+  contract: U32,
+  salt: Bytes32,
+  slot: U8,
+  root: Bytes32,
+  leaves: U32,
+  /** Node key's address. */
+  node: Bytes20,
+  price: Units64,
+  unitPrice: Units64,
+})
+
+/** One 256-B leaf of a slot with its path from level 3 up (PROTOCOL 1.4). */
+export const SlotOpeningType = new ContainerType({
+  leaf: LeafBytes,
+  path: new ListCompositeType(Bytes32, SLOT_PATH_MAX),
+})
+
+export const FillType = new ContainerType({
+  grant: SlotGrantType,
+  grantSignature: SignatureBytes,
+  openings: new ListCompositeType(SlotOpeningType, OPENINGS),
+  /** Present in a node's first fill, which creates its record. */
+  identity: new ListCompositeType(NodeIdentityType, 1),
+})
+
+/** A sibling in the inventory's Merkle-sum tree. */
+export const SumNodeType = new ContainerType({ hash: Bytes32, sum: Weight128 })
+
+/** One drawn position: the inventory entry with its sum path, then the leaf with its slot path. */
+export const ProveOpeningType = new ContainerType({
+  /** Index of the entry in the inventory of the snapshot. */
+  entry: U32,
+  rail: U32,
+  generation: U32,
+  weight: Weight128,
+  sumPath: new ListCompositeType(SumNodeType, INVENTORY_PATH_MAX),
+  opening: SlotOpeningType,
+})
+
+export const ProveType = new ContainerType({
+  /** Challenge epoch. */
+  epoch: U32,
+  openings: new ListCompositeType(ProveOpeningType, OPENINGS),
+})
+
+/** Cumulative counters of a rail, signed by its payer (purpose "voucher"); only the newest matters. */
+export const VoucherType = new ContainerType({
+  rail: U32,
+  generation: U32,
+  kib: Count64,
+  reservations: Count64,
+})
+export const SignedVoucherType = new ContainerType({
+  voucher: VoucherType,
+  signature: SignatureBytes,
+})
+
+export const RedeemType = new ContainerType({
+  rails: new ListBasicType(U32, RAILS_PER_REDEEM_MAX),
+  vouchers: new ListCompositeType(SignedVoucherType, RAILS_PER_REDEEM_MAX),
+})
+
+/** First asks, later settles (two steps, PROTOCOL 6.7). */
+export const CloseType = new ContainerType({ rail: U32, generation: U32 })
+
+/** What a topUp adds to. */
+export const TopUpKind = { railEpochs: 0, railUnits: 1, contractPot: 2 } as const
+export const TopUpType = new ContainerType({
+  kind: U8,
+  /** Rail or contract index. */
+  target: U32,
+  generation: U32,
+  /** Epochs for railEpochs, units otherwise. */
+  amount: Units64,
+})
+
+export const LeaveType = new ContainerType({ rail: U32, lost: Bool })
+export const EvictType = new ContainerType({ node: Bytes20 })
+/** Sets the weight of a rail that can no longer earn to 0, once (PROTOCOL 6.1). */
+export const ClearWeightType = new ContainerType({ rail: U32 })
+
+/** Main-chain headers with their AuxPow, raw Elastos bytes, in order (PROTOCOL 9). */
+export const MainHeadersType = new ContainerType({
+  headers: new ListCompositeType(byteList(MAIN_HEADER_BYTES_MAX), MAIN_HEADERS_PER_TRANSACTION_MAX),
+})
+
+/** Proof that a checkpoint is committed in a main-chain block known to the state (PROTOCOL 9). */
+export const AnchorType = new ContainerType({
+  epoch: U32,
+  checkpointHash: Bytes32,
+  /** Raw main-chain transaction: memo or SideChainPow. */
+  transaction: byteList(MAIN_TRANSACTION_BYTES_MAX),
+  branch: new ListCompositeType(Bytes32, 32),
+  branchIndex: U32,
+  mainHeight: U32,
+})
+
+/** Selector of each payload in the union, which is also its wire number. New ones go at the end. */
+export const PayloadKind = {
+  transfer: 0,
+  register: 1,
+  openContract: 2,
+  openRelay: 3,
+  fill: 4,
+  prove: 5,
+  redeem: 6,
+  close: 7,
+  topUp: 8,
+  leave: 9,
+  evict: 10,
+  clearWeight: 11,
+  mainHeaders: 12,
+  anchor: 13,
+} as const
+export type PayloadKind = keyof typeof PayloadKind
+
+export const PayloadType = new UnionType([
+  TransferType,
+  RegisterType,
+  OpenContractType,
+  OpenRelayType,
+  FillType,
+  ProveType,
+  RedeemType,
+  CloseType,
+  TopUpType,
+  LeaveType,
+  EvictType,
+  ClearWeightType,
+  MainHeadersType,
+  AnchorType,
+])
+
+export type Transfer = ValueOf<typeof TransferType>
+export type NodeIdentity = ValueOf<typeof NodeIdentityType>
+export type Register = ValueOf<typeof RegisterType>
+export type OpenContract = ValueOf<typeof OpenContractType>
+export type OpenRelay = ValueOf<typeof OpenRelayType>
+export type SlotGrant = ValueOf<typeof SlotGrantType>
+export type SlotOpening = ValueOf<typeof SlotOpeningType>
+export type Fill = ValueOf<typeof FillType>
+export type SumNode = ValueOf<typeof SumNodeType>
+export type ProveOpening = ValueOf<typeof ProveOpeningType>
+export type Prove = ValueOf<typeof ProveType>
+export type Voucher = ValueOf<typeof VoucherType>
+export type SignedVoucher = ValueOf<typeof SignedVoucherType>
+export type Redeem = ValueOf<typeof RedeemType>
+export type Close = ValueOf<typeof CloseType>
+export type TopUp = ValueOf<typeof TopUpType>
+export type Leave = ValueOf<typeof LeaveType>
+export type Evict = ValueOf<typeof EvictType>
+export type ClearWeight = ValueOf<typeof ClearWeightType>
+export type MainHeaders = ValueOf<typeof MainHeadersType>
+export type Anchor = ValueOf<typeof AnchorType>
+
+export type Payload =
+  | { readonly selector: 0; value: Transfer }
+  | { readonly selector: 1; value: Register }
+  | { readonly selector: 2; value: OpenContract }
+  | { readonly selector: 3; value: OpenRelay }
+  | { readonly selector: 4; value: Fill }
+  | { readonly selector: 5; value: Prove }
+  | { readonly selector: 6; value: Redeem }
+  | { readonly selector: 7; value: Close }
+  | { readonly selector: 8; value: TopUp }
+  | { readonly selector: 9; value: Leave }
+  | { readonly selector: 10; value: Evict }
+  | { readonly selector: 11; value: ClearWeight }
+  | { readonly selector: 12; value: MainHeaders }
+  | { readonly selector: 13; value: Anchor }
+
+/**
+ * The signed part of a transaction. Id of a transaction = hash_tree_root(body); the signature,
+ * purpose "tx", is over it.
+ */
+export const TransactionBodyType = new ContainerType(
+  {
+    /** Signer's public key: owner, payer or node key. Zero in the system lane. */
+    sender: PublicKeyBytes,
+    /** Account nonce of an owner's transaction; zero where a node key or nobody signs. */
+    nonce: U32,
+    /** Last height of a block that may carry it. */
+    validUntil: Count64,
+    /** Highest base fee per byte the sender accepts, units. */
+    maxBaseFee: Units64,
+    /** Units per byte for the proposer. */
+    tip: Units64,
+    payload: PayloadType,
+  },
+  { typeName: 'TransactionBody' },
+)
+export type TransactionBody = Omit<ValueOf<typeof TransactionBodyType>, 'payload'> & {
+  payload: Payload
+}
+
+export const TransactionType = new ContainerType(
+  { body: TransactionBodyType, signature: SignatureBytes },
+  { typeName: 'Transaction' },
+)
+export type Transaction = { body: TransactionBody; signature: Uint8Array }
+
+export const TRANSACTIONS_PER_BLOCK_MAX = 16_384
+export const BLOCK_BODY_BYTES_MAX = 1024 * 1024
+
+export const TransactionListType = new ListCompositeType(
+  TransactionType,
+  TRANSACTIONS_PER_BLOCK_MAX,
+)
