@@ -64,6 +64,12 @@ export interface LedgerDraft {
   /** Inventory of a node, dense, committed by its record's inventoryRoot. */
   inventory(node: number): readonly InventoryEntry[]
   setInventory(node: number, entries: readonly InventoryEntry[]): void
+  /**
+   * Entries behind the roots in a node's snapshot ring, same order and depth: what a node needs
+   * to answer a challenge whose snapshot is older than its last change.
+   */
+  inventorySnapshots(node: number): readonly (readonly InventoryEntry[])[]
+  setInventorySnapshots(node: number, snapshots: readonly (readonly InventoryEntry[])[]): void
   /** Leaves of an epoch's reward tree so far, committed by epochDataRoot at its checkpoint. */
   rewardLeaves(epoch: number): readonly RewardLeaf[]
   setRewardLeaves(epoch: number, leaves: readonly RewardLeaf[]): void

@@ -1,0 +1,71 @@
+import type { NetworkParams } from '@ioex/chain/params'
+import type {
+  Account,
+  Contract,
+  Epoch,
+  InventoryEntry,
+  Node,
+  Rail,
+  Receipt,
+  Transaction,
+} from '@ioex/chain/types'
+
+/** A record with the index it stands at. */
+export interface Indexed<T> {
+  readonly index: number
+  readonly record: T
+}
+
+/** The newest certified header, reduced to what clients pace themselves by. */
+export interface ChainHead {
+  readonly height: number
+  readonly epoch: number
+  readonly timeMs: number
+  /** Block hash, hex. */
+  readonly hash: string
+}
+
+export interface TransactionOutcome {
+  readonly height: number
+  readonly receipts: readonly Receipt[]
+}
+
+/** The chain refused a transaction or a question; `code` is the fault's stable code. */
+export class ChainRefusal extends Error {
+  override name = 'ChainRefusal'
+  readonly code: string
+  constructor(code: string, message: string) {
+    super(message)
+    this.code = code
+  }
+}
+
+/**
+ * The chain as a home peer or a client knows it: certified headers and records, asked from at
+ * least two full nodes. Fulfilled over JSON-RPC, or in-process by a full node.
+ */
+export interface ChainClient {
+  readonly chainId: Uint8Array
+  readonly params: NetworkParams
+  head(): Promise<ChainHead>
+  /** Calls back on each new certified head; returns the way to stop. */
+  onHead(listener: (head: ChainHead) => void): () => void
+  account(address: Uint8Array): Promise<Account | undefined>
+  /** By node key address. */
+  node(nodeAddress: Uint8Array): Promise<Indexed<Node> | undefined>
+  nodeAt(index: number): Promise<Node | undefined>
+  /** Nodes that carry the role bit (NodeRole). */
+  nodesByRole(role: number): Promise<Indexed<Node>[]>
+  rail(index: number): Promise<Rail | undefined>
+  railsOfPayer(payer: Uint8Array): Promise<Indexed<Rail>[]>
+  railsOfNode(node: number): Promise<Indexed<Rail>[]>
+  contract(index: number): Promise<Contract | undefined>
+  contractsOfPayer(payer: Uint8Array): Promise<Indexed<Contract>[]>
+  epoch(epoch: number): Promise<Epoch | undefined>
+  /** Entries of the node's inventory whose tree has this root: current or still in its ring. */
+  inventory(node: number, root: Uint8Array): Promise<readonly InventoryEntry[] | undefined>
+  /** Sends a signed transaction; gives its id (hex). Throws ChainRefusal. */
+  submit(transaction: Transaction): Promise<string>
+  /** Waits until the transaction is final, or throws ChainRefusal EXPIRED after its validUntil. */
+  outcome(transactionId: string, validUntil: number): Promise<TransactionOutcome>
+}
