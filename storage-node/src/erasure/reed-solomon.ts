@@ -40,16 +40,33 @@ export function encode(
   dataCells: readonly Uint8Array[],
   kernel: Kernel = fastestKernel,
 ): Uint8Array[] {
+  const bytes = dataCells[0]?.length ?? 0
+  const parityCells = Array.from({ length: n - k }, () => new Uint8Array(bytes))
+  encodeInto(k, n, dataCells, parityCells, kernel)
+  return parityCells
+}
+
+/** As `encode`, into cells that the caller owns: a stream of stripes needs no new memory. */
+export function encodeInto(
+  k: number,
+  n: number,
+  dataCells: readonly Uint8Array[],
+  parityCells: readonly Uint8Array[],
+  kernel: Kernel = fastestKernel,
+): void {
   assertShards(k, n)
   assert(dataCells.length === k, 'encoding takes exactly k data cells')
+  assert(parityCells.length === n - k, 'encoding gives exactly n-k parity cells')
   const bytes = (dataCells[0] as Uint8Array).length
-  assert(
-    dataCells.every((cell) => cell.length === bytes),
-    'the cells of a stripe have one length',
+  const isWhole = (cell: Uint8Array) => cell.length === bytes
+  assert(dataCells.every(isWhole), 'the cells of a stripe have one length')
+  assert(parityCells.every(isWhole), 'parity cells are as long as data cells')
+  if (n === k) return
+  kernel.apply(
+    remembered(`${k} of ${n}`, () => parityMatrix(k, n)),
+    dataCells,
+    parityCells,
   )
-  if (n === k) return []
-  const matrix = remembered(`${k} of ${n}`, () => parityMatrix(k, n))
-  return applied(kernel, matrix, dataCells, bytes)
 }
 
 /**
@@ -94,19 +111,8 @@ export function reconstruct(
   const matrix = remembered(`${k} ${present} to ${missing}`, () =>
     recoveryMatrix(k, present, missing),
   )
-  applied(kernel, matrix, inputs, bytes).forEach((cell, i) => {
-    cells.set(missing[i] as number, cell)
-  })
-  return ok(cells)
-}
-
-function applied(
-  kernel: Kernel,
-  matrix: CodeMatrix,
-  inputs: readonly Uint8Array[],
-  bytes: number,
-): Uint8Array[] {
-  const outputs = Array.from({ length: matrix.rows }, () => new Uint8Array(bytes))
+  const outputs = missing.map(() => new Uint8Array(bytes))
   kernel.apply(matrix, inputs, outputs)
-  return outputs
+  missing.forEach((index, i) => cells.set(index, outputs[i] as Uint8Array))
+  return ok(cells)
 }

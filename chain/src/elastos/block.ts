@@ -1,0 +1,74 @@
+import type { Result } from '../bytes/result.ts'
+import type { AuxPow } from './aux-pow.ts'
+import { ByteReader } from './byte-reader.ts'
+import { ByteWriter } from './byte-writer.ts'
+import { readSideAuxPow, type SideAuxPow } from './side-aux-pow.ts'
+import { doubleHash, type InternalHash } from './hash-orientation.ts'
+import {
+  type DecodedHeader,
+  type MainHeader,
+  readHeader,
+  readHeaderWithAuxPow,
+  writeHeaderWithAuxPow,
+} from './main-header.ts'
+import { type DecodedTransaction, type Dialect, readTransaction } from './transaction.ts'
+
+/** Largest block of any Elastos network (8 MB context) with its header, bytes. */
+export const BLOCK_BYTES_MAX = 9 * 1024 * 1024
+export const BLOCK_TRANSACTIONS_MAX = 10_000
+/** The smallest transaction: type, payload version, four empty lists and a lock time. */
+const TRANSACTION_BYTES_MIN = 1 + 1 + 4 + 4
+
+export interface DecodedBlock extends DecodedHeader {
+  readonly transactions: readonly DecodedTransaction[]
+}
+
+/** A block of a classic PoW side chain: its proof is a main-chain transaction and header. */
+export interface DecodedSideBlock {
+  readonly header: MainHeader
+  readonly hash: InternalHash
+  readonly proof: SideAuxPow
+  readonly transactions: readonly DecodedTransaction[]
+}
+
+/** Decodes exactly one main-chain block (header, AuxPow, u32 count, transactions). No rules. */
+export function decodeBlock(bytes: Uint8Array): Result<DecodedBlock> {
+  const reader = new ByteReader(bytes)
+  const header = readHeaderWithAuxPow(reader)
+  const transactions = readTransactions(reader, 'main')
+  return reader.result({ ...header, transactions })
+}
+
+export function decodeSideBlock(bytes: Uint8Array): Result<DecodedSideBlock> {
+  const reader = new ByteReader(bytes)
+  const start = reader.offset
+  const header = readHeader(reader)
+  const hash = doubleHash(reader.since(start))
+  const proof = readSideAuxPow(reader)
+  if (reader.u8() !== 1) {
+    reader.fail('MAIN_HEADER_END', 'a header on the wire ends with the byte 1')
+  }
+  return reader.result({ header, hash, proof, transactions: readTransactions(reader, 'side') })
+}
+
+function readTransactions(reader: ByteReader, dialect: Dialect): DecodedTransaction[] {
+  const count = reader.countU32(BLOCK_TRANSACTIONS_MAX, TRANSACTION_BYTES_MIN)
+  const transactions: DecodedTransaction[] = []
+  for (let i = 0; i < count && !reader.failed; i++) {
+    transactions.push(readTransaction(reader, dialect))
+  }
+  return transactions
+}
+
+/** Writes a main-chain block from its header, proof and raw transactions. */
+export function encodeBlock(
+  header: MainHeader,
+  auxPow: AuxPow,
+  rawTransactions: readonly Uint8Array[],
+): Uint8Array {
+  const writer = new ByteWriter(4096)
+  writeHeaderWithAuxPow(writer, header, auxPow)
+  writer.u32(rawTransactions.length)
+  for (const raw of rawTransactions) writer.fixed(raw)
+  return writer.finish()
+}

@@ -1,0 +1,85 @@
+import type { Result } from '../bytes/result.ts'
+import { ByteReader } from './byte-reader.ts'
+import { ByteWriter } from './byte-writer.ts'
+import { doubleHash, type InternalHash } from './hash-orientation.ts'
+import { verifyP256 } from './p256.ts'
+
+const PUBLIC_KEY_BYTES_MAX = 33
+const SIGNATURE_BYTES_MAX = 64
+/** Arbiters are 36; nobody has more. */
+const VOTES_MAX = 1024
+const VOTE_BYTES_MIN = 32 + 1 + 1 + 1
+
+export interface ConfirmVote {
+  readonly proposalHash: InternalHash
+  readonly signer: Uint8Array
+  readonly accept: number
+  readonly signature: Uint8Array
+}
+
+/** Finality proof of a main-chain block: a proposal and more than 2/3 of the arbiters' votes. */
+export interface Confirm {
+  readonly proposal: {
+    readonly sponsor: Uint8Array
+    readonly blockHash: InternalHash
+    readonly viewOffset: number
+    readonly signature: Uint8Array
+  }
+  readonly votes: readonly ConfirmVote[]
+}
+
+export function decodeConfirm(bytes: Uint8Array): Result<Confirm> {
+  const reader = new ByteReader(bytes)
+  const proposal = {
+    sponsor: reader.varBytes(PUBLIC_KEY_BYTES_MAX),
+    blockHash: reader.hash(),
+    viewOffset: reader.u32(),
+    signature: reader.varBytes(SIGNATURE_BYTES_MAX),
+  }
+  const stated = reader.u64()
+  if (!reader.failed && (stated > BigInt(VOTES_MAX) || stated * 35n > BigInt(reader.remaining))) {
+    reader.fail('MAIN_FIELD_TOO_LONG', 'a Confirm has more votes than there are arbiters or bytes')
+  }
+  const votes: ConfirmVote[] = []
+  for (let i = 0; i < Number(stated) && !reader.failed; i++) {
+    votes.push({
+      proposalHash: reader.hash(),
+      signer: reader.varBytes(PUBLIC_KEY_BYTES_MAX),
+      accept: reader.u8(),
+      signature: reader.varBytes(SIGNATURE_BYTES_MAX),
+    })
+  }
+  return reader.result({ proposal, votes })
+}
+
+export function encodeConfirm(confirm: Confirm): Uint8Array {
+  const writer = new ByteWriter(VOTE_BYTES_MIN * 4)
+  writer.fixed(proposalSignedBytes(confirm.proposal)).varBytes(confirm.proposal.signature)
+  writer.u64(BigInt(confirm.votes.length))
+  for (const vote of confirm.votes) {
+    writer.fixed(voteSignedBytes(vote)).varBytes(vote.signature)
+  }
+  return writer.finish()
+}
+
+export function proposalSignedBytes(proposal: Omit<Confirm['proposal'], 'signature'>): Uint8Array {
+  const writer = new ByteWriter(80).varBytes(proposal.sponsor)
+  return writer.fixed(proposal.blockHash).u32(proposal.viewOffset).finish()
+}
+
+export function proposalHash(proposal: Omit<Confirm['proposal'], 'signature'>): InternalHash {
+  return doubleHash(proposalSignedBytes(proposal))
+}
+
+export function voteSignedBytes(vote: Omit<ConfirmVote, 'signature'>): Uint8Array {
+  const writer = new ByteWriter(80).fixed(vote.proposalHash).varBytes(vote.signer)
+  return writer.u8(vote.accept).finish()
+}
+
+export function isProposalSigned(proposal: Confirm['proposal']): boolean {
+  return verifyP256(proposal.signature, proposalSignedBytes(proposal), proposal.sponsor)
+}
+
+export function isVoteSigned(vote: ConfirmVote): boolean {
+  return verifyP256(vote.signature, voteSignedBytes(vote), vote.signer)
+}

@@ -1,0 +1,71 @@
+import type { Receipt, ReceiptKind } from '../types/receipts.ts'
+
+/** One entry of the state: a key of the state room and its bytes; null deletes it. */
+export interface StateChange {
+  readonly key: string
+  readonly bytes: Uint8Array | null
+}
+
+/** A final block in the form in which it is kept and served. All bytes are canonical SSZ. */
+export interface StoredBlock {
+  readonly height: number
+  readonly hash: Uint8Array
+  /** BlockType. */
+  readonly block: Uint8Array
+  /** JustificationType. */
+  readonly justification: Uint8Array
+  /** CertificateType; absent where only a descendant was certified final. */
+  readonly certificate: Uint8Array | undefined
+}
+
+export interface CommittedBlock extends StoredBlock {
+  /** Ids of its transactions, hex, in order. */
+  readonly transactionIds: readonly string[]
+  readonly receipts: readonly Receipt[]
+}
+
+/** Everything that one finality decision changes; written whole or not at all. */
+export interface CommitBatch {
+  readonly blocks: readonly CommittedBlock[]
+  readonly state: readonly StateChange[]
+}
+
+/** Which receipts a question is about. All given conditions must hold. */
+export interface ReceiptFilter {
+  /** Node key address. */
+  readonly node?: Uint8Array | undefined
+  readonly rail?: number | undefined
+  readonly contract?: number | undefined
+  readonly kind?: ReceiptKind | undefined
+  readonly fromHeight: number
+  readonly toHeight: number
+}
+
+/** A place in the receipt order: what a cursor points at. */
+export interface ReceiptPosition {
+  readonly height: number
+  readonly index: number
+}
+
+export interface ReceiptPage {
+  readonly receipts: readonly Receipt[]
+  /** Where the next page starts; undefined at the end. */
+  readonly next: ReceiptPosition | undefined
+}
+
+/** What the manager needs of a disk. */
+export interface ChainStore {
+  /** Height of the newest final block; undefined in an empty store. */
+  tipHeight(): Promise<number | undefined>
+  /** Atomic and synced: after it resolves, a crash loses nothing of it. */
+  commit(batch: CommitBatch): Promise<void>
+  stateEntries(): AsyncIterable<StateChange>
+  block(height: number): Promise<StoredBlock | undefined>
+  heightOf(blockHash: string): Promise<number | undefined>
+  /** Where a transaction stands, by id. */
+  transaction(id: string): Promise<{ height: number; index: number } | undefined>
+  receiptsAt(height: number): Promise<Receipt[]>
+  receipt(id: string): Promise<Receipt | undefined>
+  receipts(filter: ReceiptFilter, after: ReceiptPosition | undefined, limit: number): Promise<ReceiptPage>
+  close(): Promise<void>
+}

@@ -1,0 +1,1 @@
+export * from './install-native-crypto.ts'

@@ -1,0 +1,286 @@
+import { privateKeyFromRaw } from '@libp2p/crypto/keys'
+import { gossipsub, StrictNoSign, type GossipSub } from '@libp2p/gossipsub'
+import { identify } from '@libp2p/identify'
+import type { Connection, Libp2p, PeerId, Stream } from '@libp2p/interface'
+import { tcp } from '@libp2p/tcp'
+import { tls } from '@libp2p/tls'
+import { lpStream } from '@libp2p/utils'
+import { yamux } from '@libp2p/yamux'
+import { multiaddr } from '@multiformats/multiaddr'
+import { createLibp2p } from 'libp2p'
+import type { Logger } from 'pino'
+import { bytesToHex } from '../bytes/hex.ts'
+import { sha256 } from '../bytes/hash.ts'
+
+/** Bytes of one consensus message; a proposal carries a whole block. */
+export const CONSENSUS_MESSAGE_BYTES_MAX = 2 * 1024 * 1024
+/** Bytes of one gossiped batch of transactions. */
+export const GOSSIP_MESSAGE_BYTES_MAX = 1024 * 1024
+/** Messages that wait for a slow peer before the oldest are dropped; peers ask again. */
+const OUTBOX_MESSAGES_MAX = 512
+const REDIAL_MS = 1000
+const REQUEST_TIMEOUT_MS = 10_000
+
+export interface FullNodeNetworkOptions {
+  /** 32-byte secp256k1 secret: the node's libp2p identity. */
+  readonly nodeKey: Uint8Array
+  readonly chainId: Uint8Array
+  /** Multiaddrs to listen on, e.g. /ip4/127.0.0.1/tcp/0. */
+  readonly listen: readonly string[]
+  /** Multiaddrs (with /p2p/ id) of full nodes to stay connected to. */
+  readonly peers: readonly string[]
+  readonly logger: Logger
+}
+
+export interface FullNodeServices extends Record<string, unknown> {
+  pubsub: GossipSub
+}
+
+type MessageHandler = (peer: string, message: Uint8Array) => void
+type RequestHandler = (request: Uint8Array) => Promise<Uint8Array>
+
+/**
+ * What full nodes say to each other: consensus messages on one direct stream per peer,
+ * transactions by gossip, questions and answers of block sync on short streams.
+ */
+export class FullNodeNetwork {
+  readonly #node: Libp2p<FullNodeServices>
+  readonly #options: FullNodeNetworkOptions
+  readonly #protocols: { consensus: string; sync: string; topic: string }
+  readonly #outboxes = new Map<string, Outbox>()
+  readonly #stopping = new AbortController()
+  #onConsensus: MessageHandler = () => {}
+  #onTransactions: MessageHandler = () => {}
+  #redial: NodeJS.Timeout | undefined
+
+  private constructor(node: Libp2p<FullNodeServices>, options: FullNodeNetworkOptions) {
+    this.#node = node
+    this.#options = options
+    this.#protocols = protocolsOf(options.chainId)
+  }
+
+  static async start(options: FullNodeNetworkOptions): Promise<FullNodeNetwork> {
+    const node = await createLibp2p<FullNodeServices>({
+      privateKey: privateKeyFromRaw(options.nodeKey),
+      addresses: { listen: [...options.listen] },
+      transports: [tcp()],
+      connectionEncrypters: [tls()],
+      streamMuxers: [yamux()],
+      connectionManager: {
+        // The defaults (5 inbound connections a second from a host) starve a network on one machine.
+        inboundConnectionThreshold: 1000,
+        maxIncomingPendingConnections: 256,
+      },
+      services: {
+        identify: identify(),
+        pubsub: gossipsub({
+          globalSignaturePolicy: StrictNoSign,
+          allowPublishToZeroTopicPeers: true,
+          maxInboundDataLength: GOSSIP_MESSAGE_BYTES_MAX,
+          msgIdFn: (message) => sha256(message.data),
+          fastMsgIdFn: (message) => bytesToHex(sha256(message.data ?? new Uint8Array(0))),
+          scoreParams: { IPColocationFactorWeight: 0 },
+        }),
+      },
+    })
+    const network = new FullNodeNetwork(node, options)
+    await network.#begin()
+    return network
+  }
+
+  get peerId(): string {
+    return this.#node.peerId.toString()
+  }
+
+  /** Addresses to give to others, with the peer id. */
+  addresses(): string[] {
+    return this.#node.getMultiaddrs().map((address) => address.toString())
+  }
+
+  /** Peer ids of connected full nodes. */
+  peers(): string[] {
+    return [...this.#outboxes.keys()]
+  }
+
+  onConsensusMessage(handler: MessageHandler): void {
+    this.#onConsensus = handler
+  }
+
+  broadcastConsensus(message: Uint8Array): void {
+    for (const outbox of this.#outboxes.values()) outbox.add(message)
+  }
+
+  sendConsensus(peer: string, message: Uint8Array): void {
+    this.#outboxes.get(peer)?.add(message)
+  }
+
+  onTransactions(handler: MessageHandler): void {
+    this.#onTransactions = handler
+  }
+
+  async publishTransactions(batch: Uint8Array): Promise<void> {
+    await this.#node.services.pubsub.publish(this.#protocols.topic, batch)
+  }
+
+  /** Registers the answerer of sync questions. */
+  async serveSync(handler: RequestHandler, requestBytesMax: number): Promise<void> {
+    await this.#node.handle(
+      this.#protocols.sync,
+      async (stream) => {
+        const signal = AbortSignal.timeout(REQUEST_TIMEOUT_MS)
+        try {
+          const frames = lpStream(stream, { maxDataLength: requestBytesMax })
+          const request = await frames.read({ signal })
+          await frames.write(await handler(request.subarray()), { signal })
+          await stream.close({ signal })
+        } catch (error) {
+          stream.abort(error as Error)
+        }
+      },
+      { maxInboundStreams: 8 },
+    )
+  }
+
+  /** Asks one peer; rejects on time-out, disconnect or an answer above the bound. */
+  async requestSync(peer: string, request: Uint8Array, answerBytesMax: number): Promise<Uint8Array> {
+    const connection = this.#connectionOf(peer)
+    if (!connection) throw new Error(`not connected to ${peer}`)
+    const signal = AbortSignal.any([
+      AbortSignal.timeout(REQUEST_TIMEOUT_MS),
+      this.#stopping.signal,
+    ])
+    const stream = await connection.newStream(this.#protocols.sync, { signal })
+    try {
+      const frames = lpStream(stream, { maxDataLength: answerBytesMax })
+      await frames.write(request, { signal })
+      const answer = (await frames.read({ signal })).subarray()
+      await stream.close({ signal })
+      return answer
+    } catch (error) {
+      stream.abort(error as Error)
+      throw error
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    clearInterval(this.#redial)
+    for (const outbox of this.#outboxes.values()) outbox.close()
+    await this.#node.stop()
+  }
+
+  async #begin(): Promise<void> {
+    const { consensus, topic } = this.#protocols
+    await this.#node.handle(consensus, (stream, connection) => this.#receive(stream, connection), {
+      maxInboundStreams: 2,
+    })
+    const { pubsub } = this.#node.services
+    pubsub.addEventListener('message', ({ detail }) => {
+      if (detail.topic === topic) this.#onTransactions('', detail.data)
+    })
+    pubsub.subscribe(topic)
+    this.#node.addEventListener('peer:identify', ({ detail }) => {
+      if (detail.protocols.includes(consensus)) this.#connected(detail.peerId)
+    })
+    this.#node.addEventListener('peer:disconnect', ({ detail }) => {
+      this.#outboxes.get(detail.toString())?.close()
+      this.#outboxes.delete(detail.toString())
+    })
+    this.#redial = setInterval(() => this.#dialMissing(), REDIAL_MS)
+    this.#dialMissing()
+  }
+
+  #dialMissing(): void {
+    for (const address of this.#options.peers) {
+      const target = multiaddr(address)
+      const id = address.split('/p2p/')[1]
+      if (id === undefined || id === this.peerId || this.#connectionOf(id)) continue
+      this.#node.dial(target, { signal: AbortSignal.timeout(REDIAL_MS * 5) }).catch((error) => {
+        this.#options.logger.debug({ id, reason: String(error) }, 'peer not reachable yet')
+      })
+    }
+  }
+
+  #connectionOf(peer: string): Connection | undefined {
+    return this.#node
+      .getConnections()
+      .find(({ remotePeer, status }) => remotePeer.toString() === peer && status === 'open')
+  }
+
+  #connected(peer: PeerId): void {
+    const id = peer.toString()
+    if (this.#outboxes.has(id)) return
+    const outbox = new Outbox(async () => {
+      const connection = this.#connectionOf(id)
+      if (!connection) throw new Error(`not connected to ${id}`)
+      return connection.newStream(this.#protocols.consensus)
+    })
+    this.#outboxes.set(id, outbox)
+    this.#options.logger.info({ peer: id }, 'full node connected')
+  }
+
+  async #receive(stream: Stream, connection: Connection): Promise<void> {
+    const peer = connection.remotePeer.toString()
+    const frames = lpStream(stream, { maxDataLength: CONSENSUS_MESSAGE_BYTES_MAX })
+    try {
+      for (;;) {
+        const message = await frames.read({ signal: this.#stopping.signal })
+        this.#onConsensus(peer, message.subarray())
+      }
+    } catch (error) {
+      if (stream.status === 'open') stream.abort(error as Error)
+    }
+  }
+}
+
+/** Messages to one peer, in order, over one stream that is reopened when it breaks. */
+class Outbox {
+  readonly #open: () => Promise<Stream>
+  #queue: Uint8Array[] = []
+  #busy = false
+  #closed = false
+
+  constructor(open: () => Promise<Stream>) {
+    this.#open = open
+  }
+
+  #frames: ReturnType<typeof lpStream> | undefined
+
+  add(message: Uint8Array): void {
+    if (this.#closed) return
+    this.#queue.push(message)
+    if (this.#queue.length > OUTBOX_MESSAGES_MAX) this.#queue.shift()
+    if (!this.#busy) void this.#drain()
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#queue = []
+  }
+
+  async #drain(): Promise<void> {
+    this.#busy = true
+    while (!this.#closed) {
+      const message = this.#queue.shift()
+      if (!message) break
+      try {
+        this.#frames ??= lpStream(await this.#open())
+        await this.#frames.write(message, { signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) })
+      } catch {
+        // The message is lost as on any network; consensus rebroadcasts what matters.
+        this.#frames = undefined
+      }
+    }
+    this.#busy = false
+  }
+}
+
+function protocolsOf(chainId: Uint8Array) {
+  // The chain id in the protocol name keeps nodes of different networks apart.
+  const chain = bytesToHex(chainId).slice(0, 16)
+  return {
+    consensus: `/ioex/${chain}/consensus/1`,
+    sync: `/ioex/${chain}/sync/1`,
+    topic: `/ioex/${chain}/transactions/1`,
+  }
+}

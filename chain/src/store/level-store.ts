@@ -1,0 +1,243 @@
+import { ClassicLevel } from 'classic-level'
+import { MemoryLevel } from 'memory-level'
+import type { AbstractBatchOperation, AbstractLevel } from 'abstract-level'
+import { assert } from '../bytes/assert.ts'
+import { bytesToHex, concatBytes, utf8ToBytes } from '../bytes/hex.ts'
+import type {
+  ChainStore,
+  CommitBatch,
+  CommittedBlock,
+  ReceiptFilter,
+  ReceiptPage,
+  ReceiptPosition,
+  StateChange,
+  StoredBlock,
+} from '../manager/chain-store.ts'
+import { type Receipt, ReceiptKind, ReceiptType } from '../types/receipts.ts'
+import {
+  FORMAT_VERSION,
+  hashKey,
+  heightKey,
+  indexKey,
+  metaKey,
+  Prefix,
+  position,
+  readPosition,
+  readU64,
+  receiptKey,
+  stateKey,
+  u32Key,
+  u64Key,
+} from './layout.ts'
+import { subjectsOf } from './receipt-subjects.ts'
+
+type Database = AbstractLevel<Uint8Array, Uint8Array, Uint8Array>
+type Operation = AbstractBatchOperation<Database, Uint8Array, Uint8Array>
+
+const ENCODING = { keyEncoding: 'view', valueEncoding: 'view' } as const
+/** The text decoder is used on keys only, which are ASCII. */
+const decoder = new TextDecoder()
+
+/** The database on disk cannot be used as it is; the message says what to do. */
+export class StoreError extends Error {
+  override name = 'StoreError'
+}
+
+/** The chain in LevelDB (classic-level), or in memory for simulations: the same code on both. */
+export class LevelStore implements ChainStore {
+  readonly #db: Database
+
+  private constructor(db: Database) {
+    this.#db = db
+  }
+
+  /** Opens or creates a database folder. Throws StoreError if it is damaged or of another format. */
+  static async open(folder: string): Promise<LevelStore> {
+    const db = new ClassicLevel<Uint8Array, Uint8Array>(folder, {
+      ...ENCODING,
+      cacheSize: 32 * 1024 * 1024,
+      writeBufferSize: 8 * 1024 * 1024,
+    }) as unknown as Database
+    try {
+      await db.open()
+    } catch (error) {
+      throw new StoreError(openFailure(folder, error))
+    }
+    return LevelStore.#checked(db, folder)
+  }
+
+  static async inMemory(): Promise<LevelStore> {
+    const db = new MemoryLevel<Uint8Array, Uint8Array>({
+      ...ENCODING,
+      storeEncoding: 'view',
+    }) as unknown as Database
+    return LevelStore.#checked(db, 'memory')
+  }
+
+  static async #checked(db: Database, folder: string): Promise<LevelStore> {
+    const format = await db.get(metaKey('format'))
+    if (format === undefined) await db.put(metaKey('format'), u64Key(FORMAT_VERSION))
+    else if (readU64(format) !== FORMAT_VERSION) {
+      await db.close()
+      throw new StoreError(
+        `database ${folder} has format ${readU64(format)}, this program needs ${FORMAT_VERSION}: ` +
+          'start the program version that wrote it, or move the folder away to sync afresh',
+      )
+    }
+    return new LevelStore(db)
+  }
+
+  async tipHeight(): Promise<number | undefined> {
+    const bytes = await this.#db.get(metaKey('tip'))
+    return bytes === undefined ? undefined : readU64(bytes)
+  }
+
+  async commit(batch: CommitBatch): Promise<void> {
+    const last = batch.blocks.at(-1)
+    assert(last, 'a commit holds at least one block')
+    const operations: Operation[] = batch.state.map(({ key, bytes }) =>
+      bytes === null
+        ? { type: 'del', key: stateKey(key) }
+        : { type: 'put', key: stateKey(key), value: bytes },
+    )
+    for (const block of batch.blocks) addBlock(operations, block)
+    put(operations, metaKey('tip'), u64Key(last.height))
+    await this.#db.batch(operations, { sync: true } as object)
+  }
+
+  async *stateEntries(): AsyncIterable<StateChange> {
+    const iterator = this.#db.iterator({ gte: utf8ToBytes('s'), lt: utf8ToBytes('t') })
+    for await (const [key, bytes] of iterator) {
+      yield { key: decoder.decode(key.subarray(1)), bytes }
+    }
+  }
+
+  async block(height: number): Promise<StoredBlock | undefined> {
+    const [block, justification, certificate] = await Promise.all([
+      this.#db.get(heightKey(Prefix.block, height)),
+      this.#db.get(heightKey(Prefix.justification, height)),
+      this.#db.get(heightKey(Prefix.certificate, height)),
+    ])
+    if (block === undefined || justification === undefined) return undefined
+    const hash = block.subarray(0, 32)
+    return { height, hash, block: block.subarray(32), justification, certificate }
+  }
+
+  async heightOf(blockHash: string): Promise<number | undefined> {
+    const bytes = await this.#db.get(hashKey(Prefix.hash, blockHash))
+    return bytes === undefined ? undefined : readU64(bytes)
+  }
+
+  async transaction(id: string): Promise<ReceiptPosition | undefined> {
+    const bytes = await this.#db.get(hashKey(Prefix.transaction, id))
+    return bytes === undefined ? undefined : readPosition(bytes)
+  }
+
+  async receiptsAt(height: number): Promise<Receipt[]> {
+    const receipts: Receipt[] = []
+    const iterator = this.#db.values({ gte: receiptKey(height, 0), lt: receiptKey(height + 1, 0) })
+    for await (const bytes of iterator) receipts.push(ReceiptType.deserialize(bytes) as Receipt)
+    return receipts
+  }
+
+  async receipt(id: string): Promise<Receipt | undefined> {
+    const at = await this.#db.get(hashKey(Prefix.receiptId, id))
+    if (at === undefined) return undefined
+    const { height, index } = readPosition(at)
+    const bytes = await this.#db.get(receiptKey(height, index))
+    return bytes === undefined ? undefined : (ReceiptType.deserialize(bytes) as Receipt)
+  }
+
+  async receipts(
+    filter: ReceiptFilter,
+    after: ReceiptPosition | undefined,
+    limit: number,
+  ): Promise<ReceiptPage> {
+    const range = rangeOf(filter, after)
+    const receipts: Receipt[] = []
+    for await (const key of this.#db.keys(range)) {
+      const at = readPosition(key.subarray(key.length - 12))
+      const bytes = await this.#db.get(receiptKey(at.height, at.index))
+      if (bytes === undefined) continue
+      const receipt = ReceiptType.deserialize(bytes) as Receipt
+      if (!matches(receipt, filter)) continue
+      if (receipts.length === limit) return { receipts, next: at }
+      receipts.push(receipt)
+    }
+    return { receipts, next: undefined }
+  }
+
+  async close(): Promise<void> {
+    await this.#db.close()
+  }
+}
+
+function put(operations: Operation[], key: Uint8Array, value: Uint8Array): void {
+  operations.push({ type: 'put', key, value })
+}
+
+function addBlock(operations: Operation[], block: CommittedBlock): void {
+  const { height } = block
+  put(operations, heightKey(Prefix.block, height), concatBytes(block.hash, block.block))
+  put(operations, heightKey(Prefix.justification, height), block.justification)
+  if (block.certificate) put(operations, heightKey(Prefix.certificate, height), block.certificate)
+  put(operations, hashKey(Prefix.hash, bytesToHex(block.hash)), u64Key(height))
+  block.transactionIds.forEach((id, index) => {
+    put(operations, hashKey(Prefix.transaction, id), position(height, index))
+  })
+  for (const receipt of block.receipts) addReceipt(operations, receipt)
+}
+
+function addReceipt(operations: Operation[], receipt: Receipt): void {
+  const { height, index } = receipt
+  const empty = new Uint8Array(0)
+  put(operations, receiptKey(height, index), ReceiptType.serialize(receipt))
+  const id = bytesToHex(ReceiptType.hashTreeRoot(receipt))
+  put(operations, hashKey(Prefix.receiptId, id), position(height, index))
+  const { nodes, rail, contract } = subjectsOf(receipt)
+  for (const node of nodes) put(operations, indexKey(Prefix.byNode, node, height, index), empty)
+  if (rail !== undefined) {
+    put(operations, indexKey(Prefix.byRail, u32Key(rail), height, index), empty)
+  }
+  if (contract !== undefined) {
+    put(operations, indexKey(Prefix.byContract, u32Key(contract), height, index), empty)
+  }
+}
+
+/** The narrowest index that the filter allows, as a key range. */
+function rangeOf(filter: ReceiptFilter, after: ReceiptPosition | undefined) {
+  const from = after ?? { height: filter.fromHeight, index: 0 }
+  const key = (height: number, index: number) => {
+    if (filter.rail !== undefined) {
+      return indexKey(Prefix.byRail, u32Key(filter.rail), height, index)
+    }
+    if (filter.contract !== undefined) {
+      return indexKey(Prefix.byContract, u32Key(filter.contract), height, index)
+    }
+    if (filter.node !== undefined) return indexKey(Prefix.byNode, filter.node, height, index)
+    return receiptKey(height, index)
+  }
+  return { gte: key(from.height, from.index), lt: key(filter.toHeight + 1, 0) }
+}
+
+function matches(receipt: Receipt, filter: ReceiptFilter): boolean {
+  if (filter.kind !== undefined && receipt.body.selector !== ReceiptKind[filter.kind]) return false
+  const { nodes, rail, contract } = subjectsOf(receipt)
+  if (filter.rail !== undefined && rail !== filter.rail) return false
+  if (filter.contract !== undefined && contract !== filter.contract) return false
+  const wanted = filter.node
+  if (wanted === undefined) return true
+  return nodes.some((node) => bytesToHex(node) === bytesToHex(wanted))
+}
+
+function openFailure(folder: string, error: unknown): string {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  if (/lock/i.test(reason)) {
+    return `database ${folder} is in use by another process: stop that node first`
+  }
+  return (
+    `database ${folder} cannot be opened (${reason}): move the folder away and start again; ` +
+    'the node then syncs the chain from its peers'
+  )
+}

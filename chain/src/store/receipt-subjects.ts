@@ -1,0 +1,30 @@
+import { ReceiptKind, type Receipt } from '../types/receipts.ts'
+import { NONE } from '../types/records.ts'
+
+/** Whom a receipt is about: the keys under which it is found. */
+export interface ReceiptSubjects {
+  readonly nodes: readonly Uint8Array[]
+  readonly rail: number | undefined
+  readonly contract: number | undefined
+}
+
+export function subjectsOf(receipt: Receipt): ReceiptSubjects {
+  const { body } = receipt
+  switch (body.selector) {
+    case ReceiptKind.proof:
+    case ReceiptKind.forfeit:
+    case ReceiptKind.eviction:
+    case ReceiptKind.reward:
+      return { nodes: [body.value.node], rail: undefined, contract: undefined }
+    case ReceiptKind.storage:
+    case ReceiptKind.relay:
+    case ReceiptKind.close: {
+      const { node, rail, contract } = body.value
+      return { nodes: [node], rail, contract: contract === NONE ? undefined : contract }
+    }
+    case ReceiptKind.anchor:
+    case ReceiptKind.fee:
+    case ReceiptKind.creation:
+      return { nodes: [], rail: undefined, contract: undefined }
+  }
+}

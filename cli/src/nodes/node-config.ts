@@ -1,0 +1,71 @@
+import { readFile } from 'node:fs/promises'
+import { z } from 'zod'
+
+const host = z.string().min(1)
+const port = z.int().min(0).max(65_535)
+const url = z.url({ protocol: /^https?$/ })
+const units = z.string().regex(/^\d{1,20}$/)
+
+/** What one node process is told. Secrets are in key files beside it, never in the config. */
+export const NodeConfigSchema = z.strictObject({
+  name: z.string().min(1),
+  role: z.enum(['validator', 'bootstrap', 'peer']),
+  /** Path of the genesis file. */
+  genesis: z.string().min(1),
+  /** The node's own folder. */
+  data: z.string().min(1),
+  /** Where to accept peers; null for a device that nobody can dial. */
+  listen: z.strictObject({ host, port }).nullable(),
+  /** Multiaddrs of full nodes (validator) or bootstrap nodes (bootstrap, peer). */
+  peers: z.array(z.string()),
+  /** JSON-RPC listener of a full node. */
+  rpc: z.strictObject({ host, port }).optional(),
+  /** Full nodes that a thin node asks; at least two. */
+  rpcUrls: z.array(url).optional(),
+  /** JSON-RPC of the main-chain node that a full node follows. */
+  mainChainUrl: url.optional(),
+  storage: z
+    .strictObject({
+      capacityBytes: z.int().positive(),
+      /** Units per GiB-epoch. */
+      price: units,
+      /** Units per GiB moved. */
+      unitPrice: units,
+      /** Node key addresses (hex public keys) that may deliver files into the inbox. */
+      friends: z.array(z.string()),
+    })
+    .optional(),
+  relay: z
+    .strictObject({
+      /** Units per GiB relayed. */
+      unitPrice: units,
+      /** Units per reservation-hour. */
+      reservationPrice: units,
+    })
+    .optional(),
+  logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
+})
+export type NodeConfig = z.infer<typeof NodeConfigSchema>
+
+/** A config file that cannot be used; the message lists what is wrong where. */
+export class ConfigError extends Error {
+  override name = 'ConfigError'
+}
+
+export async function readNodeConfig(path: string): Promise<NodeConfig> {
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch {
+    throw new ConfigError(`no config file at ${path}`)
+  }
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch (error) {
+    throw new ConfigError(`${path} is not JSON: ${(error as Error).message}`)
+  }
+  const parsed = NodeConfigSchema.safeParse(json)
+  if (!parsed.success) throw new ConfigError(`${path}:\n${z.prettifyError(parsed.error)}`)
+  return parsed.data
+}

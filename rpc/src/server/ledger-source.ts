@@ -1,0 +1,164 @@
+import type { Result } from '@ioex/chain/bytes'
+import type { NetworkParams } from '@ioex/chain/params'
+import type {
+  Account,
+  Certificate,
+  Contract,
+  Epoch,
+  Globals,
+  Header,
+  InventoryEntry,
+  Justification,
+  Node,
+  Peg,
+  Rail,
+  Receipt,
+  ReceiptKind,
+  Transaction,
+  Validator,
+} from '@ioex/chain/types'
+
+/** A source may answer at once or later; the server awaits either. */
+export type Awaitable<T> = T | Promise<T>
+
+/** A record with the index it stands at. */
+export interface Indexed<T> {
+  readonly index: number
+  readonly record: T
+}
+
+export interface LedgerStatus {
+  /** Newest final block. */
+  readonly height: number
+  readonly hash: Uint8Array
+  readonly timeMs: number
+  readonly epoch: number
+  /** Height the network is known to have reached; equal to `height` when in step. */
+  readonly targetHeight: number
+  readonly peers: number
+  readonly syncing: boolean
+}
+
+/** A header with what proves it final. */
+export interface CertifiedHeader {
+  readonly header: Header
+  /**
+   * Finality certificate of this very block. Undefined for genesis and for a block that became
+   * final through a descendant: then the next certified header proves it by hash links.
+   */
+  readonly certificate: Certificate | undefined
+}
+
+/** A final block with everything that was stored with it. */
+export interface LedgerBlock extends CertifiedHeader {
+  readonly hash: Uint8Array
+  readonly transactions: readonly Transaction[]
+  readonly receipts: readonly Receipt[]
+  /** Undefined for genesis, and where it was pruned. */
+  readonly justification: Justification | undefined
+}
+
+/** Where a final transaction stands. Its receipts are those of the block that name its index. */
+export interface TransactionPlace {
+  readonly height: number
+  /** Position among the block's transactions. */
+  readonly index: number
+}
+
+/** A page of an index-ordered table: entries with index >= from, ascending, at most limit. */
+export interface Page {
+  readonly from: number
+  readonly limit: number
+}
+
+/** All given conditions hold; ascending (height, index); strictly after `after`; at most limit. */
+export interface ReceiptQuery {
+  /** Node key's address, as receipts carry it. */
+  readonly node?: Uint8Array
+  readonly rail?: number
+  readonly contract?: number
+  readonly kind?: ReceiptKind
+  /** Bounds of the receipt's own epoch (when it was booked), inclusive. */
+  readonly fromEpoch?: number
+  readonly toEpoch?: number
+  readonly after?: { readonly height: number; readonly index: number }
+  readonly limit: number
+}
+
+export interface NodeInfo {
+  readonly version: string
+  readonly roles: readonly string[]
+  /** libp2p peer id and multiaddrs this process listens on. */
+  readonly peerId: string
+  readonly addresses: readonly string[]
+  readonly startedAtMs: number
+}
+
+export interface PeerInfo {
+  readonly peerId: string
+  readonly addresses: readonly string[]
+  readonly direction: 'inbound' | 'outbound'
+}
+
+/**
+ * The ledger as the RPC server reads it: final state and final blocks only. Fulfilled by the
+ * full node over its chain manager. Reads of something that does not exist give undefined;
+ * exceptions mean an operating error and become "internal error" on the wire.
+ */
+export interface LedgerSource {
+  readonly chainId: Uint8Array
+  readonly params: NetworkParams
+  /** The genesis file, as JSON text. */
+  readonly genesis: string
+
+  status(): LedgerStatus
+  nodeInfo(): NodeInfo
+  peers(): readonly PeerInfo[]
+
+  block(height: number): Awaitable<LedgerBlock | undefined>
+  heightOfHash(hash: Uint8Array): Awaitable<number | undefined>
+  /** Cheaper than block(): asked for by every thin client at every block. */
+  certifiedHeader(height: number): Awaitable<CertifiedHeader | undefined>
+  /** Place of a final transaction by its id. */
+  transactionPlace(id: Uint8Array): Awaitable<TransactionPlace | undefined>
+  /** True while the transaction waits in the pool. */
+  isPending(id: Uint8Array): boolean
+
+  account(address: Uint8Array): Awaitable<Account | undefined>
+  /** Account nonce + the sender's transactions waiting in the pool. */
+  nextNonce(address: Uint8Array): Awaitable<number>
+  nodeAt(index: number): Awaitable<Node | undefined>
+  /** By the node key's address. */
+  nodeByAddress(address: Uint8Array): Awaitable<Indexed<Node> | undefined>
+  /** `role` is a NodeRole bit. */
+  nodes(page: Page, role?: number): Awaitable<readonly Indexed<Node>[]>
+  /** A freed index gives its last record with live = false, or undefined. */
+  railAt(index: number): Awaitable<Rail | undefined>
+  /** Live rails; `payer` an owner's address, `node` a node index. */
+  rails(
+    page: Page,
+    by: { readonly payer?: Uint8Array; readonly node?: number },
+  ): Awaitable<readonly Indexed<Rail>[]>
+  contractAt(index: number): Awaitable<Contract | undefined>
+  /** Live contracts. */
+  contracts(
+    page: Page,
+    by: { readonly payer?: Uint8Array },
+  ): Awaitable<readonly Indexed<Contract>[]>
+  /** Entries of the node's inventory whose tree has this root: current or still in its ring. */
+  inventory(node: number, root: Uint8Array): Awaitable<readonly InventoryEntry[] | undefined>
+  epoch(epoch: number): Awaitable<Epoch | undefined>
+  /** The set that decides the epoch, in index order; undefined where it is not known. */
+  validators(epoch: number): Awaitable<readonly Validator[] | undefined>
+  /** Undefined for a height whose state this node does not keep. */
+  supplyAt(height: number): Awaitable<{ globals: Globals; peg: Peg } | undefined>
+
+  receipts(query: ReceiptQuery): Awaitable<readonly Receipt[]>
+  /** By id = hash_tree_root of the receipt. */
+  receiptById(id: Uint8Array): Awaitable<Receipt | undefined>
+
+  /** Checks and pools a transaction (SSZ bytes); gives its id, or the rule's fault. */
+  submit(transaction: Uint8Array): Promise<Result<Uint8Array>>
+  /** Calls back once per final block, in order, after it can be read; returns the way to stop. */
+  onBlock(listener: (block: LedgerBlock) => void): () => void
+}
