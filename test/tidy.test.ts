@@ -25,7 +25,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'chain/driver': ['chain/bytes', 'chain/types', 'chain/params', 'chain/consensus'],
   'chain/pool': PURE,
   'chain/manager': [...PURE, 'chain/pool', 'chain/driver'],
-  'chain/sync': [...PURE, 'chain/manager'],
+  'chain/sync': [...PURE, 'chain/driver', 'chain/manager'],
   'chain/store': [...PURE, 'chain/manager'],
   'chain/net': [...PURE, 'chain/sync'],
   'chain/anchor': PURE,

@@ -69,7 +69,12 @@ describe('DenseTree', () => {
 
   test('a built tree goes on growing', () => {
     const tree = DenseTree.fromLeaves(concatBytes(leaf(0), leaf(1), leaf(2)))
-    tree.apply(new Map([[3, leaf(3)], [4, leaf(4)]]))
+    tree.apply(
+      new Map([
+        [3, leaf(3)],
+        [4, leaf(4)],
+      ]),
+    )
     expect(bytesToHex(tree.root())).toBe(sszRoot([0, 1, 2, 3, 4].map(leaf)))
   })
 

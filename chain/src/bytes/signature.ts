@@ -53,6 +53,7 @@ export type SignaturePurpose =
   | 'possession'
   | 'memo-anchor'
   | 'channel'
+  | 'offer'
 
 /** The digest of PROTOCOL 1.2: sha256("ioex/v1/" + purpose ‖ chainId ‖ hash_tree_root). */
 export function signingDigest(

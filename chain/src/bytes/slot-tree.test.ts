@@ -211,6 +211,20 @@ describe('opening', () => {
     expect(verifyOpening({ ...good, path: crooked })).toBe(false)
   })
 
+  test('keeps no view of the memory it was built from', () => {
+    const slot = Buffer.from(patternBytes(2 * SLOT_BLOCK_BYTES))
+    const tree = treeOf(slot)
+    const blockHashes = Buffer.from(tree.blockHashes)
+    const blockBytes = Buffer.from(slot.subarray(SLOT_BLOCK_BYTES))
+    const opened = openingFrom({ ...tree, blockHashes, leafIndex: 300, blockBytes })
+    const oneBlock = Buffer.from(treeOf(blockBytes).blockHashes)
+    const root = rootOfBlockHashes(oneBlock, 256)
+    if (!opened.ok) throw new Error(opened.fault.message)
+    for (const memory of [blockHashes, blockBytes, oneBlock]) memory.fill(0)
+    expect(verifyOpening({ ...tree, leafIndex: 300, ...opened.value })).toBe(true)
+    expect(root).toEqual(slotRoot(slot.subarray(SLOT_BLOCK_BYTES)))
+  })
+
   test('a damaged block gives a fault instead of a proof that fails', () => {
     const slot = patternBytes(2 * SLOT_BLOCK_BYTES)
     const tree = treeOf(slot)

@@ -106,6 +106,11 @@ function evenNodes(nodes: Uint8Array, level: number, scratch: Uint8Array): Uint8
   return even
 }
 
+/** A copy of its own; `slice` of a Node Buffer would be a view of memory that others reuse. */
+function copyOf(bytes: Uint8Array, start: number, length: number): Uint8Array {
+  return new Uint8Array(bytes.subarray(start, start + length))
+}
+
 /** The block with its last leaf filled up with zero bytes. */
 function wholeLeaves(block: Uint8Array): Uint8Array {
   if (block.length % LEAF_BYTES === 0) return block
@@ -186,7 +191,8 @@ export function slotRoot(slot: Uint8Array): Uint8Array {
 export function rootOfBlockHashes(blockHashes: Uint8Array, leafCount: number): Uint8Array {
   assertBlockHashes(blockHashes, leafCount)
   const scratch = new Uint8Array(blockHashes.length + HASH_BYTES)
-  return fold(blockHashes, blockLevel(leafCount), rootLevel(leafCount), scratch).slice()
+  const root = fold(blockHashes, blockLevel(leafCount), rootLevel(leafCount), scratch)
+  return copyOf(root, 0, HASH_BYTES)
 }
 
 /** Node of one block; `block` has exactly the bytes that slotBlockBytes gives. */
@@ -204,7 +210,7 @@ function siblingsOf(index: number, firstLevel: number, path: Uint8Array[]) {
   return (level: number, nodes: Uint8Array): void => {
     if (level < firstLevel) return
     const sibling = (index >>> (level - firstLevel)) ^ 1
-    path.push(nodes.slice(sibling * HASH_BYTES, (sibling + 1) * HASH_BYTES))
+    path.push(copyOf(nodes, sibling * HASH_BYTES, HASH_BYTES))
   }
 }
 
@@ -234,7 +240,7 @@ export function openingFrom(slot: {
   if (!bytesEqual(hash, kept)) return damaged(blockIndex)
   const start = leafInBlock * LEAF_BYTES
   path.push(...blockPathFrom({ blockHashes, leafCount, blockIndex }))
-  return ok({ leaf: blockBytes.slice(start, start + LEAF_BYTES), path })
+  return ok({ leaf: copyOf(blockBytes, start, LEAF_BYTES), path })
 }
 
 function damaged(blockIndex: number) {
@@ -298,7 +304,7 @@ function climb(
   path: readonly Uint8Array[],
   root: Uint8Array,
 ): boolean {
-  const node = start.slice()
+  const node = copyOf(start, 0, HASH_BYTES)
   let position = index
   for (const sibling of path) {
     if (sibling.length !== HASH_BYTES) return false

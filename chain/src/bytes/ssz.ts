@@ -11,7 +11,9 @@ export function decodeCanonical<T>(type: Type<T>, bytes: Uint8Array, maxBytes: n
     return fault('BYTES_TOO_LONG', `${bytes.length} bytes where at most ${maxBytes} are allowed`)
   }
   try {
-    const value = type.deserialize(bytes)
+    // SSZ slices its input, and a slice of a Buffer is a view: a value decoded from a socket's or a
+    // database's Buffer would change when that is used again.
+    const value = type.deserialize(isPlain(bytes) ? bytes : Uint8Array.from(bytes))
     if (!bytesEqual(type.serialize(value), bytes)) {
       return fault('NOT_CANONICAL', 'the bytes do not re-encode to themselves')
     }
@@ -20,4 +22,8 @@ export function decodeCanonical<T>(type: Type<T>, bytes: Uint8Array, maxBytes: n
     const reason = error instanceof Error ? error.message : 'decoder refused'
     return fault('MALFORMED', `malformed bytes: ${reason}`)
   }
+}
+
+function isPlain(bytes: Uint8Array): boolean {
+  return Object.getPrototypeOf(bytes) === Uint8Array.prototype
 }

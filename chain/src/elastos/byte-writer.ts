@@ -18,7 +18,8 @@ export class ByteWriter {
 
   u8(value: number): this {
     assert(Number.isInteger(value) && value >= 0 && value <= 0xff, 'u8 out of range')
-    this.view.setUint8(this.grow(1), value)
+    const at = this.grow(1)
+    this.view.setUint8(at, value)
     return this
   }
 

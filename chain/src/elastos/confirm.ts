@@ -37,7 +37,8 @@ export function decodeConfirm(bytes: Uint8Array): Result<Confirm> {
     signature: reader.varBytes(SIGNATURE_BYTES_MAX),
   }
   const stated = reader.u64()
-  if (!reader.failed && (stated > BigInt(VOTES_MAX) || stated * 35n > BigInt(reader.remaining))) {
+  const fitting = Math.min(VOTES_MAX, Math.floor(reader.remaining / VOTE_BYTES_MIN))
+  if (stated > BigInt(fitting)) {
     reader.fail('MAIN_FIELD_TOO_LONG', 'a Confirm has more votes than there are arbiters or bytes')
   }
   const votes: ConfirmVote[] = []

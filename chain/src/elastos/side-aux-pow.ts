@@ -1,5 +1,5 @@
 import { bytesEqual } from '../bytes/hex.ts'
-import { fault, ok, type Result } from '../bytes/result.ts'
+import { fault, type Result } from '../bytes/result.ts'
 import { checkAuxPow } from './aux-pow.ts'
 import { ByteReader } from './byte-reader.ts'
 import { ByteWriter } from './byte-writer.ts'

@@ -282,7 +282,11 @@ export function writePayload(writer: ByteWriter, payload: MainPayload): void {
     case 'cross-chain-by-outputs':
     case 'return-deposit':
       return
-    default:
+    case 'next-turn-arbiters':
+    case 'revert-to-pow':
+    case 'revert-to-dpos':
+    case 'record-sponsor':
+    case 'nft-destroy':
       writeConsensusPayload(writer, payload)
   }
 }

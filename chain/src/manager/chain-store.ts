@@ -1,10 +1,5 @@
+import type { StateChange } from '../state/record-tables.ts'
 import type { Receipt, ReceiptKind } from '../types/receipts.ts'
-
-/** One entry of the state: a key of the state room and its bytes; null deletes it. */
-export interface StateChange {
-  readonly key: string
-  readonly bytes: Uint8Array | null
-}
 
 /** A final block in the form in which it is kept and served. All bytes are canonical SSZ. */
 export interface StoredBlock {
@@ -16,6 +11,8 @@ export interface StoredBlock {
   readonly justification: Uint8Array
   /** CertificateType; absent where only a descendant was certified final. */
   readonly certificate: Uint8Array | undefined
+  /** ReproposalsType; empty unless the block became final in a later view. */
+  readonly reproposals: Uint8Array
 }
 
 export interface CommittedBlock extends StoredBlock {
@@ -66,6 +63,10 @@ export interface ChainStore {
   transaction(id: string): Promise<{ height: number; index: number } | undefined>
   receiptsAt(height: number): Promise<Receipt[]>
   receipt(id: string): Promise<Receipt | undefined>
-  receipts(filter: ReceiptFilter, after: ReceiptPosition | undefined, limit: number): Promise<ReceiptPage>
+  receipts(
+    filter: ReceiptFilter,
+    from: ReceiptPosition | undefined,
+    limit: number,
+  ): Promise<ReceiptPage>
   close(): Promise<void>
 }

@@ -11,11 +11,11 @@ import { createLibp2p } from 'libp2p'
 import type { Logger } from 'pino'
 import { bytesToHex } from '../bytes/hex.ts'
 import { sha256 } from '../bytes/hash.ts'
+import { BATCH_BYTES_MAX } from './transaction-batch.ts'
 
 /** Bytes of one consensus message; a proposal carries a whole block. */
 export const CONSENSUS_MESSAGE_BYTES_MAX = 2 * 1024 * 1024
-/** Bytes of one gossiped batch of transactions. */
-export const GOSSIP_MESSAGE_BYTES_MAX = 1024 * 1024
+
 /** Messages that wait for a slow peer before the oldest are dropped; peers ask again. */
 const OUTBOX_MESSAGES_MAX = 512
 const REDIAL_MS = 1000
@@ -76,7 +76,7 @@ export class FullNodeNetwork {
         pubsub: gossipsub({
           globalSignaturePolicy: StrictNoSign,
           allowPublishToZeroTopicPeers: true,
-          maxInboundDataLength: GOSSIP_MESSAGE_BYTES_MAX,
+          maxInboundDataLength: BATCH_BYTES_MAX + 4096,
           msgIdFn: (message) => sha256(message.data),
           fastMsgIdFn: (message) => bytesToHex(sha256(message.data ?? new Uint8Array(0))),
           scoreParams: { IPColocationFactorWeight: 0 },
@@ -95,6 +95,15 @@ export class FullNodeNetwork {
   /** Addresses to give to others, with the peer id. */
   addresses(): string[] {
     return this.#node.getMultiaddrs().map((address) => address.toString())
+  }
+
+  /** Every open connection, for people. */
+  peerList(): { peerId: string; addresses: string[]; direction: 'inbound' | 'outbound' }[] {
+    return this.#node.getConnections().map(({ remotePeer, remoteAddr, direction }) => ({
+      peerId: remotePeer.toString(),
+      addresses: [remoteAddr.toString()],
+      direction,
+    }))
   }
 
   /** Peer ids of connected full nodes. */
@@ -142,13 +151,14 @@ export class FullNodeNetwork {
   }
 
   /** Asks one peer; rejects on time-out, disconnect or an answer above the bound. */
-  async requestSync(peer: string, request: Uint8Array, answerBytesMax: number): Promise<Uint8Array> {
+  async requestSync(
+    peer: string,
+    request: Uint8Array,
+    answerBytesMax: number,
+  ): Promise<Uint8Array> {
     const connection = this.#connectionOf(peer)
     if (!connection) throw new Error(`not connected to ${peer}`)
-    const signal = AbortSignal.any([
-      AbortSignal.timeout(REQUEST_TIMEOUT_MS),
-      this.#stopping.signal,
-    ])
+    const signal = AbortSignal.any([AbortSignal.timeout(REQUEST_TIMEOUT_MS), this.#stopping.signal])
     const stream = await connection.newStream(this.#protocols.sync, { signal })
     try {
       const frames = lpStream(stream, { maxDataLength: answerBytesMax })

@@ -1,1 +1,2 @@
 export * from './network-params.ts'
+export * from './params-codec.ts'

@@ -1,4 +1,4 @@
-import { type CompositeTypeAny, ContainerType, ListCompositeType } from '@chainsafe/ssz'
+import { ContainerType, ListCompositeType } from '@chainsafe/ssz'
 import { hashPairs } from '../bytes/dense-tree.ts'
 import { HASH_BYTES } from '../bytes/hash.ts'
 import { Bytes20, Bytes32, Units64 } from '../types/primitives.ts'
@@ -9,13 +9,11 @@ import {
   ContractType,
   type Epoch,
   EpochType,
-  GlobalsType,
   InventoryEntryType,
   type MainHeaderRecord,
   MainHeaderRecordType,
   type Node,
   NodeType,
-  PegType,
   type Rail,
   RailType,
   type Validator,
@@ -67,7 +65,7 @@ export const recordCodecs: { readonly [K in TableName]: RecordCodec<TableRecords
   mainHeaders: codec(MainHeaderRecordType),
 }
 
-function codec<T>(type: CompositeTypeAny & RecordCodec<T>): RecordCodec<T> {
+function codec<T>(type: RecordCodec<T>): RecordCodec<T> {
   return {
     serialize: (record) => type.serialize(record),
     deserialize: (bytes) => type.deserialize(bytes),
@@ -131,7 +129,6 @@ export const SIDE_LIST_CHUNK = 256
 export const InventoryChunkType = new ListCompositeType(InventoryEntryType, SIDE_LIST_CHUNK)
 export const RewardLeafType = new ContainerType({ node: Bytes20, fee: Units64 })
 export const RewardChunkType = new ListCompositeType(RewardLeafType, SIDE_LIST_CHUNK)
-export { GlobalsType, PegType }
 
 /** First letter of a stored state key. */
 export const stateTags = {
@@ -145,6 +142,7 @@ export const stateTags = {
   peg: 'p',
   globals: 'g',
   inventories: 'i',
+  snapshots: 's',
   rewardLeaves: 'w',
 } as const
 
@@ -152,8 +150,18 @@ export function recordKey(table: TableName, index: number): string {
   return stateTags[table] + hex32(index)
 }
 
-export function chunkKey(list: 'inventories' | 'rewardLeaves', owner: number, chunk: number) {
-  return stateTags[list] + hex32(owner) + hex32(chunk)
+/** A side list of the state: its tag and whose it is. */
+export function inventoryKey(node: number): string {
+  return stateTags.inventories + hex32(node)
+}
+export function snapshotKey(node: number, epoch: number): string {
+  return stateTags.snapshots + hex32(node) + hex32(epoch)
+}
+export function rewardKey(epoch: number): string {
+  return stateTags.rewardLeaves + hex32(epoch)
+}
+export function chunkKey(list: string, chunk: number): string {
+  return list + hex32(chunk)
 }
 
 /** Fixed width, so that keys sort by number. */

@@ -7,6 +7,7 @@ import { concatBytes, fromHex, utf8ToBytes } from '../bytes/hex.ts'
  *   b height            block (SSZ Block)
  *   j height            justification
  *   c height            finality certificate, where one exists
+ *   p height            re-proposals of an epoch's last block, where there were any
  *   h hash              height of a block
  *   t id                height and index of a transaction
  *   r height index      receipt
@@ -21,6 +22,7 @@ export const Prefix = {
   block: 'b',
   justification: 'j',
   certificate: 'c',
+  reproposals: 'p',
   hash: 'h',
   transaction: 't',
   receipt: 'r',

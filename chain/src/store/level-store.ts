@@ -10,9 +10,9 @@ import type {
   ReceiptFilter,
   ReceiptPage,
   ReceiptPosition,
-  StateChange,
   StoredBlock,
 } from '../manager/chain-store.ts'
+import type { StateChange } from '../state/record-tables.ts'
 import { type Receipt, ReceiptKind, ReceiptType } from '../types/receipts.ts'
 import {
   FORMAT_VERSION,
@@ -113,14 +113,21 @@ export class LevelStore implements ChainStore {
   }
 
   async block(height: number): Promise<StoredBlock | undefined> {
-    const [block, justification, certificate] = await Promise.all([
+    const [block, justification, certificate, reproposals] = await Promise.all([
       this.#db.get(heightKey(Prefix.block, height)),
       this.#db.get(heightKey(Prefix.justification, height)),
       this.#db.get(heightKey(Prefix.certificate, height)),
+      this.#db.get(heightKey(Prefix.reproposals, height)),
     ])
     if (block === undefined || justification === undefined) return undefined
-    const hash = block.subarray(0, 32)
-    return { height, hash, block: block.subarray(32), justification, certificate }
+    return {
+      height,
+      hash: block.subarray(0, 32),
+      block: block.subarray(32),
+      justification,
+      certificate,
+      reproposals: reproposals ?? new Uint8Array(0),
+    }
   }
 
   async heightOf(blockHash: string): Promise<number | undefined> {
@@ -150,10 +157,10 @@ export class LevelStore implements ChainStore {
 
   async receipts(
     filter: ReceiptFilter,
-    after: ReceiptPosition | undefined,
+    from: ReceiptPosition | undefined,
     limit: number,
   ): Promise<ReceiptPage> {
-    const range = rangeOf(filter, after)
+    const range = rangeOf(filter, from)
     const receipts: Receipt[] = []
     for await (const key of this.#db.keys(range)) {
       const at = readPosition(key.subarray(key.length - 12))
@@ -181,6 +188,9 @@ function addBlock(operations: Operation[], block: CommittedBlock): void {
   put(operations, heightKey(Prefix.block, height), concatBytes(block.hash, block.block))
   put(operations, heightKey(Prefix.justification, height), block.justification)
   if (block.certificate) put(operations, heightKey(Prefix.certificate, height), block.certificate)
+  if (block.reproposals.length > 0) {
+    put(operations, heightKey(Prefix.reproposals, height), block.reproposals)
+  }
   put(operations, hashKey(Prefix.hash, bytesToHex(block.hash)), u64Key(height))
   block.transactionIds.forEach((id, index) => {
     put(operations, hashKey(Prefix.transaction, id), position(height, index))
@@ -205,8 +215,8 @@ function addReceipt(operations: Operation[], receipt: Receipt): void {
 }
 
 /** The narrowest index that the filter allows, as a key range. */
-function rangeOf(filter: ReceiptFilter, after: ReceiptPosition | undefined) {
-  const from = after ?? { height: filter.fromHeight, index: 0 }
+function rangeOf(filter: ReceiptFilter, start: ReceiptPosition | undefined) {
+  const from = start ?? { height: filter.fromHeight, index: 0 }
   const key = (height: number, index: number) => {
     if (filter.rail !== undefined) {
       return indexKey(Prefix.byRail, u32Key(filter.rail), height, index)

@@ -13,18 +13,28 @@ export function subjectsOf(receipt: Receipt): ReceiptSubjects {
   switch (body.selector) {
     case ReceiptKind.proof:
     case ReceiptKind.forfeit:
-    case ReceiptKind.eviction:
     case ReceiptKind.reward:
+    case ReceiptKind.payout:
       return { nodes: [body.value.node], rail: undefined, contract: undefined }
+    case ReceiptKind.eviction: {
+      const { node, rail, contract } = body.value
+      return { nodes: [node], rail: some(rail), contract: some(contract) }
+    }
     case ReceiptKind.storage:
     case ReceiptKind.relay:
     case ReceiptKind.close: {
       const { node, rail, contract } = body.value
-      return { nodes: [node], rail, contract: contract === NONE ? undefined : contract }
+      return { nodes: [node], rail, contract: some(contract) }
     }
+    case ReceiptKind.contractEnd:
+      return { nodes: [], rail: undefined, contract: body.value.contract }
     case ReceiptKind.anchor:
     case ReceiptKind.fee:
     case ReceiptKind.creation:
       return { nodes: [], rail: undefined, contract: undefined }
   }
+}
+
+function some(index: number): number | undefined {
+  return index === NONE ? undefined : index
 }

@@ -75,8 +75,13 @@ export const CertificateType = new ContainerType(
 )
 export type Certificate = ValueOf<typeof CertificateType>
 
-/** Nullify certificates a justification may carry: the gap between two notarized views. */
-export const SKIPS_MAX = 256
+/**
+ * Nullify certificates a justification may carry: the gap between two notarized views. A gap
+ * above it could never be bridged, so it is far above what growing skip timeouts reach in a day.
+ */
+export const SKIPS_MAX = 2048
+/** A serialized justification is at most this long, so that it fits into a message beside a block. */
+export const JUSTIFICATION_BYTES_MAX = 960 * 1024
 
 /**
  * Why a block may stand on its parent: the parent's certificate and a nullify certificate for
@@ -90,3 +95,11 @@ export const JustificationType = new ContainerType(
   { typeName: 'Justification' },
 )
 export type Justification = ValueOf<typeof JustificationType>
+
+/** Why an epoch's last block could be proposed again in `view`. */
+export const ReproposalType = new ContainerType(
+  { view: Count64, justification: JustificationType },
+  { typeName: 'Reproposal' },
+)
+/** Views of one epoch's end that a stored block keeps; more than the log ever sees. */
+export const ReproposalsType = new ListCompositeType(ReproposalType, 1024)

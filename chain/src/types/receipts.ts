@@ -54,10 +54,17 @@ export const ForfeitReceiptType = new ContainerType({
   strikes: U8,
 })
 
+/**
+ * Held pay lost: at an eviction all that the node holds (rail = NONE, nothing moves yet), then,
+ * as each rail is touched, what of it burned and what went to its contract's pot. A declared
+ * loss leaves one for its rail.
+ */
 export const EvictionReceiptType = new ContainerType({
   node: Bytes20,
   epoch: U32,
   strikes: U8,
+  rail: U32,
+  contract: U32,
   held: Units64,
   burned: Units64,
   toPots: Units64,
@@ -113,6 +120,28 @@ export const CreationReceiptType = new ContainerType({
   owner: Bytes20,
 })
 
+/** What a node was paid by one redeem or close, after byte fee and proof debt, which burn. */
+export const PayoutReceiptType = new ContainerType({
+  node: Bytes20,
+  payout: Bytes20,
+  proceeds: Units64,
+  byteFee: Units64,
+  debtPaid: Units64,
+  paid: Units64,
+})
+
+/** A contract ended: what its payer got back, and the held-derived part of its pot, which burned. */
+export const ContractEndReceiptType = new ContainerType({
+  contract: U32,
+  generation: U32,
+  payer: Bytes20,
+  refundLocks: Units64,
+  refundPot: Units64,
+  refundFees: Units64,
+  refundDeposit: Units64,
+  burned: Units64,
+})
+
 export const ReceiptKind = {
   proof: 0,
   storage: 1,
@@ -124,6 +153,8 @@ export const ReceiptKind = {
   close: 7,
   fee: 8,
   creation: 9,
+  payout: 10,
+  contractEnd: 11,
 } as const
 export type ReceiptKind = keyof typeof ReceiptKind
 
@@ -138,6 +169,8 @@ export const ReceiptBodyType = new UnionType([
   CloseReceiptType,
   FeeReceiptType,
   CreationReceiptType,
+  PayoutReceiptType,
+  ContractEndReceiptType,
 ])
 
 export type ProofReceipt = ValueOf<typeof ProofReceiptType>
@@ -150,6 +183,8 @@ export type AnchorReceipt = ValueOf<typeof AnchorReceiptType>
 export type CloseReceipt = ValueOf<typeof CloseReceiptType>
 export type FeeReceipt = ValueOf<typeof FeeReceiptType>
 export type CreationReceipt = ValueOf<typeof CreationReceiptType>
+export type PayoutReceipt = ValueOf<typeof PayoutReceiptType>
+export type ContractEndReceipt = ValueOf<typeof ContractEndReceiptType>
 
 export type ReceiptBody =
   | { readonly selector: 0; value: ProofReceipt }
@@ -162,6 +197,8 @@ export type ReceiptBody =
   | { readonly selector: 7; value: CloseReceipt }
   | { readonly selector: 8; value: FeeReceipt }
   | { readonly selector: 9; value: CreationReceipt }
+  | { readonly selector: 10; value: PayoutReceipt }
+  | { readonly selector: 11; value: ContractEndReceipt }
 
 /** Transaction index of receipts that the block itself leaves. */
 export const BLOCK_RECEIPT = 0xffff_ffff

@@ -1,4 +1,10 @@
-import { ContainerType, ListCompositeType, VectorCompositeType, type ValueOf } from '@chainsafe/ssz'
+import {
+  ContainerType,
+  ListBasicType,
+  ListCompositeType,
+  type ValueOf,
+  VectorCompositeType,
+} from '@chainsafe/ssz'
 import {
   Bool,
   Bytes20,
@@ -55,6 +61,8 @@ export const SnapshotType = new ContainerType({
   root: Bytes32,
   sum: Weight128,
   bytes: Count64,
+  /** Entries, which fixes the depth of the tree under the root. */
+  count: U32,
 })
 export type Snapshot = ValueOf<typeof SnapshotType>
 
@@ -86,11 +94,16 @@ export const NodeType = new ContainerType(
     /** One pending (epoch, fee) for the subsidy. */
     pendingEpoch: U32,
     pendingFee: Units64,
+    /** Its leaf among the reward leaves of the pending epoch. */
+    pendingLeaf: U32,
     inventoryCount: U32,
     inventoryRoot: Bytes32,
     inventorySum: Weight128,
     inventoryBytes: Count64,
-    /** Epoch of the last inventory change, which decides whether the ring is pushed. */
+    /**
+     * Epoch of the last inventory change; NONE before any. Decides whether the ring is pushed, and
+     * which entries of the log are joined (docs/protocol/ledger-notes.md).
+     */
     inventoryChanged: U32,
     snapshots: new ListCompositeType(SnapshotType, SNAPSHOTS_MAX),
     log: new ListCompositeType(ResolutionType, RESOLUTIONS_MAX),
@@ -147,9 +160,16 @@ export const RailType = new ContainerType(
     lostEpoch: U32,
     /** The node announced leaving. */
     left: Bool,
-    /** Position in the node's inventory; NONE when its weight has left. */
+    /** Position in the node's inventory; NONE for a relay rail. Without meaning after eviction. */
     entry: U32,
-    weightCleared: Bool,
+    /** Epoch in which its weight was set to 0 because it can no longer earn; NONE if it was not. */
+    clearedEpoch: U32,
+    /** A and P at its base, known from the first settlement after it on; NONE before (PROTOCOL 6.6). */
+    base: U32,
+    baseProven: U32,
+    /** E and Elapsed earned before a topUp brought a cleared rail back. */
+    carriedE: U32,
+    carriedElapsed: U32,
   },
   { typeName: 'Rail' },
 )
@@ -189,6 +209,9 @@ export const ContractType = new ContainerType(
     /** Byte fees prepaid for fills not yet made. */
     prepaidFees: Units64,
     deposit: Units64,
+    /** The payer asked to close all its rails; NONE if it did not. */
+    askEpoch: U32,
+    askHeight: Count64,
   },
   { typeName: 'Contract' },
 )
@@ -273,6 +296,8 @@ export const PegType = new ContainerType(
 export type Peg = ValueOf<typeof PegType>
 
 const FRONTIER_LEVELS = 32
+/** Anchors that may wait for their depth at the same time. */
+export const OPEN_ANCHORS_MAX = 256
 
 export const GlobalsType = new ContainerType(
   {
@@ -296,6 +321,10 @@ export const GlobalsType = new ContainerType(
     nodesClass1: U32,
     nodesClass2: U32,
     lastAnchoredEpoch: U32,
+    /** Newest epoch whose anchor is FINAL; 0 for none. */
+    lastFinalEpoch: U32,
+    /** Epochs whose anchors are recorded but not FINAL yet. */
+    openAnchors: new ListBasicType(U32, OPEN_ANCHORS_MAX),
     /** Append frontier of the history list: the left siblings still open, lowest level first. */
     historyCount: Count64,
     historyFrontier: new VectorCompositeType(Bytes32, FRONTIER_LEVELS),

@@ -118,6 +118,8 @@ export const SlotOpeningType = new ContainerType({
 
 export const FillType = new ContainerType({
   grant: SlotGrantType,
+  /** Payer's public key: its address stands in the contract. */
+  payerKey: PublicKeyBytes,
   grantSignature: SignatureBytes,
   openings: new ListCompositeType(SlotOpeningType, OPENINGS),
   /** Present in a node's first fill, which creates its record. */
@@ -138,10 +140,15 @@ export const ProveOpeningType = new ContainerType({
   opening: SlotOpeningType,
 })
 
+/** Ended rails whose weight one prove may set to 0. */
+export const CLEARS_PER_PROVE_MAX = 64
+
 export const ProveType = new ContainerType({
   /** Challenge epoch. */
   epoch: U32,
   openings: new ListCompositeType(ProveOpeningType, OPENINGS),
+  /** Own rails that can no longer earn: their weight leaves after this proof (PROTOCOL 6.1). */
+  clear: new ListBasicType(U32, CLEARS_PER_PROVE_MAX),
 })
 
 /** Cumulative counters of a rail, signed by its payer (purpose "voucher"); only the newest matters. */
@@ -153,6 +160,8 @@ export const VoucherType = new ContainerType({
 })
 export const SignedVoucherType = new ContainerType({
   voucher: VoucherType,
+  /** Payer's public key: its address stands in the rail. */
+  payerKey: PublicKeyBytes,
   signature: SignatureBytes,
 })
 
@@ -161,8 +170,15 @@ export const RedeemType = new ContainerType({
   vouchers: new ListCompositeType(SignedVoucherType, RAILS_PER_REDEEM_MAX),
 })
 
+/** What a close ends: one rail, or a contract with all its rails. */
+export const CloseKind = { rail: 0, contract: 1 } as const
 /** First asks, later settles (two steps, PROTOCOL 6.7). */
-export const CloseType = new ContainerType({ rail: U32, generation: U32 })
+export const CloseType = new ContainerType({
+  kind: U8,
+  /** Rail or contract index. */
+  target: U32,
+  generation: U32,
+})
 
 /** What a topUp adds to. */
 export const TopUpKind = { railEpochs: 0, railUnits: 1, contractPot: 2 } as const

@@ -26,6 +26,9 @@ export async function readKey(path: string): Promise<Uint8Array> {
   if (!parsed.ok || parsed.value.length !== 32) {
     throw new Error(`${path} is not a key file: expected 64 hex digits; restore it from a backup`)
   }
-  assert(parsed.value.some((byte) => byte !== 0), 'a key is never zero')
+  assert(
+    parsed.value.some((byte) => byte !== 0),
+    'a key is never zero',
+  )
   return parsed.value
 }

@@ -20,6 +20,7 @@ const VECTORS_PER_STEP = 2
 export const STEP_BYTES = VECTOR_BYTES * VECTORS_PER_STEP
 const PAGE_BYTES = 65_536
 
+const MAGIC_AND_VERSION: Code = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]
 const I32 = 0x7f
 const V128 = 0x7b
 const LOOP = 0x03
@@ -28,6 +29,10 @@ const END = 0x0b
 const BRANCH_IF = 0x0d
 
 type Code = readonly number[]
+
+function repeated(count: number, byte: number): Code {
+  return Array.from({ length: count }, () => byte)
+}
 
 const localGet = (local: number): Code => [0x20, ...unsigned(local)]
 const localSet = (local: number): Code => [0x21, ...unsigned(local)]
@@ -38,7 +43,7 @@ const i32Sub: Code = [0x6b]
 const i32LessUnsigned: Code = [0x49]
 const load = (offset: number): Code => [0xfd, 0x00, 0x00, ...unsigned(offset)]
 const store = (offset: number): Code => [0xfd, 0x0b, 0x00, ...unsigned(offset)]
-const splatByte = (byte: number): Code => [0xfd, 0x0c, ...new Array<number>(16).fill(byte)]
+const splatByte = (byte: number): Code => [0xfd, 0x0c, ...repeated(VECTOR_BYTES, byte)]
 const and: Code = [0xfd, 0x4e]
 const xor: Code = [0xfd, 0x51]
 const shiftRight16: Code = [0xfd, ...unsigned(0x8d)]
@@ -70,10 +75,10 @@ const SUM = HIGH_TABLE + 1
 export function kernelModule(swizzle: Swizzle, memoryBytes: number): Uint8Array {
   const pages = Math.ceil(memoryBytes / PAGE_BYTES)
   const rowCounts = Array.from({ length: ROWS_PER_PASS }, (_, i) => i + 1)
-  const parameters = new Array<number>(BYTES + 1).fill(I32)
+  const parameters = repeated(BYTES + 1, I32)
   return Uint8Array.from([
-    ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
-    ...section(1, vector([[0x60, ...vector(parameters.map((type) => [type])), ...vector([])]])),
+    ...MAGIC_AND_VERSION,
+    ...section(1, vector([[0x60, ...unsigned(parameters.length), ...parameters, ...vector([])]])),
     ...section(3, vector(rowCounts.map(() => [0]))),
     ...section(5, vector([[0x01, ...unsigned(pages), ...unsigned(pages)]])),
     ...section(
@@ -134,8 +139,9 @@ function sumOverColumns(rows: number, swizzle: Swizzle): Code {
   body.push(...add(CELL, localGet(STRIDE), CELL))
   body.push(...add(TABLE, i32Const(rows * TABLE_BYTES), TABLE))
   return [
-    ...[...localGet(INPUTS), ...localSet(CELL), ...localGet(TABLES), ...localSet(TABLE)],
-    ...[...localGet(COLUMNS), ...localSet(COLUMNS_LEFT)],
+    ...copy(INPUTS, CELL),
+    ...copy(TABLES, TABLE),
+    ...copy(COLUMNS, COLUMNS_LEFT),
     ...loop(body, [
       ...localGet(COLUMNS_LEFT),
       ...i32Const(1),
@@ -147,7 +153,7 @@ function sumOverColumns(rows: number, swizzle: Swizzle): Code {
 
 /** Stores the sums row by row, then moves both running pointers to the next step. */
 function storeSums(rows: number): Code {
-  const code: number[] = [...localGet(OUTPUTS), ...localSet(CELL)]
+  const code: number[] = [...copy(OUTPUTS, CELL)]
   for (let row = 0; row < rows; row++) {
     for (let v = 0; v < VECTORS_PER_STEP; v++) {
       code.push(...localGet(CELL), ...localGet(SUM + row * VECTORS_PER_STEP + v))
@@ -158,6 +164,10 @@ function storeSums(rows: number): Code {
   code.push(...add(INPUTS, i32Const(STEP_BYTES), INPUTS))
   code.push(...add(OUTPUTS, i32Const(STEP_BYTES), OUTPUTS))
   return code
+}
+
+function copy(local: number, target: number): Code {
+  return [...localGet(local), ...localSet(target)]
 }
 
 /** target = local + operand */

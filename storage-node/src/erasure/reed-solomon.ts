@@ -1,10 +1,5 @@
 import { assert, fault, ok, type Result } from '@ioex/chain/bytes'
-import {
-  assertShards,
-  type CodeMatrix,
-  parityMatrix,
-  recoveryMatrix,
-} from './code-matrix.ts'
+import { assertShards, type CodeMatrix, parityMatrix, recoveryMatrix } from './code-matrix.ts'
 import { type Kernel, scalarKernel } from './scalar-kernel.ts'
 import { createSimdKernel } from './simd-kernel.ts'
 
@@ -108,7 +103,7 @@ export function reconstruct(
   if (inputs.some((cell) => cell.length !== bytes)) {
     return fault('CELL_LENGTHS_DIFFER', 'the cells of a stripe have one length')
   }
-  const matrix = remembered(`${k} ${present} to ${missing}`, () =>
+  const matrix = remembered(`${k} of ${present.join()} to ${missing.join()}`, () =>
     recoveryMatrix(k, present, missing),
   )
   const outputs = missing.map(() => new Uint8Array(bytes))

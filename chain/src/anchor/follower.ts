@@ -1,0 +1,307 @@
+import { bytesEqual } from '../bytes/hex.ts'
+import {
+  fromDisplayHash,
+  type InternalHash,
+  toDisplayHash,
+  toInternalHex,
+} from '../elastos/hash-orientation.ts'
+import type { HeaderContext, MainChainParams } from '../elastos/header-rules.ts'
+import { decodeTransaction } from '../elastos/transaction.ts'
+import {
+  type FetchOptions,
+  fetchBlock,
+  type FollowedBlock,
+  inclusionOf,
+  MainBlockRefusedError,
+  type MemoAnchorSighting,
+  type TransactionInclusion,
+} from './followed-block.ts'
+import type { MainChainClient } from './main-chain-client.ts'
+
+const DEFAULT_POLL_MS = 1000
+/** Blocks held in memory: as many headers as the side chain's state keeps, twice. */
+const DEFAULT_WINDOW_BLOCKS = 4096
+/** Blocks kept below what the consumers have taken, for reorganisations. */
+const KEPT_BELOW_BLOCKS = 1024
+/** Blocks that left the best chain, remembered so that whoever stands on one is led back. */
+const ORPHANS_MAX = 4096
+
+export interface FollowerOptions {
+  readonly client: MainChainClient
+  readonly params: MainChainParams
+  /** The trusted block above which to read: from genesis, or from the side chain's state. */
+  readonly start: HeaderContext
+  /** Memo anchors of this side chain are collected. */
+  readonly sideGenesisHash?: Uint8Array
+  readonly pollMs?: number
+  readonly windowBlocks?: number
+  /** Told after the best chain changed. */
+  readonly onChange?: () => void
+  /** Told of what went wrong in a poll; the next poll tries again. */
+  readonly onProblem?: (error: unknown) => void
+}
+
+export interface MainTip {
+  readonly height: number
+  readonly hash: InternalHash
+}
+
+export interface FollowerStatus {
+  readonly tip: MainTip
+  /** Best height that the node named last; our tip lags behind it while catching up. */
+  readonly nodeHeight: number
+  /** What went wrong in the last poll, in plain words. */
+  readonly problem: string | undefined
+}
+
+/** The reorganisation reaches below everything that we hold. */
+export class MainForkTooDeepError extends Error {
+  override name = 'MainForkTooDeepError'
+}
+
+/**
+ * Follows the main chain through a node's JSON-RPC and keeps its recent blocks: what proposers
+ * put into mainHeaders, and proofs for transactions. Consensus trusts nothing of it.
+ */
+export class MainChainFollower {
+  private readonly options: FollowerOptions
+  private readonly fetching: FetchOptions
+  /** Context of the block below the window's first. */
+  private base: HeaderContext
+  private readonly blocks: FollowedBlock[] = []
+  private readonly places = new Map<string, { height: number; index: number }>()
+  /** Left blocks by hash, with the hash of the block below. Insertion order is age. */
+  private readonly orphans = new Map<string, { height: number; previous: string }>()
+  private released: number
+  private nodeHeight: number
+  private problem: string | undefined
+  private timer: NodeJS.Timeout | undefined
+  private polling: Promise<void> | undefined
+  private running = false
+  private closing = false
+
+  constructor(options: FollowerOptions) {
+    this.options = options
+    this.base = options.start
+    this.released = options.start.previous.height
+    this.nodeHeight = this.released
+    this.fetching = {
+      client: options.client,
+      params: options.params,
+      sideGenesisHash: options.sideGenesisHash,
+    }
+  }
+
+  get tip(): MainTip {
+    return this.context(this.blocks.length).previous
+  }
+
+  /** The header rules' context for a block after the tip. */
+  get tipContext(): HeaderContext {
+    return this.context(this.blocks.length)
+  }
+
+  status(): FollowerStatus {
+    const { height, hash } = this.tip
+    return { tip: { height, hash }, nodeHeight: this.nodeHeight, problem: this.problem }
+  }
+
+  start(): void {
+    if (this.running) return
+    this.running = true
+    this.closing = false
+    this.schedule(0)
+  }
+
+  async stop(): Promise<void> {
+    this.running = false
+    this.closing = true
+    clearTimeout(this.timer)
+    await this.polling?.catch(() => undefined)
+  }
+
+  /** One look at the node: takes what is new. Concurrent calls share one poll. */
+  poll(): Promise<void> {
+    this.polling ??= this.pollOnce().finally(() => {
+      this.polling = undefined
+    })
+    return this.polling
+  }
+
+  /**
+   * Raw headers with AuxPow that lead on from the given tip, at most `limit`. If that block has
+   * left the best chain, they start above the last block that both chains share. Empty when we
+   * do not know the block or have nothing newer.
+   */
+  headersAfter(tip: MainTip, limit = Number.POSITIVE_INFINITY): Uint8Array[] {
+    const shared = this.sharedHeight(tip)
+    if (shared === undefined) return []
+    const from = shared - this.baseHeight
+    return this.blocks.slice(from, from + limit).map(({ rawHeader }) => rawHeader)
+  }
+
+  /** The block of the best chain at this height, if it is in the window. */
+  blockAt(height: number): FollowedBlock | undefined {
+    return this.blocks[height - this.baseHeight - 1]
+  }
+
+  /** Whether our view of the main chain contradicts this header at its height. */
+  contradicts(header: MainTip): boolean {
+    const known = this.hashAt(header.height)
+    return known !== undefined && !bytesEqual(known, header.hash)
+  }
+
+  /** Memo anchors of the side chain in the window, oldest first. */
+  anchors(): MemoAnchorSighting[] {
+    return this.blocks.flatMap(({ anchors }) => anchors)
+  }
+
+  hasTransaction(id: InternalHash): boolean {
+    return this.places.has(toInternalHex(id))
+  }
+
+  /** The proof for a transaction in the window; asks the node for its bytes. */
+  async findTransaction(id: InternalHash): Promise<TransactionInclusion | undefined> {
+    const place = this.places.get(toInternalHex(id))
+    const block = place && this.blockAt(place.height)
+    if (!place || !block) return undefined
+    const raw = await this.options.client.getRawTransaction(toDisplayHash(id))
+    const decoded = decodeTransaction(raw)
+    if (!decoded.ok || !bytesEqual(decoded.value.id, id)) {
+      throw new MainBlockRefusedError('MAIN_BLOCK_ROOT', 'the node gave another transaction')
+    }
+    return inclusionOf(block.transactionIds, place.index, block.header, raw)
+  }
+
+  /**
+   * The consumers have taken everything up to this height: older blocks may be forgotten. The
+   * follower reads at most `windowBlocks` beyond it, so that its memory stays bounded.
+   */
+  release(height: number): void {
+    this.released = Math.max(this.released, Math.min(height, this.tip.height))
+    const surplus = this.released - KEPT_BELOW_BLOCKS - this.baseHeight
+    if (surplus <= 0) return
+    this.base = this.context(surplus)
+    for (const block of this.blocks.splice(0, surplus)) this.forget(block)
+  }
+
+  private get baseHeight(): number {
+    return this.base.previous.height
+  }
+
+  /** Context after the first `count` blocks of the window. */
+  private context(count: number): HeaderContext {
+    return count === 0 ? this.base : (this.blocks[count - 1] as FollowedBlock).context
+  }
+
+  private hashAt(height: number): InternalHash | undefined {
+    if (height === this.baseHeight) return this.base.previous.hash
+    return this.blockAt(height)?.header.hash
+  }
+
+  private sharedHeight(tip: MainTip): number | undefined {
+    let { height } = tip
+    let key: string = toInternalHex(tip.hash)
+    for (;;) {
+      const best = this.hashAt(height)
+      if (best && toInternalHex(best) === key) return height
+      const orphan = this.orphans.get(key)
+      if (!orphan) return undefined
+      key = orphan.previous
+      height = orphan.height - 1
+    }
+  }
+
+  private schedule(delayMs: number): void {
+    this.timer = setTimeout(() => {
+      this.poll()
+        .catch((error: unknown) => this.options.onProblem?.(error))
+        .finally(() => {
+          if (this.running) this.schedule(this.options.pollMs ?? DEFAULT_POLL_MS)
+        })
+    }, delayMs)
+  }
+
+  private async pollOnce(): Promise<void> {
+    try {
+      this.nodeHeight = (await this.options.client.getBlockCount()) - 1
+      const shared = await this.findFork()
+      await this.take(shared)
+      this.problem = undefined
+    } catch (error) {
+      this.problem = error instanceof Error ? error.message : String(error)
+      throw error
+    }
+  }
+
+  /** Height of the highest block that the node has in common with us. */
+  private async findFork(): Promise<number> {
+    let height = Math.min(this.tip.height, this.nodeHeight)
+    while (height >= this.baseHeight) {
+      const theirs = fromDisplayHash(await this.options.client.getBlockHash(height))
+      const ours = this.hashAt(height)
+      if (ours && bytesEqual(ours, theirs)) return height
+      height--
+    }
+    throw new MainForkTooDeepError(
+      `the main chain forks below height ${this.baseHeight}, the oldest block held here`,
+    )
+  }
+
+  /**
+   * Fetches what is above the shared block. On our tip each block counts at once; a fork is
+   * taken when it carries more work than what we have above the shared block.
+   */
+  private async take(shared: number): Promise<void> {
+    const windowBlocks = this.options.windowBlocks ?? DEFAULT_WINDOW_BLOCKS
+    const last = Math.min(this.nodeHeight, this.released + windowBlocks)
+    let keep = shared - this.baseHeight
+    let toBeat = this.blocks.slice(keep).reduce((sum, block) => sum + block.work, 0n)
+    let context = this.context(keep)
+    let branch: FollowedBlock[] = []
+    let changed = false
+    try {
+      for (let height = shared + 1; height <= last && !this.closing; height++) {
+        const hash = await this.options.client.getBlockHash(height)
+        const block = await fetchBlock(this.fetching, hash, context)
+        context = block.context
+        branch.push(block)
+        toBeat -= block.work
+        if (toBeat >= 0n) continue
+        this.adopt(keep, branch)
+        keep = this.blocks.length
+        toBeat = 0n
+        branch = []
+        changed = true
+      }
+    } finally {
+      if (changed) this.options.onChange?.()
+    }
+  }
+
+  /** The blocks of the window from `keep` on give way to the branch. */
+  private adopt(keep: number, branch: readonly FollowedBlock[]): void {
+    for (const left of this.blocks.splice(keep)) {
+      this.forget(left)
+      const { height, previous } = left.header.header
+      const orphan = { height, previous: toInternalHex(previous) }
+      this.orphans.set(toInternalHex(left.header.hash), orphan)
+    }
+    for (const block of branch) {
+      this.blocks.push(block)
+      const { height } = block.header.header
+      this.orphans.delete(toInternalHex(block.header.hash))
+      block.transactionIds.forEach((id, index) => {
+        this.places.set(toInternalHex(id), { height, index })
+      })
+    }
+    for (const key of this.orphans.keys()) {
+      if (this.orphans.size <= ORPHANS_MAX) break
+      this.orphans.delete(key)
+    }
+  }
+
+  private forget(block: FollowedBlock): void {
+    for (const id of block.transactionIds) this.places.delete(toInternalHex(id))
+  }
+}

@@ -1,0 +1,248 @@
+import { bytesToHex, parseHex } from '../bytes/hex.ts'
+import type { Fault, Result } from '../bytes/result.ts'
+import { type AuxPow, decodeAuxPow, ELA_CHAIN_ID } from '../elastos/aux-pow.ts'
+import { decodeBlock } from '../elastos/block.ts'
+import { parseElaAddress } from '../elastos/ela-address.ts'
+import { formatEla, parseEla } from '../elastos/ela-amount.ts'
+import {
+  fromDisplayHash,
+  fromInternalHex,
+  type InternalHash,
+  parseDisplayHash,
+  parseInternalHex,
+  toDisplayHash,
+  toInternalHex,
+} from '../elastos/hash-orientation.ts'
+import { type DecodedTransaction, decodeTransaction } from '../elastos/transaction.ts'
+import { TransactionKind } from '../elastos/transaction-payload.ts'
+import {
+  JsonRpcCode,
+  JsonRpcError,
+  type JsonRpcHandler,
+  type JsonRpcParams,
+} from './json-rpc-server.ts'
+import { blockJson, transactionJson, utxoJson } from './main-chain-json.ts'
+import type { BlockNode, MainLedger } from './main-ledger.ts'
+import type { MainMempool } from './main-mempool.ts'
+import { MAIN_TRANSACTION_SIZE_MAX } from './main-transaction-rules.ts'
+import type { BlockTemplate } from './mining-template.ts'
+import type { Utxo } from './utxo-set.ts'
+
+/** Error codes of the Elastos main node. */
+export const MainRpcCode = {
+  params: 42002,
+  refused: 43001,
+  unknownTransaction: 44001,
+  unknownBlock: 44003,
+  internal: 45002,
+  doubleSpend: 45010,
+  duplicate: 45011,
+} as const
+
+const ADDRESSES_MAX = 1000
+const AUXPOW_BYTES_MAX = 128 * 1024
+
+/** What the methods need of a main chain. */
+export interface MainChainBackend {
+  readonly ledger: MainLedger
+  readonly mempool: MainMempool
+  mine(): Promise<BlockNode>
+  submitTransaction(decoded: DecodedTransaction): Result<undefined>
+  createAuxBlock(payTo: Uint8Array): BlockTemplate
+  submitAuxBlock(hash: InternalHash, auxPow: AuxPow): Promise<Result<BlockNode>>
+  readBlock(node: BlockNode): Promise<Uint8Array>
+}
+
+type Arguments = Readonly<Record<string, unknown>>
+
+interface Method {
+  /** Names of the parameters in positional order. */
+  readonly params: readonly string[]
+  readonly run: (chain: MainChainBackend, args: Arguments) => unknown
+}
+
+const methods: Readonly<Record<string, Method>> = {
+  getblockcount: { params: [], run: ({ ledger }) => ledger.height + 1 },
+  getbestblockhash: { params: [], run: ({ ledger }) => toDisplayHash(ledger.tip.hash) },
+  getblockhash: {
+    params: ['height'],
+    run: ({ ledger }, args) => toDisplayHash(blockAt(ledger, args).hash),
+  },
+  getblock: { params: ['blockhash', 'verbosity'], run: getBlock },
+  getblockbyheight: {
+    params: ['height'],
+    run: (chain, args) => blockAnswer(chain, blockAt(chain.ledger, args), 2),
+  },
+  getrawtransaction: { params: ['txid', 'verbose'], run: getRawTransaction },
+  getrawmempool: { params: [], run: ({ mempool }) => mempool.ids().map(toDisplayHash) },
+  sendrawtransaction: { params: ['data'], run: sendRawTransaction },
+  listunspent: { params: ['addresses', 'utxotype'], run: listUnspent },
+  getutxosbyamount: { params: ['address', 'amount', 'utxotype'], run: getUtxosByAmount },
+  getreceivedbyaddress: {
+    params: ['address'],
+    run: ({ ledger }, args) =>
+      formatEla(sumOf(ledger.utxos.of(programHashArgument(args['address'])))),
+  },
+  createauxblock: { params: ['paytoaddress'], run: createAuxBlock },
+  submitauxblock: { params: ['blockhash', 'auxpow'], run: submitAuxBlock },
+  discretemining: {
+    params: ['count'],
+    // One block a call whatever the count says: that is what the reference node does.
+    run: async (chain) => [toDisplayHash((await chain.mine()).hash)],
+  },
+}
+
+/** The JSON-RPC face of a main chain. */
+export function mainChainRpcHandler(chain: MainChainBackend): JsonRpcHandler {
+  return async (name, params) => {
+    const method = Object.hasOwn(methods, name) ? methods[name] : undefined
+    if (!method) throw new JsonRpcError(JsonRpcCode.method, `the method ${name} does not exist`)
+    return method.run(chain, named(method, params))
+  }
+}
+
+function named(method: Method, params: JsonRpcParams): Arguments {
+  if (!Array.isArray(params)) return params as Arguments
+  return Object.fromEntries(params.map((value, at) => [method.params[at] ?? '', value]))
+}
+
+async function getBlock(chain: MainChainBackend, args: Arguments): Promise<unknown> {
+  const hash = hashArgument(args['blockhash'])
+  const node = chain.ledger.node(toInternalHex(hash))
+  if (!node) throw new JsonRpcError(MainRpcCode.unknownBlock, 'unknown block')
+  return blockAnswer(chain, node, integerArgument(args['verbosity'] ?? 1, 'verbosity'))
+}
+
+async function blockAnswer(
+  chain: MainChainBackend,
+  node: BlockNode,
+  verbosity: number,
+): Promise<unknown> {
+  const raw = await chain.readBlock(node)
+  if (verbosity === 0) return bytesToHex(raw)
+  const block = need(decodeBlock(raw), MainRpcCode.internal)
+  return blockJson(chain.ledger, node, block, verbosity >= 2)
+}
+
+async function getRawTransaction(chain: MainChainBackend, args: Arguments): Promise<unknown> {
+  const key = toInternalHex(hashArgument(args['txid']))
+  const place = chain.ledger.transaction(key)
+  const decoded = place
+    ? need(decodeBlock(await chain.readBlock(place.node)), MainRpcCode.internal).transactions[
+        place.index
+      ]
+    : chain.mempool.get(key)
+  if (!decoded) throw new JsonRpcError(MainRpcCode.unknownTransaction, 'unknown transaction')
+  const verbose = args['verbose'] === true || args['verbose'] === 'true'
+  return verbose ? transactionJson(decoded, chain.ledger, place?.node) : bytesToHex(decoded.raw)
+}
+
+function sendRawTransaction(chain: MainChainBackend, args: Arguments): unknown {
+  const bytes = need(parseHex(textArgument(args['data'], 'data'), MAIN_TRANSACTION_SIZE_MAX))
+  const decoded = need(decodeTransaction(bytes), MainRpcCode.refused)
+  const taken = chain.submitTransaction(decoded)
+  if (taken.ok) return toDisplayHash(decoded.id)
+  throw new JsonRpcError(
+    refusalCode(taken.fault),
+    `transaction validate error: ${text(taken.fault)}`,
+  )
+}
+
+function refusalCode({ code }: Fault): number {
+  switch (code) {
+    case 'MAIN_INPUT_SPENT':
+      return MainRpcCode.doubleSpend
+    case 'MAIN_TRANSACTION_KNOWN':
+      return MainRpcCode.duplicate
+    default:
+      return MainRpcCode.refused
+  }
+}
+
+function listUnspent({ ledger }: MainChainBackend, args: Arguments): unknown {
+  const { addresses } = args
+  if (!Array.isArray(addresses) || addresses.length > ADDRESSES_MAX) {
+    throw new JsonRpcError(MainRpcCode.params, `addresses is a list of up to ${ADDRESSES_MAX}`)
+  }
+  return addresses.flatMap((address: unknown) =>
+    ledger.utxos.of(programHashArgument(address)).map((utxo) => utxoJson(utxo, ledger.height)),
+  )
+}
+
+/** Spendable outputs, oldest first, until they reach the amount. */
+function getUtxosByAmount({ ledger }: MainChainBackend, args: Arguments): unknown {
+  const wanted = need(parseEla(textArgument(args['amount'], 'amount')))
+  const chosen: Utxo[] = []
+  for (const utxo of ledger.utxos.of(programHashArgument(args['address']))) {
+    if (sumOf(chosen) >= wanted) break
+    if (isMature(utxo, ledger)) chosen.push(utxo)
+  }
+  if (sumOf(chosen) < wanted) throw new JsonRpcError(MainRpcCode.internal, 'not enough utxo')
+  return chosen.map((utxo) => utxoJson(utxo, ledger.height))
+}
+
+function isMature(utxo: Utxo, ledger: MainLedger): boolean {
+  if (utxo.transactionType !== TransactionKind.coinbase || utxo.height === 0) return true
+  return ledger.height + 1 - utxo.height >= ledger.rules.coinbaseMaturity
+}
+
+function createAuxBlock(chain: MainChainBackend, args: Arguments): unknown {
+  const template = chain.createAuxBlock(programHashArgument(args['paytoaddress']))
+  return {
+    chainid: ELA_CHAIN_ID,
+    height: template.header.height,
+    coinbasevalue: Number(template.coinbaseValue),
+    bits: template.header.bits.toString(16).padStart(8, '0'),
+    // Both in internal order, as merged miners of Elastos expect them.
+    hash: toInternalHex(template.hash),
+    previousblockhash: toInternalHex(template.header.previous),
+  }
+}
+
+async function submitAuxBlock(chain: MainChainBackend, args: Arguments): Promise<unknown> {
+  const hash = need(parseInternalHex(textArgument(args['blockhash'], 'blockhash')))
+  const bytes = need(parseHex(textArgument(args['auxpow'], 'auxpow'), AUXPOW_BYTES_MAX))
+  const auxPow = need(decodeAuxPow(bytes))
+  const taken = await chain.submitAuxBlock(fromInternalHex(hash), auxPow)
+  if (taken.ok) return true
+  throw new JsonRpcError(MainRpcCode.internal, `adding block failed: ${text(taken.fault)}`)
+}
+
+function blockAt(ledger: MainLedger, args: Arguments): BlockNode {
+  const node = ledger.at(integerArgument(args['height'], 'height'))
+  if (!node) throw new JsonRpcError(MainRpcCode.unknownBlock, 'no block has this height')
+  return node
+}
+
+function sumOf(utxos: readonly Utxo[]): bigint {
+  return utxos.reduce((sum, { output }) => sum + output.value, 0n)
+}
+
+function programHashArgument(value: unknown): Uint8Array {
+  return need(parseElaAddress(textArgument(value, 'address')))
+}
+
+function hashArgument(value: unknown): InternalHash {
+  return fromDisplayHash(need(parseDisplayHash(textArgument(value, 'hash'))))
+}
+
+function textArgument(value: unknown, name: string): string {
+  if (typeof value === 'string') return value
+  throw new JsonRpcError(MainRpcCode.params, `${name} is a text`)
+}
+
+/** Elastos' own clients send numbers as strings; both forms are taken. */
+function integerArgument(value: unknown, name: string): number {
+  const number = typeof value === 'string' && /^\d{1,10}$/.test(value) ? Number(value) : value
+  if (typeof number === 'number' && Number.isSafeInteger(number) && number >= 0) return number
+  throw new JsonRpcError(MainRpcCode.params, `${name} is a whole number`)
+}
+
+function need<T>(result: Result<T>, code: number = MainRpcCode.params): T {
+  if (result.ok) return result.value
+  throw new JsonRpcError(code, text(result.fault))
+}
+
+function text(fault: Fault): string {
+  return `${fault.message} (${fault.code})`
+}

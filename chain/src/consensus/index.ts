@@ -1,0 +1,7 @@
+export * from './certificate.ts'
+export * from './epoch-relay.ts'
+export * from './leader-schedule.ts'
+export * from './machine-interface.ts'
+export * from './machine-state.ts'
+export * from './quorum.ts'
+export * from './simplex-machine.ts'

@@ -1,0 +1,53 @@
+import type { Header } from '../types/consensus-objects.ts'
+import type { ConsensusTiming } from './machine-interface.ts'
+
+/**
+ * Skip timeout T(v) = min(cap, T0 * growth^max(0, k - 2)) for k views since the last final one.
+ * Growth is what makes liveness almost sure when the network is slower than T0 assumes.
+ */
+export function skipTimeoutMs(timing: ConsensusTiming, viewsSinceFinal: number): number {
+  let timeout = timing.skipTimeoutMs
+  for (let i = 2; i < viewsSinceFinal && timeout < timing.skipTimeoutCapMs; i++) {
+    timeout = Math.ceil((timeout * timing.skipTimeoutGrowthPercent) / 100)
+  }
+  return Math.min(timeout, timing.skipTimeoutCapMs)
+}
+
+/**
+ * How long the leader waits for its block interval to pass since the parent. Bounded, so that a
+ * node whose clock is wrong by much still takes part in skipping.
+ */
+export function leaderWaitMs(
+  timing: ConsensusTiming,
+  parent: Header | undefined,
+  nowMs: number,
+): number {
+  const wait = (parent?.timeMs ?? nowMs) + timing.blockIntervalMs - nowMs
+  return Math.max(0, Math.min(wait, timing.blockIntervalMs + timing.clockAheadMs))
+}
+
+/** Re-broadcast interval, +-20 % by validator, view and attempt, so that bundles do not collide. */
+export function standstillMs(
+  timing: ConsensusTiming,
+  self: number | undefined,
+  view: number,
+  attempt: number,
+): number {
+  const spread = ((self ?? 101) * 7919 + view * 104_729 + attempt * 15_485_863) % 401
+  return Math.ceil((timing.rebroadcastMs * (800 + spread)) / 1000)
+}
+
+/**
+ * The upper half of the time rule, for notarizing only. The window behind grows like the skip
+ * timeout: a fixed one could stop a chain whose proposals need longer to arrive.
+ */
+export function judgeTime(
+  timing: ConsensusTiming,
+  header: Header,
+  nowMs: number,
+  viewsSinceFinal: number,
+): 'ok' | 'too early' | 'too late' {
+  if (header.timeMs > nowMs + timing.clockAheadMs) return 'too early'
+  const growth = skipTimeoutMs(timing, viewsSinceFinal) / timing.skipTimeoutMs
+  return header.timeMs < nowMs - timing.clockBehindMs * growth ? 'too late' : 'ok'
+}

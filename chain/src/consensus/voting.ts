@@ -1,0 +1,229 @@
+import { assert } from '../bytes/assert.ts'
+import { bytesEqual, bytesToHex, fromHex, type Hex } from '../bytes/hex.ts'
+import { type Certificate, type Vote, VoteKind } from '../types/consensus-objects.ts'
+import { ZERO_HASH } from '../types/primitives.ts'
+import { headerOf, want, withoutStatus } from './block-tree.ts'
+import { assembleCertificate, isValidCertificate, isWellFormed, votesOf } from './certificate.ts'
+import {
+  emit,
+  heldCertificate,
+  leaderOf,
+  type MachineState,
+  roundAt,
+  VIEWS_AHEAD_MAX,
+} from './machine-state.ts'
+import { chooseParent } from './parent-choice.ts'
+import { contradictionOf, isRedundant, type Round, tallyOf } from './round.ts'
+import { leaderWaitMs, skipTimeoutMs, standstillMs } from './timing.ts'
+
+/** Own votes leave only from a member of the set, above its lease, while the epoch runs. */
+export function maySign(state: MachineState, view: number): boolean {
+  const { self, signAbove } = state.config
+  return self !== undefined && view > signAbove && !state.finished && !state.halted
+}
+
+/** Rule notarize (consensus 1.5): at most once, and never after nullify of the view. */
+export function mayNotarize(state: MachineState, round: Round): boolean {
+  const { own } = round
+  return maySign(state, round.view) && round.view === state.view && !own.notarize && !own.nullify
+}
+
+/** Rule nullify (consensus 1.5): never after finalize of the view; after notarize it may. */
+export function mayNullify(state: MachineState, round: Round): boolean {
+  return maySign(state, round.view) && !round.own.nullify && !round.own.finalize
+}
+
+/**
+ * Rule finalize (consensus 1.5): only what it notarized itself and holds certified, and never
+ * after nullify of the view. Also allowed after having moved on to a later view.
+ */
+export function mayFinalize(state: MachineState, round: Round): boolean {
+  const { own, notarized } = round
+  if (!maySign(state, round.view) || own.nullify || own.finalize) return false
+  if (!own.notarize || !notarized) return false
+  return bytesEqual(own.notarize.statement.hash, notarized.statement.hash)
+}
+
+/** W1, W2: the vote is in the log before anything else of it can be seen, even a count. */
+export function signVote(
+  state: MachineState,
+  round: Round,
+  kind: VoteKind,
+  hash: Uint8Array,
+): Vote {
+  const { setup, self, crypto } = state.config
+  assert(self !== undefined, 'only a validator signs')
+  const statement = { kind, epoch: setup.epoch, view: round.view, hash }
+  const vote = { statement, validator: self, signature: crypto.sign(statement) }
+  rememberOwn(round, vote)
+  emit(state, { type: 'persist', record: { type: 'vote', vote } })
+  return vote
+}
+
+export function rememberOwn(round: Round, vote: Vote): void {
+  const { kind } = vote.statement
+  if (kind === VoteKind.notarize) round.own.notarize = vote
+  else if (kind === VoteKind.nullify) round.own.nullify = vote
+  else round.own.finalize = vote
+}
+
+function castVote(state: MachineState, round: Round, kind: VoteKind, hash: Uint8Array): void {
+  const vote = signVote(state, round, kind, hash)
+  emit(state, { type: 'broadcast', message: { type: 'vote', vote } })
+  countVote(state, vote)
+}
+
+export function notarize(state: MachineState, round: Round, hash: Hex): void {
+  assert(mayNotarize(state, round), 'rule notarize')
+  const block = state.tree.blocks.get(hash)
+  assert(block?.status === 'valid', 'only a validated block is notarized')
+  logBlock(state, hash)
+  castVote(state, round, VoteKind.notarize, fromHex(hash))
+}
+
+/** Nullifies the current view unless a rule forbids it. True if it did. */
+export function nullify(state: MachineState): boolean {
+  const round = roundAt(state, state.view)
+  if (!mayNullify(state, round)) return false
+  castVote(state, round, VoteKind.nullify, ZERO_HASH)
+  return true
+}
+
+/** A validator keeps every block it notarized until its fate is decided. */
+export function logBlock(state: MachineState, hash: Hex): void {
+  const block = state.tree.blocks.get(hash)
+  if (!block || block.logged) return
+  block.logged = true
+  emit(state, { type: 'persist', record: { type: 'block', block: withoutStatus(block) } })
+}
+
+/** A vote from outside: bounded in view, verified, then counted. */
+export function onVote(state: MachineState, vote: Vote): void {
+  const { setup, crypto, self } = state.config
+  const { statement, validator } = vote
+  if (statement.epoch !== setup.epoch || !isWellFormed(statement)) return
+  if (statement.view <= state.finalView || statement.view > state.view + VIEWS_AHEAD_MAX) return
+  const member = setup.validators[validator]
+  if (!member || isRedundant(roundAt(state, statement.view), vote)) return
+  if (!crypto.verify(statement, member.publicKey, vote.signature)) return
+  if (validator === self) noticeDoppelganger(state, vote)
+  countVote(state, vote)
+}
+
+/** Second line against double signing: our key votes somewhere else. */
+function noticeDoppelganger(state: MachineState, vote: Vote): void {
+  const { view, kind, hash } = vote.statement
+  if (state.sawDoppelganger || view <= state.config.signAbove) return
+  const { own } = roundAt(state, view)
+  const known = [undefined, own.notarize, own.nullify, own.finalize][kind]
+  if (known && bytesEqual(known.statement.hash, hash)) return
+  state.sawDoppelganger = true
+  emit(state, { type: 'doppelganger', vote })
+}
+
+/** Counts a verified vote; at weight q the certificate is formed. */
+export function countVote(state: MachineState, vote: Vote): void {
+  const { statement, validator } = vote
+  if (statement.view <= state.finalView) return
+  const round = roundAt(state, statement.view)
+  if (isRedundant(round, vote)) return
+  const contradiction = contradictionOf(round, vote)
+  if (contradiction && !round.accused.has(validator)) {
+    round.accused.add(validator)
+    emit(state, { type: 'evidence', first: contradiction, second: vote })
+  }
+  const { validators } = state.config.setup
+  const tally = tallyOf(round, vote)
+  tally.votes.set(validator, vote)
+  tally.weight += validators[validator]?.weight ?? 0
+  if (tally.weight < state.quorum.quorum || heldCertificate(state, statement)) return
+  acceptCertificate(state, assembleCertificate(statement, tally.votes, validators.length))
+}
+
+/** A certificate from outside. False if it is false, so that the rest of its message is dropped. */
+export function onCertificate(state: MachineState, certificate: Certificate): boolean {
+  const { setup, crypto } = state.config
+  const { statement } = certificate
+  if (statement.epoch !== setup.epoch) return false
+  const held = heldCertificate(state, statement)
+  if (held && bytesEqual(held.statement.hash, statement.hash)) return true
+  if (statement.view <= state.finalView && !held) return true
+  if (!isValidCertificate(certificate, setup.validators, crypto)) return false
+  if (held && statement.kind === VoteKind.finalize) {
+    accuseOverlap(state, held, certificate)
+    halt(state, 'two blocks of one view have finality certificates', certificate)
+    return true
+  }
+  if (!held) acceptCertificate(state, certificate)
+  // The single votes may contradict others: a fork must show who made it.
+  for (const vote of votesOf(certificate)) {
+    if (vote.statement.view <= state.finalView) break
+    if (vote.validator === state.config.self) noticeDoppelganger(state, vote)
+    countVote(state, vote)
+  }
+  return true
+}
+
+/** E3: whoever signed both of two contradicting certificates; at least 2q - W of the weight. */
+function accuseOverlap(state: MachineState, one: Certificate, other: Certificate): void {
+  const firsts = new Map(votesOf(one).map((vote) => [vote.validator, vote]))
+  for (const second of votesOf(other)) {
+    const first = firsts.get(second.validator)
+    if (first) emit(state, { type: 'evidence', first, second })
+  }
+}
+
+/** Acts on a checked certificate. It rides on the next sync of the log (W3). */
+export function acceptCertificate(state: MachineState, certificate: Certificate): void {
+  const { kind, view, hash } = certificate.statement
+  if (view <= state.finalView) return
+  emit(state, { type: 'persist', record: { type: 'certificate', certificate } })
+  if (kind === VoteKind.finalize) {
+    acceptFinality(state, certificate)
+  } else {
+    const round = roundAt(state, view)
+    if (kind === VoteKind.nullify) {
+      round.nullified = certificate
+    } else {
+      round.notarized = certificate
+      if (mayFinalize(state, round)) castVote(state, round, VoteKind.finalize, hash)
+      want(state.tree, bytesToHex(hash), view, state.effects)
+    }
+  }
+  if (view >= state.view) enterView(state, view + 1)
+}
+
+function acceptFinality(state: MachineState, certificate: Certificate): void {
+  const { view, hash } = certificate.statement
+  state.finalView = view
+  state.finalCertificate = certificate
+  state.uncommitted = { hash: bytesToHex(hash), certificate }
+  for (const past of state.rounds.keys()) {
+    if (past <= view) state.rounds.delete(past)
+  }
+}
+
+/** Rule enter (consensus 1.6): the view moves up, its timers start, its leader gets its duty. */
+export function enterView(state: MachineState, view: number): void {
+  if (view <= state.view || state.finished || state.halted) return
+  const { timing, self } = state.config
+  state.view = view
+  state.standstills = 0
+  const parent = chooseParent(state, view)
+  const header = parent && headerOf(state.tree, parent.hash)
+  const wait = leaderWaitMs(timing, header, state.nowMs)
+  const skipAt = state.nowMs + wait + skipTimeoutMs(timing, view - state.finalView - 1)
+  emit(state, { type: 'setTimer', timer: 'skip', view, atMs: skipAt })
+  const standstillAt = skipAt + standstillMs(timing, self, view, 0)
+  emit(state, { type: 'setTimer', timer: 'standstill', view, atMs: standstillAt })
+  state.duty =
+    leaderOf(state, view) === self
+      ? { enteredMs: state.nowMs, wokenAtMs: 0, status: 'waiting', plan: undefined }
+      : undefined
+}
+
+export function halt(state: MachineState, reason: string, certificate: Certificate): void {
+  if (state.halted) return
+  state.halted = true
+  emit(state, { type: 'halt', reason, certificate })
+}

@@ -1,0 +1,555 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Logger } from 'pino'
+import { assert } from '../bytes/assert.ts'
+import { bytesToHex, fromHex, type Hex } from '../bytes/hex.ts'
+import { publicKeyOf } from '../bytes/signature.ts'
+import {
+  epochOf,
+  type EpochRelay,
+  nextEpoch,
+  type RelayEffect,
+  startRelay,
+  stepRelay,
+} from '../consensus/epoch-relay.ts'
+import type {
+  ConsensusEvent,
+  ConsensusMessage,
+  JustifiedBlock,
+  LogRecord,
+  PeerName,
+  Proposal,
+  TimerName,
+} from '../consensus/machine-interface.ts'
+import { createMachine, type MachineState } from '../consensus/machine-state.ts'
+import { isSignedByLeader } from '../consensus/proposing.ts'
+import { epochOfHeight, type NetworkParams } from '../params/network-params.ts'
+import { blockHash } from '../types/block.ts'
+import type { BlockEnvelope, BlockHost, HaltReason } from './block-host.ts'
+import type { ConsensusTransport } from './consensus-transport.ts'
+import { createConsensusCrypto } from './consensus-crypto.ts'
+import { type DriverClock, systemClock } from './driver-clock.ts'
+import { HostCalls } from './host-calls.ts'
+import { entryOf, recordsOf } from './log-records.ts'
+import {
+  type BlockFrame,
+  decodeMessage,
+  EMPTY_BODY,
+  encodeMessage,
+  type WireMessage,
+} from './message-codec.ts'
+import { secureSigner, type ValidatorIdentity } from './signer-history.ts'
+import type { SignerLease } from './signer-lease.ts'
+import { type LogCondition, WriteAheadLog } from './write-ahead-log.ts'
+
+export interface ConsensusDriverOptions {
+  readonly host: BlockHost
+  readonly transport: ConsensusTransport
+  readonly params: NetworkParams
+  readonly chainId: Uint8Array
+  /** Keeps the write-ahead log and the signer's lease; one process at a time. */
+  readonly directory: string
+  /** Undefined: follow without voting. */
+  readonly validator: ValidatorIdentity | undefined
+  readonly logger: Logger
+  readonly clock?: DriverClock
+}
+
+export interface ConsensusStatus {
+  readonly epoch: number
+  readonly view: number
+  /** Newest view known to be final; commits may still wait for blocks. */
+  readonly finalView: number
+  readonly height: number
+  /** Index in the epoch's validator set. */
+  readonly validator: number | undefined
+  /** Votes of views of this epoch above this one are signed; undefined: none at all. */
+  readonly votesAbove: number | undefined
+}
+
+/** Messages that wait while the machine is busy; more are dropped, as a network would. */
+const INBOX_MESSAGES_MAX = 2048
+const INBOX_BYTES_MAX = 32 * 1024 * 1024
+const BLOCK_READS_MAX = 4
+/** Bodies of next epoch's proposals kept until it starts, in all and from one peer. */
+const EARLY_BODIES_MAX = 16
+const EARLY_BODIES_PER_PEER_MAX = 2
+const BEHIND_NOTICE_MS = 1000
+
+type Work =
+  | { readonly type: 'bytes'; readonly peer: PeerName; readonly bytes: Uint8Array }
+  /** `generation`: of the machine it is for; another one gets no answers or timers of this one. */
+  | { readonly type: 'event'; readonly generation: number; readonly answer: Answer }
+  | {
+      readonly type: 'task'
+      readonly run: () => Promise<void>
+      readonly cancel: (reason: Error) => void
+    }
+
+interface Answer {
+  readonly event: ConsensusEvent
+  readonly block?: BlockBytes
+}
+
+interface BlockBytes {
+  readonly hash: Hex
+  readonly body: Uint8Array
+}
+
+/**
+ * Performs what the consensus machine decides: one event at a time, its effects strictly in
+ * order, each complete before the next. Own votes are synced to the log before they leave.
+ */
+export class ConsensusDriver {
+  readonly #options: ConsensusDriverOptions
+  readonly #clock: DriverClock
+  readonly #log: WriteAheadLog
+  readonly #lease: SignerLease | undefined
+  readonly #publicKey: Hex | undefined
+  readonly #timers = new Map<TimerName, () => void>()
+  readonly #work: Work[] = []
+  readonly #behindNoticeMs = new Map<PeerName | undefined, number>()
+  #inboxMessages = 0
+  #inboxBytes = 0
+  #busy: Promise<void> | undefined
+  readonly #hostCalls = new HostCalls()
+  #generation = 0
+  /** Of the blocks in the machine's tree. */
+  #bodies = new Map<Hex, Uint8Array>()
+  readonly #earlyBodies = new Map<Hex, { peer: PeerName; body: Uint8Array }>()
+  #blockReads = 0
+  #relay: EpochRelay | undefined
+  #stopped = false
+  #closed = false
+
+  private constructor(
+    options: ConsensusDriverOptions,
+    log: WriteAheadLog,
+    lease: SignerLease | undefined,
+  ) {
+    this.#options = options
+    this.#clock = options.clock ?? systemClock
+    this.#log = log
+    this.#lease = lease
+    const { validator } = options
+    this.#publicKey = validator && bytesToHex(publicKeyOf(validator.secretKey))
+  }
+
+  /**
+   * Recovers from the log and starts to take part. Throws SignerHistoryError if this key may have
+   * signed before and nothing here says what.
+   */
+  static async start(options: ConsensusDriverOptions): Promise<ConsensusDriver> {
+    const { directory, chainId, transport, logger, host, params, validator } = options
+    const epoch = epochOfHeight(params, (await host.head()).header.height + 1)
+    let lease: SignerLease | undefined
+    const secure = async (condition: LogCondition) => {
+      if (!validator) return
+      lease = await secureSigner(directory, chainId, validator, condition, epoch)
+    }
+    await mkdir(directory, { recursive: true })
+    const { log, condition } = await WriteAheadLog.open(join(directory, 'wal'), chainId, secure)
+    if (condition === 'damaged') logger.error('the write-ahead log is damaged: no vote this epoch')
+    const driver = new ConsensusDriver(options, log, lease)
+    await driver.#enqueue(() => driver.#begin())
+    transport.onMessage((peer, bytes) => driver.#receive(peer, bytes))
+    return driver
+  }
+
+  status(): ConsensusStatus {
+    const { config, view, finalView, tree } = this.#machine()
+    const { setup, self, signAbove } = config
+    const mute = self === undefined || signAbove === Number.MAX_SAFE_INTEGER
+    return {
+      epoch: setup.epoch,
+      view,
+      finalView,
+      height: tree.head.header.height,
+      validator: self,
+      votesAbove: mute ? undefined : signAbove,
+    }
+  }
+
+  /**
+   * For block sync. Runs `importBlocks` while consensus stands still: no call of the host, no vote,
+   * no timer; then goes on from host.head(), own votes included. Download and verify before,
+   * so that it lasts only as long as writing does. Rejects if importBlocks does; consensus goes on.
+   */
+  async advanceTo(importBlocks: () => Promise<void>): Promise<void> {
+    await this.#enqueue(async () => {
+      this.#suspend()
+      await this.#hostCalls.idle()
+      try {
+        await importBlocks()
+      } finally {
+        await this.#begin()
+      }
+    })
+  }
+
+  /** Ends after the effect in hand. Safe to call twice; not from within a call of the host. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#suspend()
+    await this.#busy
+    await this.#hostCalls.idle()
+    for (const work of this.#work.splice(0)) {
+      if (work.type === 'task') work.cancel(new Error('consensus was stopped'))
+    }
+    if (this.#closed) return
+    this.#closed = true
+    await this.#log.close()
+  }
+
+  #machine(): MachineState {
+    assert(this.#relay, 'the driver has begun')
+    return this.#relay.machine
+  }
+
+  #receive(peer: PeerName, bytes: Uint8Array): void {
+    if (this.#stopped) return
+    if (this.#inboxMessages >= INBOX_MESSAGES_MAX) return
+    if (this.#inboxBytes + bytes.length > INBOX_BYTES_MAX) return
+    this.#inboxMessages += 1
+    this.#inboxBytes += bytes.length
+    this.#push({ type: 'bytes', peer, bytes })
+  }
+
+  #push(work: Work): void {
+    if (this.#stopped) return
+    this.#work.push(work)
+    this.#busy ??= this.#drain().finally(() => {
+      this.#busy = undefined
+    })
+  }
+
+  /** Runs between two events; a rejection goes to the caller. */
+  #enqueue(run: () => Promise<void>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#stopped) reject(new Error('consensus has stopped'))
+      this.#push({ type: 'task', run: () => run().then(resolve, reject), cancel: reject })
+    })
+  }
+
+  async #drain(): Promise<void> {
+    try {
+      while (!this.#stopped) {
+        const work = this.#work.shift()
+        if (!work) return
+        if (work.type === 'task') await work.run()
+        else if (work.type === 'bytes') await this.#handle(work.peer, work.bytes)
+        else if (work.generation === this.#generation) await this.#step(work.answer)
+      }
+    } catch (cause) {
+      this.#fail({ code: 'DRIVER_FAILED', message: 'consensus cannot go on', cause })
+    }
+  }
+
+  /** Creates the machine at the host's head, with what the log keeps for its epoch. */
+  async #begin(): Promise<void> {
+    const machine = await this.#createMachine()
+    const { epoch } = machine.config.setup
+    await this.#log.prune(epoch - 1, Number.MAX_SAFE_INTEGER)
+    await this.#log.prune(epoch, machine.finalView)
+    const { records, bodies } = recordsOf(this.#log.live.filter((entry) => entry.epoch === epoch))
+    this.#bodies = bodies
+    this.#earlyBodies.clear()
+    const { relay, effects } = startRelay(machine, records, this.#clock.now())
+    this.#relay = relay
+    await this.#perform(effects)
+  }
+
+  async #createMachine(): Promise<MachineState> {
+    const { host, params, chainId, validator } = this.#options
+    this.#suspend()
+    const head = await this.#hostCalls.run(() => host.head())
+    const epoch = epochOfHeight(params, head.header.height + 1)
+    const setup = await this.#hostCalls.run(() => host.epochSetup(epoch))
+    const index = setup.validators.findIndex(
+      ({ publicKey }) => bytesToHex(publicKey) === this.#publicKey,
+    )
+    return createMachine({
+      setup,
+      head,
+      self: index < 0 ? undefined : index,
+      signAbove: this.#lease?.signAbove(epoch) ?? Number.MAX_SAFE_INTEGER,
+      timing: params,
+      crypto: createConsensusCrypto(chainId, validator?.secretKey),
+    })
+  }
+
+  #suspend(): void {
+    this.#generation += 1
+    for (const cancel of this.#timers.values()) cancel()
+    this.#timers.clear()
+  }
+
+  async #handle(peer: PeerName, bytes: Uint8Array): Promise<void> {
+    this.#inboxMessages -= 1
+    this.#inboxBytes -= bytes.length
+    const wire = decodeMessage(bytes)
+    if (!wire.ok) {
+      this.#options.logger.debug({ peer, fault: wire.fault }, 'malformed consensus message')
+      return
+    }
+    switch (wire.value.type) {
+      case 'blockRequest':
+        return this.#answerBlock(peer, bytesToHex(wire.value.hash))
+      case 'block':
+        return this.#handleBlock(wire.value.block)
+      case 'consensus':
+        return this.#handleMessage(peer, wire.value.message, wire.value.body)
+    }
+  }
+
+  async #handleBlock({ header, justification, body }: BlockFrame): Promise<void> {
+    const hash = bytesToHex(blockHash(header))
+    // The work of checking a body is done only for a block that was asked for.
+    if (!this.#machine().tree.wanted.has(hash)) return
+    if (!this.#options.host.isBodyOf(header, body)) return
+    const nowMs = this.#clock.now()
+    const event = { type: 'blockFetched', nowMs, header, justification } as const
+    await this.#step({ event, block: { hash, body } })
+  }
+
+  /** Ties a proposal's body to its header before the machine may count it as that block. */
+  async #handleMessage(peer: PeerName, message: ConsensusMessage, body: Uint8Array): Promise<void> {
+    const event = { type: 'message', nowMs: this.#clock.now(), from: peer, message } as const
+    if (message.type !== 'proposal') return this.#step({ event })
+    const { header, leaderVote } = message.proposal
+    const hash = bytesToHex(leaderVote.statement.hash)
+    const reproposed = header.view < leaderVote.statement.view
+    if (reproposed || this.#bodies.has(hash)) return this.#step({ event })
+    const machine = this.#machine()
+    const ahead = epochOf(message) - machine.config.setup.epoch
+    if (ahead === 0) {
+      if (!isSignedByLeader(machine, message.proposal)) return
+      if (!this.#options.host.isBodyOf(header, body)) return
+      return this.#step({ event, block: { hash, body } })
+    }
+    if (ahead === 1 && !this.#keepEarly(peer, message.proposal, body)) return
+    return this.#step({ event })
+  }
+
+  /** A proposal of the next epoch waits in the relay; its body waits here. */
+  #keepEarly(peer: PeerName, { header }: Proposal, body: Uint8Array): boolean {
+    const early = this.#earlyBodies
+    const hash = bytesToHex(blockHash(header))
+    if (early.has(hash)) return true
+    const ofPeer = [...early.values()].filter((each) => each.peer === peer)
+    if (ofPeer.length >= EARLY_BODIES_PER_PEER_MAX || early.size >= EARLY_BODIES_MAX) return false
+    if (!this.#options.host.isBodyOf(header, body)) return false
+    early.set(hash, { peer, body })
+    return true
+  }
+
+  async #step({ event, block }: Answer): Promise<void> {
+    assert(this.#relay, 'the driver has begun')
+    const effects = stepRelay(this.#relay, event)
+    if (block && this.#machine().tree.blocks.has(block.hash)) {
+      this.#bodies.set(block.hash, block.body)
+    }
+    await this.#perform(effects)
+    const { blocks } = this.#machine().tree
+    for (const hash of this.#bodies.keys()) {
+      if (!blocks.has(hash)) this.#bodies.delete(hash)
+    }
+  }
+
+  async #perform(effects: readonly RelayEffect[]): Promise<void> {
+    for (const effect of effects) {
+      if (this.#stopped) return
+      await this.#performOne(effect)
+    }
+  }
+
+  async #performOne(effect: RelayEffect): Promise<void> {
+    const { host, transport } = this.#options
+    switch (effect.type) {
+      case 'persist':
+        return this.#persist(effect.record)
+      case 'broadcast':
+        return transport.broadcast(this.#encode(effect.message))
+      case 'sendTo':
+        return transport.send(effect.peer, this.#encode(effect.message))
+      case 'setTimer':
+        return this.#setTimer(effect.timer, effect.view, effect.atMs)
+      case 'validateBlock':
+        return this.#validate(effect.block)
+      case 'buildBlock':
+        return this.#build(effect)
+      case 'fetchBlock':
+        return this.#fetch(effect.hash, effect.attempt)
+      case 'commit':
+        return this.#commit(effect)
+      case 'epochEnded':
+        return this.#nextEpoch()
+      case 'evidence':
+        return host.onEvidence(effect.first, effect.second)
+      case 'behind':
+        return this.#noticeBehind(undefined, this.#machine().config.setup.epoch, effect.height)
+      case 'epochAhead':
+        return this.#noticeBehind(effect.peer, effect.epoch, undefined)
+      case 'doppelganger':
+        return this.#fail({
+          code: 'DOPPELGANGER',
+          message: 'a vote of our own key arrived that this node did not sign: another one runs',
+        })
+      case 'halt':
+        return this.#fail({ code: 'FORK_PROOF', message: effect.reason, cause: effect.certificate })
+    }
+  }
+
+  async #persist(record: LogRecord): Promise<void> {
+    const { epoch } = this.#machine().config.setup
+    const body = record.type === 'block' ? this.#bodyOf(record.block.hash) : EMPTY_BODY
+    if (record.type === 'vote') await this.#lease?.cover(epoch, record.vote.statement.view)
+    await this.#log.append(entryOf(record, epoch, body))
+    if (record.type === 'vote') await this.#log.sync()
+  }
+
+  #bodyOf(hash: Hex): Uint8Array {
+    const body = this.#bodies.get(hash)
+    assert(body, 'the body of a block the machine knows is here')
+    return body
+  }
+
+  #envelopeOf({ hash, header, justification }: JustifiedBlock): BlockEnvelope {
+    return { hash, header, justification, body: this.#bodyOf(hash) }
+  }
+
+  #encode(message: ConsensusMessage): Uint8Array {
+    const isNew =
+      message.type === 'proposal' &&
+      message.proposal.header.view === message.proposal.leaderVote.statement.view
+    const body = isNew
+      ? this.#bodyOf(bytesToHex(message.proposal.leaderVote.statement.hash))
+      : EMPTY_BODY
+    return encodeMessage({ type: 'consensus', message, body })
+  }
+
+  #setTimer(timer: TimerName, view: number, atMs: number): void {
+    this.#timers.get(timer)?.()
+    const generation = this.#generation
+    const delayMs = Math.max(0, atMs - this.#clock.now())
+    const cancel = this.#clock.setTimer(delayMs, () => {
+      const event = { type: 'timer', nowMs: this.#clock.now(), timer, view } as const
+      this.#push({ type: 'event', generation, answer: { event } })
+    })
+    this.#timers.set(timer, cancel)
+  }
+
+  /** A call whose answer comes back as an event, unless the machine was replaced meanwhile. */
+  #askHost(ask: () => Promise<Answer>): void {
+    const generation = this.#generation
+    const isCurrent = () => generation === this.#generation
+    this.#hostCalls
+      .run(async () => (isCurrent() ? ask() : undefined))
+      .then(
+        (answer) => {
+          if (answer) this.#push({ type: 'event', generation, answer })
+        },
+        (cause: unknown) => {
+          this.#fail({ code: 'DRIVER_FAILED', message: 'the host could not answer', cause })
+        },
+      )
+  }
+
+  #validate(block: JustifiedBlock): void {
+    const { hash, header } = block
+    // Another block of its height may have become final within the same step.
+    if (!this.#bodies.has(hash)) return
+    const envelope = this.#envelopeOf(block)
+    this.#askHost(async () => {
+      const validation = await this.#options.host.validateBlock(envelope)
+      const { verdict } = validation
+      if (validation.verdict !== 'valid') {
+        const facts = { hash, height: header.height, fault: validation.fault }
+        this.#options.logger.warn(facts, `block ${verdict}`)
+      }
+      return { event: { type: 'blockValidated', nowMs: this.#clock.now(), hash, verdict } }
+    })
+  }
+
+  #build({ fields, justification }: Extract<RelayEffect, { type: 'buildBlock' }>): void {
+    const parentHash = bytesToHex(fields.parentHash)
+    const { view } = fields
+    this.#askHost(async () => {
+      const built = await this.#options.host.buildBlock({ fields, parentHash, justification })
+      const nowMs = this.#clock.now()
+      if (!built) return { event: { type: 'blockNotBuilt', nowMs, view } }
+      const { header, body } = built
+      const block = { hash: bytesToHex(blockHash(header)), body }
+      return { event: { type: 'blockBuilt', nowMs, view, header }, block }
+    })
+  }
+
+  #fetch(hash: Hex, attempt: number): void {
+    const { transport } = this.#options
+    const peers = transport.peers()
+    const peer = peers[(attempt + Number.parseInt(hash.slice(0, 4), 16)) % peers.length]
+    if (peer === undefined) return
+    transport.send(peer, encodeMessage({ type: 'blockRequest', hash: fromHex(hash) }))
+  }
+
+  #answerBlock(peer: PeerName, hash: Hex): void {
+    const block = this.#machine().tree.blocks.get(hash)
+    if (block) return this.#sendBlock(peer, this.#envelopeOf(block))
+    if (this.#blockReads >= BLOCK_READS_MAX) return
+    this.#blockReads += 1
+    this.#options.host
+      .readBlock(hash)
+      .then((block) => {
+        if (block && !this.#stopped) this.#sendBlock(peer, block)
+      })
+      .catch((error: unknown) => this.#options.logger.error({ error }, 'a block was not readable'))
+      .finally(() => {
+        this.#blockReads -= 1
+      })
+  }
+
+  #sendBlock(peer: PeerName, { header, justification, body }: BlockEnvelope): void {
+    const wire: WireMessage = { type: 'block', block: { header, justification, body } }
+    this.#options.transport.send(peer, encodeMessage(wire))
+  }
+
+  /** W4: the host writes blocks and certificate durably, then the log may forget their views. */
+  async #commit(effect: Extract<RelayEffect, { type: 'commit' }>): Promise<void> {
+    const { certificate, reproposals } = effect
+    const blocks = effect.blocks.map((block) => this.#envelopeOf(block))
+    await this.#hostCalls.run(() =>
+      this.#options.host.commitBlocks({ blocks, certificate, reproposals }),
+    )
+    const { epoch, view } = certificate.statement
+    await this.#log.prune(epoch, view)
+  }
+
+  async #nextEpoch(): Promise<void> {
+    assert(this.#relay, 'the driver has begun')
+    const machine = await this.#createMachine()
+    const effects = nextEpoch(this.#relay, machine, this.#clock.now())
+    this.#bodies.clear()
+    for (const [hash, { body }] of this.#earlyBodies) {
+      if (machine.tree.blocks.has(hash)) this.#bodies.set(hash, body)
+    }
+    this.#earlyBodies.clear()
+    await this.#perform(effects)
+  }
+
+  #noticeBehind(peer: PeerName | undefined, epoch: number, height: number | undefined): void {
+    const nowMs = this.#clock.now()
+    const last = this.#behindNoticeMs.get(peer)
+    if (last !== undefined && nowMs - last < BEHIND_NOTICE_MS) return
+    if (this.#behindNoticeMs.size > 256) this.#behindNoticeMs.clear()
+    this.#behindNoticeMs.set(peer, nowMs)
+    this.#options.host.onBehind({ peer, epoch, height })
+  }
+
+  #fail(reason: HaltReason): void {
+    if (this.#stopped) return
+    this.#stopped = true
+    this.#suspend()
+    this.#options.logger.fatal({ reason: reason.code, error: reason.cause }, reason.message)
+    this.#options.host.onHalt(reason)
+  }
+}

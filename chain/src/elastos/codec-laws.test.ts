@@ -1,0 +1,254 @@
+import { readFileSync } from 'node:fs'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { fromHex } from '../bytes/hex.ts'
+import type { Result } from '../bytes/result.ts'
+import { decodeAuxPow, encodeAuxPow } from './aux-pow.ts'
+import {
+  decodeBitcoinHeader,
+  decodeBitcoinTransaction,
+  encodeBitcoinHeader,
+  encodeBitcoinTransaction,
+} from './bitcoin.ts'
+import { decodeBlock, decodeSideBlock, encodeBlock } from './block.ts'
+import { ByteReader } from './byte-reader.ts'
+import { ByteWriter } from './byte-writer.ts'
+import { decodeConfirm, encodeConfirm } from './confirm.ts'
+import { asInternalHash } from './hash-orientation.ts'
+import { decodeHeaderWithAuxPow, encodeHeaderWithAuxPow } from './main-header.ts'
+import { decodeMemoAnchor, encodeMemoAnchor, parseMemoAnchor } from './memo-anchor.ts'
+import {
+  decodeMerkleBlock,
+  decodeMerkleProof,
+  encodeMerkleBlock,
+  encodeMerkleProof,
+  resolvePartialTree,
+} from './merkle-block.ts'
+import { decodeSideAuxPow, encodeSideAuxPow } from './side-aux-pow.ts'
+import { decodeTransaction, encodeTransaction, type MainTransaction } from './transaction.ts'
+import type { MainOutput } from './transaction-output.ts'
+
+/** Each decoder with the encoder that must give the same bytes back. */
+interface Codec {
+  readonly name: string
+  readonly recode: (bytes: Uint8Array) => Result<Uint8Array>
+}
+
+function codec<T>(
+  name: string,
+  decode: (bytes: Uint8Array) => Result<T>,
+  encode: (value: T) => Uint8Array,
+): Codec {
+  return {
+    name,
+    recode(bytes) {
+      const decoded = decode(bytes)
+      return decoded.ok ? { ok: true, value: encode(decoded.value) } : decoded
+    },
+  }
+}
+
+const codecs: readonly Codec[] = [
+  codec('AuxPow', decodeAuxPow, encodeAuxPow),
+  codec('Bitcoin header', decodeBitcoinHeader, encodeBitcoinHeader),
+  codec('Bitcoin transaction', decodeBitcoinTransaction, encodeBitcoinTransaction),
+  codec('block', decodeBlock, (block) =>
+    encodeBlock(
+      block.header,
+      block.auxPow,
+      block.transactions.map(({ transaction }) => encodeTransaction(transaction)),
+    ),
+  ),
+  codec('Confirm', decodeConfirm, encodeConfirm),
+  codec('memo anchor', decodeMemoAnchor, encodeMemoAnchor),
+  codec('Merkle block', decodeMerkleBlock, encodeMerkleBlock),
+  codec('Merkle proof', decodeMerkleProof, encodeMerkleProof),
+  codec('SideAuxPow', decodeSideAuxPow, encodeSideAuxPow),
+  codec(
+    'transaction',
+    (bytes) => decodeTransaction(bytes),
+    ({ transaction }) => encodeTransaction(transaction),
+  ),
+  codec(
+    'side transaction',
+    (bytes) => decodeTransaction(bytes, 'side'),
+    ({ transaction }) => encodeTransaction(transaction, 'side'),
+  ),
+]
+
+const vectorFolder = new URL('../../../test/vectors/elastos/', import.meta.url)
+
+/** Real bytes of every kind, from the vectors, to start mutations from. */
+function seeds(): Uint8Array[] {
+  const read = (name: string) => JSON.parse(readFileSync(new URL(name, vectorFolder), 'utf8'))
+  const texts: string[] = [
+    ...read('transactions.json').vectors.map((vector: { raw: string }) => vector.raw),
+    ...read('main-blocks.json').blocks.map((block: { raw: string }) => block.raw),
+    ...read('side-auxpow.json').vectors.map((v: { sideauxpow_hex: string }) => v.sideauxpow_hex),
+    ...read('auxpow.json').vectors.map((v: { auxpow_hex: string }) => v.auxpow_hex),
+    ...read('spv-p2p.json').merkleblocks.map((v: { payload_hex: string }) => v.payload_hex),
+    read('dpos-confirm.json').raw,
+  ]
+  return texts.map(fromHex)
+}
+
+const realBytes = seeds()
+
+const mutatedBytes = fc
+  .record({
+    seed: fc.constantFrom(...realBytes),
+    cut: fc.nat(),
+    shorten: fc.boolean(),
+    changes: fc.array(fc.record({ at: fc.nat(), byte: fc.nat(255) }), { maxLength: 4 }),
+  })
+  .map(({ seed, cut, shorten, changes }) => {
+    const bytes = seed.slice(0, shorten ? cut % (seed.length + 1) : seed.length)
+    for (const { at, byte } of changes) if (bytes.length > 0) bytes[at % bytes.length] = byte
+    return bytes
+  })
+
+const anyBytes = fc.oneof(fc.uint8Array({ maxLength: 400 }), mutatedBytes)
+
+describe('codec laws', () => {
+  test.each(codecs)('$name: accepted bytes re-encode to themselves, nothing throws', (item) => {
+    fc.assert(
+      fc.property(anyBytes, (bytes) => {
+        const recoded = item.recode(bytes)
+        if (recoded.ok) expect(recoded.value).toEqual(bytes)
+        else expect(recoded.fault.code).toMatch(/^MAIN_[A-Z0-9_]+$/)
+      }),
+      { numRuns: 400 },
+    )
+  })
+
+  test('a header before other bytes re-encodes to its own part', () => {
+    fc.assert(
+      fc.property(anyBytes, (bytes) => {
+        const decoded = decodeHeaderWithAuxPow(bytes)
+        if (!decoded.ok) return
+        const { header, auxPow, length } = decoded.value
+        expect(encodeHeaderWithAuxPow(header, auxPow)).toEqual(bytes.slice(0, length))
+      }),
+    )
+  })
+
+  test('decoders without an encoder do not throw either', () => {
+    fc.assert(
+      fc.property(anyBytes, (bytes) => {
+        decodeSideBlock(bytes)
+        parseMemoAnchor(bytes)
+        const block = decodeMerkleBlock(bytes)
+        if (block.ok) resolvePartialTree(block.value.tree)
+      }),
+    )
+  })
+
+  test('a long list that the bytes cannot hold is refused before it is built', () => {
+    const writer = new ByteWriter().u8(2).u8(0).varUint(0xffff)
+    const decoded = decodeTransaction(writer.finish())
+    expect(decoded).toMatchObject({ fault: { code: 'MAIN_BYTES_TRUNCATED' } })
+    const huge = new ByteWriter().u8(2).u8(0).u8(0xff).u64(0xffff_ffff_ffff_ffffn).finish()
+    expect(decodeTransaction(huge)).toMatchObject({ fault: { code: 'MAIN_FIELD_TOO_LONG' } })
+  })
+})
+
+const hash = fc.uint8Array({ minLength: 32, maxLength: 32 }).map(asInternalHash)
+const programHash = fc.uint8Array({ minLength: 21, maxLength: 21 })
+const text = fc.string({ maxLength: 40 }).map((value) => value.replace(/[^\0-\xff]/g, '?'))
+const amount = fc.bigInt({ min: -(1n << 63n), max: (1n << 63n) - 1n })
+const u32 = fc.integer({ min: 0, max: 0xffff_ffff })
+
+const output = (typed: boolean): fc.Arbitrary<MainOutput> =>
+  fc.record({
+    assetId: hash,
+    value: amount,
+    outputLock: u32,
+    programHash,
+    payload: !typed
+      ? fc.constant({ kind: 'none' } as const)
+      : fc.oneof(
+          fc.constant({ kind: 'none' } as const),
+          fc.record({
+            kind: fc.constant('cross-chain' as const),
+            version: fc.nat(255),
+            targetAddress: text,
+            targetAmount: amount,
+            targetData: fc.uint8Array({ maxLength: 1024 }),
+          }),
+          fc.record({
+            kind: fc.constant('withdraw' as const),
+            version: fc.nat(255),
+            genesisAddress: text,
+            sideTransactionHash: hash,
+            targetData: fc.uint8Array({ maxLength: 64 }),
+          }),
+        ),
+  })
+
+const transaction: fc.Arbitrary<MainTransaction> = fc.constantFrom(0, 9, 10).chain((version) =>
+  fc.record({
+    version: fc.constant(version),
+    type: fc.constant(2),
+    payloadVersion: fc.nat(255),
+    payload: fc.constant({ kind: 'transfer' } as const),
+    attributes: fc.array(
+      fc.record({
+        usage: fc.constantFrom(0x00, 0x20, 0x81, 0x90, 0x91, 0x92),
+        data: fc.uint8Array({ maxLength: 300 }),
+      }),
+      { maxLength: 3 },
+    ),
+    inputs: fc.array(fc.record({ transactionId: hash, index: fc.nat(0xffff), sequence: u32 }), {
+      maxLength: 4,
+    }),
+    outputs: fc.array(output(version >= 9), { maxLength: 4 }),
+    lockTime: u32,
+    programs: fc.array(
+      fc.record({
+        parameter: fc.uint8Array({ maxLength: 300 }),
+        code: fc.uint8Array({ maxLength: 300 }),
+      }),
+      { maxLength: 3 },
+    ),
+  }),
+)
+
+describe('value laws', () => {
+  test('a transaction survives encoding and decoding', () => {
+    fc.assert(
+      fc.property(transaction, (value) => {
+        const decoded = decodeTransaction(encodeTransaction(value))
+        expect(decoded).toMatchObject({ ok: true })
+        if (decoded.ok) expect(decoded.value.transaction).toEqual(value)
+      }),
+    )
+  })
+
+  test('integers and lengths survive, and only the shortest length is read', () => {
+    fc.assert(
+      fc.property(fc.maxSafeNat(), u32, amount, text, (length, word, signed, label) => {
+        const bytes = new ByteWriter(1).varUint(length).u32(word).i64(signed).byteString(label)
+        const reader = new ByteReader(bytes.finish())
+        const read = [reader.varUint(), reader.u32(), reader.i64(), reader.byteString(40)]
+        expect(reader.result(read)).toEqual({ ok: true, value: [length, word, signed, label] })
+      }),
+    )
+    for (const bytes of [
+      'fdfc00',
+      'fe0000ffff00',
+      'feffff0000',
+      'ff00000000ffffffff00',
+      'fd0000',
+    ]) {
+      const reader = new ByteReader(fromHex(bytes))
+      reader.varUint()
+      expect(reader.failed || reader.remaining > 0).toBe(true)
+    }
+    for (const bytes of ['fdfc00', 'feffff0000', 'ffffffffff00000000']) {
+      const reader = new ByteReader(fromHex(bytes))
+      expect(reader.result(reader.varUint())).toMatchObject({
+        fault: { code: 'MAIN_VARUINT_NOT_MINIMAL' },
+      })
+    }
+  })
+})

@@ -1,0 +1,107 @@
+import { assert } from '../bytes/assert.ts'
+import { bytesEqual, bytesToHex, fromHex, type Hex } from '../bytes/hex.ts'
+import { fault, ok, type Result } from '../bytes/result.ts'
+import { decodeCanonical } from '../bytes/ssz.ts'
+import type { ConsensusFields } from '../consensus/machine-interface.ts'
+import {
+  applyTransaction,
+  beginBlock,
+  type BlockInput,
+  type BlockOutcome,
+  checkHeaderRoots,
+  endBlock,
+  executeBlock,
+} from '../rules/execute-block.ts'
+import { draftOf } from '../state/ledger.ts'
+import type { LedgerDraft } from '../state/ledger-draft.ts'
+import { BlockBodyType } from '../types/block.ts'
+import type { Header } from '../types/consensus-objects.ts'
+import type { Receipt } from '../types/receipts.ts'
+import { transactionId } from '../types/transaction-codec.ts'
+import { BLOCK_BODY_BYTES_MAX, type Transaction } from '../types/transactions.ts'
+
+/** An executed block: its open draft and what it left. */
+export interface Executed {
+  readonly draft: LedgerDraft
+  readonly transactions: readonly Transaction[]
+  readonly receipts: readonly Receipt[]
+  /** Hex, in order. */
+  readonly transactionIds: readonly Hex[]
+}
+
+export interface ExecutionInputs {
+  readonly chainId: Uint8Array
+  readonly participants: readonly number[]
+  isVerified(transactionRoot: Hex): boolean
+}
+
+export interface BuildInputs extends ExecutionInputs {
+  readonly fields: ConsensusFields
+  readonly parentHash: Hex
+  readonly system: readonly Transaction[]
+  readonly waiting: Iterable<Transaction>
+}
+
+/** Faults that say "not in this block"; any other means the transaction can be left out for good. */
+const BLOCK_IS_FULL: ReadonlySet<string> = new Set(['BLOCK_FULL'])
+
+/** Decodes a body from outside: bounded and canonical. */
+export function decodeBody(bytes: Uint8Array): Result<Transaction[]> {
+  const body = decodeCanonical(BlockBodyType, bytes, BLOCK_BODY_BYTES_MAX)
+  return body.ok ? ok(body.value.transactions as Transaction[]) : body
+}
+
+/** Executes a proposed block on its parent's ledger and compares every root its header states. */
+export function executeOn(
+  parent: LedgerDraft,
+  header: Header,
+  transactions: readonly Transaction[],
+  inputs: ExecutionInputs,
+): Result<Executed> {
+  if (header.version !== parent.params.protocolVersion) {
+    return fault('BLOCK_VERSION', `protocol version ${header.version} is not the one of this chain`)
+  }
+  if (!bytesEqual(header.chainId, inputs.chainId)) {
+    return fault('BLOCK_CHAIN', 'the block is of another chain')
+  }
+  const draft = draftOf(parent)
+  const block: BlockInput = { ...placeOf(header, inputs), parentHash: header.parentHash }
+  const outcome = executeBlock(draft, transactions, block, inputs)
+  if (!outcome.ok) return outcome
+  const same = checkHeaderRoots(header, outcome.value.roots)
+  return same.ok ? ok(executed(draft, outcome.value)) : same
+}
+
+/** Fills a block on a parent's ledger: the system lane, then whatever of the rest still fits. */
+export function buildOn(parent: LedgerDraft, inputs: BuildInputs): Executed & { header: Header } {
+  const { fields } = inputs
+  const draft = draftOf(parent)
+  const parentHash = fromHex(inputs.parentHash)
+  const begun = beginBlock(draft, { ...placeOf(fields, inputs), parentHash })
+  assert(begun.ok, 'consensus gives a block its place')
+  for (const transaction of inputs.system) applyTransaction(begun.value, transaction, inputs)
+  for (const transaction of inputs.waiting) {
+    const applied = applyTransaction(begun.value, transaction, inputs)
+    if (!applied.ok && BLOCK_IS_FULL.has(applied.fault.code)) break
+  }
+  const outcome = endBlock(begun.value)
+  const header: Header = {
+    version: parent.params.protocolVersion,
+    chainId: inputs.chainId,
+    ...fields,
+    ...outcome.roots,
+  }
+  return { ...executed(draft, outcome), header }
+}
+
+function placeOf(
+  { height, epoch, timeMs, proposer }: ConsensusFields,
+  { participants }: ExecutionInputs,
+): Omit<BlockInput, 'parentHash'> {
+  return { height, epoch, timeMs, proposer, participants }
+}
+
+function executed(draft: LedgerDraft, { transactions, receipts }: BlockOutcome): Executed {
+  const transactionIds = transactions.map((transaction) => bytesToHex(transactionId(transaction)))
+  return { draft, transactions, receipts, transactionIds }
+}

@@ -1,0 +1,310 @@
+import type { Logger } from 'pino'
+import { assert } from '../bytes/assert.ts'
+import { bytesEqual, bytesToHex, type Hex } from '../bytes/hex.ts'
+import { signersOf } from '../consensus/certificate.ts'
+import type { EpochSetup, EpochValidator, FinalBlock } from '../consensus/machine-interface.ts'
+import type {
+  BehindHint,
+  BlockEnvelope,
+  BlockHost,
+  BuildRequest,
+  BuiltBlock,
+  FinalCommit,
+  HaltReason,
+  Validation,
+} from '../driver/block-host.ts'
+import { checkpointHeight, type NetworkParams } from '../params/network-params.ts'
+import { changesOf, type Ledger, merge } from '../state/ledger.ts'
+import type { LedgerDraft } from '../state/ledger-draft.ts'
+import { BlockBodyType, BlockType, blockHash } from '../types/block.ts'
+import {
+  type Certificate,
+  CertificateType,
+  type Header,
+  HeaderType,
+  type Justification,
+  JustificationType,
+  ReproposalsType,
+  type Vote,
+} from '../types/consensus-objects.ts'
+import type { Receipt } from '../types/receipts.ts'
+import { transactionListRoot } from '../types/transaction-codec.ts'
+import type { Transaction } from '../types/transactions.ts'
+import {
+  type BuildInputs,
+  buildOn,
+  decodeBody,
+  type Executed,
+  executeOn,
+} from './block-execution.ts'
+import type { ChainStore, CommittedBlock } from './chain-store.ts'
+
+/** A block that became final, after it can be read from the store and the ledger. */
+export interface FinalizedBlock {
+  readonly hash: Hex
+  readonly header: Header
+  readonly transactions: readonly Transaction[]
+  readonly receipts: readonly Receipt[]
+  readonly certificate: Certificate | undefined
+  readonly justification: Justification
+}
+
+/** Where blocks get their transactions from, and what this node knows of the world outside. */
+export interface BlockInputs {
+  /** System-lane transactions for a block on `ledger`: main headers, anchors, evidence. */
+  systemLane(ledger: LedgerDraft): Transaction[]
+  /** Waiting transactions, best first. */
+  waiting(ledger: LedgerDraft): Iterable<Transaction>
+  /** True for a transaction (by the hex of transactionRoot) whose signature was checked before. */
+  isVerified(transactionRoot: Hex): boolean
+  /** Why this node will not vote for a valid block, e.g. its main node contradicts it. */
+  objection(
+    header: Header,
+    transactions: readonly Transaction[],
+    ledger: LedgerDraft,
+  ): string | undefined
+}
+
+export interface ChainManagerOptions {
+  readonly params: NetworkParams
+  readonly chainId: Uint8Array
+  readonly ledger: Ledger
+  readonly head: FinalBlock
+  readonly store: ChainStore
+  readonly inputs: BlockInputs
+  readonly logger: Logger
+  readonly onBehind: (hint: BehindHint) => void
+  readonly onEvidence: (first: Vote, second: Vote) => void
+  readonly onHalt: (reason: HaltReason) => void
+}
+
+interface Candidate extends Executed {
+  readonly envelope: BlockEnvelope
+}
+
+/**
+ * The chain as this node knows it: the final ledger, and executed blocks above it that are not
+ * final yet. decode -> validate -> apply -> commit -> announce.
+ */
+export class ChainManager implements BlockHost {
+  readonly params: NetworkParams
+  readonly chainId: Uint8Array
+  readonly ledger: Ledger
+  readonly store: ChainStore
+  readonly #options: ChainManagerOptions
+  readonly #candidates = new Map<Hex, Candidate>()
+  readonly #listeners = new Set<(block: FinalizedBlock) => void>()
+  #head: FinalBlock
+
+  constructor(options: ChainManagerOptions) {
+    this.#options = options
+    this.params = options.params
+    this.chainId = options.chainId
+    this.ledger = options.ledger
+    this.store = options.store
+    this.#head = options.head
+  }
+
+  /** Newest final block. */
+  get final(): FinalBlock {
+    return this.#head
+  }
+
+  /** Calls back once per final block, in order; returns the way to stop. */
+  onFinal(listener: (block: FinalizedBlock) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  head(): Promise<FinalBlock> {
+    return Promise.resolve(this.#head)
+  }
+
+  /** The validators that decide; the same in every epoch of this protocol version. */
+  validators(): EpochValidator[] {
+    const set: EpochValidator[] = []
+    for (let i = 0; i < this.ledger.validators.count; i++) {
+      const validator = this.ledger.validators.get(i)
+      assert(validator, 'validators are dense')
+      set.push({ publicKey: validator.consensusKey, weight: validator.power })
+    }
+    return set
+  }
+
+  async epochSetup(epoch: number): Promise<EpochSetup> {
+    const validators = this.validators()
+    const start = await this.finalAt(checkpointHeight(this.params, epoch - 1))
+    assert(start, 'an epoch starts on a checkpoint that is final')
+    return {
+      epoch,
+      validators,
+      previousValidators: epoch === 1 ? [] : validators,
+      start,
+      lastHeight: checkpointHeight(this.params, epoch),
+    }
+  }
+
+  /** A final block's header with its certificate. */
+  async finalAt(height: number): Promise<FinalBlock | undefined> {
+    const stored = await this.store.block(height)
+    if (!stored) return undefined
+    const certificate = stored.certificate && CertificateType.deserialize(stored.certificate)
+    const { header } = BlockType.deserialize(stored.block)
+    return { hash: bytesToHex(stored.hash), header, certificate }
+  }
+
+  buildBlock(request: BuildRequest): Promise<BuiltBlock | undefined> {
+    const parent = this.#parentLedger(request.parentHash)
+    if (!parent) return Promise.resolve(undefined)
+    const inputs: BuildInputs = {
+      chainId: this.chainId,
+      fields: request.fields,
+      participants: participantsOf(request.justification),
+      parentHash: request.parentHash,
+      ...this.#blockInputs(parent),
+    }
+    const built = buildOn(parent, inputs)
+    const body = BlockBodyType.serialize({ transactions: [...built.transactions] })
+    const envelope: BlockEnvelope = {
+      hash: bytesToHex(blockHash(built.header)),
+      header: built.header,
+      justification: request.justification,
+      body,
+    }
+    this.#candidates.set(envelope.hash, { ...built, envelope })
+    return Promise.resolve({ header: built.header, body })
+  }
+
+  isBodyOf(header: Header, body: Uint8Array): boolean {
+    const decoded = decodeBody(body)
+    return decoded.ok && bytesEqual(transactionListRoot(decoded.value), header.txRoot)
+  }
+
+  validateBlock(envelope: BlockEnvelope): Promise<Validation> {
+    const validation = this.#validate(envelope)
+    if (validation.verdict !== 'valid') {
+      const { height, view, proposer } = envelope.header
+      this.#options.logger.warn({ height, view, proposer, ...validation }, 'block not voted for')
+    }
+    return Promise.resolve(validation)
+  }
+
+  async commitBlocks(commit: FinalCommit): Promise<void> {
+    const last = commit.blocks.at(-1)
+    assert(last, 'a commit finalises at least one block')
+    const candidates = commit.blocks.map(({ hash }) => {
+      const candidate = this.#candidates.get(hash)
+      assert(candidate, 'only executed blocks become final')
+      return candidate
+    })
+    await this.store.commit({
+      blocks: candidates.map((candidate, i) =>
+        committedBlock(candidate, i === candidates.length - 1 ? commit : undefined),
+      ),
+      // Collected before anything is merged: a draft knows what it changes only while it is open.
+      state: candidates.flatMap(({ draft }) => changesOf(draft)),
+    })
+    for (const candidate of candidates) merge(candidate.draft)
+    this.#head = { hash: last.hash, header: last.header, certificate: commit.certificate }
+    this.#dropStale(commit.blocks.map(({ hash }) => hash))
+    candidates.forEach((candidate, i) => {
+      this.#announce(candidate, i === candidates.length - 1 ? commit.certificate : undefined)
+    })
+  }
+
+  async readBlock(hash: Hex): Promise<BlockEnvelope | undefined> {
+    const height = await this.store.heightOf(hash)
+    const stored = height === undefined ? undefined : await this.store.block(height)
+    if (!stored) return undefined
+    const { header, body } = BlockType.deserialize(stored.block)
+    return {
+      hash,
+      header,
+      justification: JustificationType.deserialize(stored.justification),
+      body: BlockBodyType.serialize(body),
+    }
+  }
+
+  onBehind(hint: BehindHint): void {
+    this.#options.onBehind(hint)
+  }
+
+  onEvidence(first: Vote, second: Vote): void {
+    this.#options.onEvidence(first, second)
+  }
+
+  onHalt(reason: HaltReason): void {
+    this.#options.onHalt(reason)
+  }
+
+  #validate(envelope: BlockEnvelope): Validation {
+    if (this.#candidates.has(envelope.hash)) return { verdict: 'valid' }
+    const parent = this.#parentLedger(bytesToHex(envelope.header.parentHash))
+    assert(parent, 'the driver asks for blocks whose parent it has')
+    const body = decodeBody(envelope.body)
+    if (!body.ok) return { verdict: 'invalid', fault: body.fault }
+    const executed = executeOn(parent, envelope.header, body.value, {
+      chainId: this.chainId,
+      participants: participantsOf(envelope.justification),
+      isVerified: (root) => this.#options.inputs.isVerified(root),
+    })
+    if (!executed.ok) return { verdict: 'invalid', fault: executed.fault }
+    this.#candidates.set(envelope.hash, { ...executed.value, envelope })
+    const objection = this.#options.inputs.objection(envelope.header, body.value, parent)
+    if (objection === undefined) return { verdict: 'valid' }
+    return { verdict: 'refused', fault: { code: 'OBJECTION', message: objection } }
+  }
+
+  #blockInputs(parent: LedgerDraft) {
+    const { inputs } = this.#options
+    return {
+      system: inputs.systemLane(parent),
+      waiting: inputs.waiting(parent),
+      isVerified: (root: Hex) => inputs.isVerified(root),
+    }
+  }
+
+  /** The ledger after a block that is the head or an executed candidate. */
+  #parentLedger(hash: Hex): LedgerDraft | undefined {
+    return hash === this.#head.hash ? this.ledger : this.#candidates.get(hash)?.draft
+  }
+
+  /** Candidates that do not stand on the new head can never become final. */
+  #dropStale(committed: readonly Hex[]): void {
+    for (const hash of committed) this.#candidates.delete(hash)
+    const alive = new Set([this.#head.hash])
+    // Parents come before children in insertion order: a child is validated after its parent.
+    for (const [hash, { envelope }] of this.#candidates) {
+      if (alive.has(bytesToHex(envelope.header.parentHash))) alive.add(hash)
+      else this.#candidates.delete(hash)
+    }
+  }
+
+  #announce(candidate: Candidate, certificate: Certificate | undefined): void {
+    const { envelope, transactions, receipts } = candidate
+    const { hash, header, justification } = envelope
+    const block = { hash, header, justification, transactions, receipts, certificate }
+    for (const listener of this.#listeners) listener(block)
+  }
+}
+
+/** Validators whose votes the parent's certificate carries: they earn the parent's participation. */
+function participantsOf(justification: Justification): number[] {
+  const [certificate] = justification.parent
+  return certificate ? signersOf(certificate) : []
+}
+
+function committedBlock(candidate: Candidate, commit: FinalCommit | undefined): CommittedBlock {
+  const { envelope, transactions, receipts, transactionIds } = candidate
+  const { header } = envelope
+  return {
+    height: header.height,
+    hash: HeaderType.hashTreeRoot(header),
+    block: BlockType.serialize({ header, body: { transactions: [...transactions] } }),
+    justification: JustificationType.serialize(envelope.justification),
+    certificate: commit && CertificateType.serialize(commit.certificate),
+    reproposals: commit ? ReproposalsType.serialize([...commit.reproposals]) : new Uint8Array(0),
+    transactionIds,
+    receipts,
+  }
+}

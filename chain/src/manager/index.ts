@@ -1,0 +1,2 @@
+export * from './chain-manager.ts'
+export * from './chain-store.ts'

@@ -1,0 +1,2 @@
+export * from './full-node-network.ts'
+export * from './peer-id.ts'

@@ -1,0 +1,7 @@
+import { privateKeyFromRaw } from '@libp2p/crypto/keys'
+import { peerIdFromPrivateKey } from '@libp2p/peer-id'
+
+/** libp2p peer id of a node key: the secp256k1 secret is the libp2p identity. */
+export function peerIdOf(nodeKey: Uint8Array): string {
+  return peerIdFromPrivateKey(privateKeyFromRaw(nodeKey)).toString()
+}

@@ -1,0 +1,251 @@
+import { join } from 'node:path'
+import type { Logger } from 'pino'
+import { MainChainFollower } from '../anchor/follower.ts'
+import { createMainChainClient } from '../anchor/main-chain-client.ts'
+import { MemoAnchorer } from '../anchor/memo-anchorer.ts'
+import { bytesToHex } from '../bytes/hex.ts'
+import type { Result } from '../bytes/result.ts'
+import { publicKeyOf } from '../bytes/signature.ts'
+import { isValidCertificate } from '../consensus/certificate.ts'
+import { createConsensusCrypto } from '../driver/consensus-crypto.ts'
+import { ConsensusDriver } from '../driver/consensus-driver.ts'
+import { ChainManager } from '../manager/chain-manager.ts'
+import { FullNodeNetwork } from '../net/full-node-network.ts'
+import { TransactionPool } from '../pool/transaction-pool.ts'
+import type { Genesis } from '../rules/genesis-state.ts'
+import { headerContext, mainHeaderAt } from '../rules/main-chain.ts'
+import { LevelStore } from '../store/level-store.ts'
+import { BlockSync } from '../sync/block-sync.ts'
+import { SYNC_REQUEST_BYTES_MAX } from '../sync/sync-messages.ts'
+import { type Certificate, VoteKind } from '../types/consensus-objects.ts'
+import { CheckpointAnchorer } from './checkpoint-anchorer.ts'
+import { openChain } from './open-chain.ts'
+import { mainChainObjection, systemTransactions } from './system-lane.ts'
+import { TransactionEntry } from './transaction-entry.ts'
+
+export interface FullNodeOptions {
+  readonly genesis: Genesis
+  /** The node's own folder: chain/ and consensus/ lie in it. */
+  readonly folder: string
+  /** 32-byte secp256k1 secret: the libp2p identity. */
+  readonly nodeKey: Uint8Array
+  readonly listen: readonly string[]
+  /** Multiaddrs of other full nodes. */
+  readonly peers: readonly string[]
+  readonly mainChainUrl: string
+  /** Undefined for a node that only follows. */
+  readonly validator:
+    | {
+        readonly consensusKey: Uint8Array
+        /** P-256 secret that pays memo anchors. */
+        readonly mainKey: Uint8Array
+        /** True at the key's very first start: allows a folder without signing history. */
+        readonly newValidator: boolean
+      }
+    | undefined
+  readonly logger: Logger
+  /** Consensus stopped for good; the process should end. */
+  readonly onHalt: (reason: string) => void
+}
+
+/** How often a node asks its peers whether they are ahead, besides hints from consensus. */
+const SYNC_POLL_MS = 5000
+
+/**
+ * A full node: final chain on disk, consensus, block sync, pool, the followed main chain. Starts
+ * what others need first and stops in the opposite order.
+ */
+export class FullNode {
+  readonly manager: ChainManager
+  readonly pool: TransactionPool
+  readonly network: FullNodeNetwork
+  readonly follower: MainChainFollower
+  readonly transactions: TransactionEntry
+  readonly #store: LevelStore
+  readonly #logger: Logger
+  readonly #options: FullNodeOptions
+  #driver: ConsensusDriver | undefined
+  #sync: BlockSync | undefined
+  #anchorer: CheckpointAnchorer | undefined
+  #syncTimer: NodeJS.Timeout | undefined
+  #target = 0
+
+  private constructor(
+    options: FullNodeOptions,
+    parts: Pick<FullNode, 'manager' | 'pool' | 'network' | 'follower' | 'transactions'>,
+    store: LevelStore,
+  ) {
+    this.#options = options
+    this.#logger = options.logger
+    this.#store = store
+    this.manager = parts.manager
+    this.pool = parts.pool
+    this.network = parts.network
+    this.follower = parts.follower
+    this.transactions = parts.transactions
+  }
+
+  static async start(options: FullNodeOptions): Promise<FullNode> {
+    const { genesis, logger } = options
+    const store = await LevelStore.open(join(options.folder, 'chain'))
+    const { ledger, head } = await openChain(store, genesis)
+    logger.info({ height: head.header.height }, 'chain opened, state root proven')
+    const network = await FullNodeNetwork.start({ ...options, chainId: genesis.chainId })
+    const follower = startFollower(options, ledger)
+    const transactions = new TransactionEntry({ ledger, network, logger })
+    let node: FullNode | undefined
+    const manager = new ChainManager({
+      params: genesis.params,
+      chainId: genesis.chainId,
+      ledger,
+      head,
+      store,
+      inputs: {
+        systemLane: (parent) => systemTransactions(parent, follower),
+        waiting: () => transactions.pool.best(),
+        isVerified: (root) => transactions.isVerified(root),
+        objection: (header, included, parent) =>
+          mainChainObjection(header, included, parent, follower),
+      },
+      logger,
+      onBehind: ({ height }) => node?.catchUp(height),
+      onEvidence: (first, second) =>
+        logger.error({ validator: first.validator, first, second }, 'a validator signed twice'),
+      onHalt: ({ code, message, cause }) => {
+        logger.fatal({ code, cause: String(cause) }, message)
+        options.onHalt(`${code}: ${message}`)
+      },
+    })
+    const { pool } = transactions
+    node = new FullNode(options, { manager, pool, network, follower, transactions }, store)
+    await node.#begin()
+    return node
+  }
+
+  /** Height that a peer proved or we reached ourselves. */
+  get targetHeight(): number {
+    return Math.max(this.#target, this.manager.final.header.height)
+  }
+
+  /** View, epoch and vote state, for status pages. */
+  consensus() {
+    return this.#driver?.status()
+  }
+
+  /** Checks, pools and gossips a transaction (SSZ bytes); gives its id. */
+  submit(bytes: Uint8Array): Promise<Result<Uint8Array>> {
+    return this.transactions.submit(bytes)
+  }
+
+  catchUp(height: number | undefined): void {
+    this.#target = Math.max(this.#target, height ?? 0)
+    void this.#sync?.catchUp()
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#syncTimer)
+    this.#anchorer?.stop()
+    await this.follower.stop()
+    await this.#driver?.stop()
+    await this.network.stop()
+    await this.#store.close()
+  }
+
+  async #begin(): Promise<void> {
+    const { manager, network } = this
+    const { validator } = this.#options
+    manager.onFinal((block) => this.transactions.afterBlock(block))
+    manager.onFinal(({ header }) => {
+      this.follower.release(manager.ledger.globals().mainTipHeight)
+      this.#logger.debug({ height: header.height }, 'final')
+    })
+    this.#driver = await this.#startDriver()
+    const driver = this.#driver
+    this.#sync = new BlockSync({
+      manager,
+      peers: {
+        peers: () => network.peers(),
+        ask: (peer, request, max) => network.requestSync(peer, request, max),
+      },
+      isFinal: (certificate) => this.#isFinal(certificate),
+      exclusively: (run) => driver.advanceTo(run),
+      onProgress: (height, target) => {
+        this.#target = Math.max(this.#target, target)
+        this.#logger.info({ height, target }, 'syncing')
+      },
+    })
+    const sync = this.#sync
+    await network.serveSync((request) => sync.answer(request), SYNC_REQUEST_BYTES_MAX)
+    this.#syncTimer = setInterval(() => void sync.catchUp(), SYNC_POLL_MS)
+    if (validator) this.#startAnchoring(validator)
+  }
+
+  #startDriver(): Promise<ConsensusDriver> {
+    const { genesis, folder, validator, logger } = this.#options
+    const { network } = this
+    return ConsensusDriver.start({
+      host: this.manager,
+      transport: {
+        broadcast: (message) => network.broadcastConsensus(message),
+        send: (peer, message) => network.sendConsensus(peer, message),
+        peers: () => network.peers(),
+        onMessage: (handler) => network.onConsensusMessage(handler),
+      },
+      params: genesis.params,
+      chainId: genesis.chainId,
+      directory: join(folder, 'consensus'),
+      validator: validator && {
+        secretKey: validator.consensusKey,
+        newValidator: validator.newValidator,
+      },
+      logger,
+    })
+  }
+
+  #startAnchoring(keys: NonNullable<FullNodeOptions['validator']>): void {
+    const { manager, follower } = this
+    const publicKey = bytesToHex(publicKeyOf(keys.consensusKey))
+    const validator = manager.validators().findIndex((v) => bytesToHex(v.publicKey) === publicKey)
+    if (validator < 0) return
+    const memos = new MemoAnchorer({
+      client: createMainChainClient({ url: this.#options.mainChainUrl }),
+      elaSecretKey: keys.mainKey,
+      isConfirmed: (id) => follower.hasTransaction(id),
+    })
+    this.#anchorer = new CheckpointAnchorer({
+      manager,
+      follower,
+      memos,
+      consensusKey: keys.consensusKey,
+      validator,
+      logger: this.#logger,
+    })
+  }
+
+  #isFinal(certificate: Certificate): boolean {
+    const { chainId } = this.manager
+    if (certificate.statement.kind !== VoteKind.finalize) return false
+    const crypto = createConsensusCrypto(chainId, undefined)
+    return isValidCertificate(certificate, this.manager.validators(), crypto)
+  }
+}
+
+/** Follows the main chain from the tip that the ledger has on record. */
+function startFollower(
+  options: FullNodeOptions,
+  ledger: ChainManager['ledger'],
+): MainChainFollower {
+  const { mainChainUrl, genesis, logger } = options
+  const tip = mainHeaderAt(ledger, ledger.globals().mainTipHeight)
+  if (!tip) throw new Error('the ledger has no main-chain tip')
+  const follower = new MainChainFollower({
+    client: createMainChainClient({ url: mainChainUrl }),
+    params: genesis.params.mainChain,
+    start: headerContext(ledger, tip),
+    sideGenesisHash: genesis.chainId,
+    pollMs: Math.min(1000, Math.max(50, genesis.params.mainBlockMs / 4)),
+    onProblem: (error) => logger.warn({ reason: String(error) }, 'main chain not followed'),
+  })
+  follower.start()
+  return follower
+}

@@ -1,0 +1,83 @@
+import { bytesEqual, bytesToHex } from '../bytes/hex.ts'
+import type { FinalBlock } from '../consensus/machine-interface.ts'
+import type { ChainStore } from '../manager/chain-store.ts'
+import type { Genesis } from '../rules/genesis-state.ts'
+import { ledgerLoader, type Ledger, stateRoot } from '../state/ledger.ts'
+import { BlockType } from '../types/block.ts'
+import { CertificateType, JustificationType } from '../types/consensus-objects.ts'
+
+/** The database does not hold the chain it should; the message says what to do. */
+export class ChainDataError extends Error {
+  override name = 'ChainDataError'
+}
+
+export interface OpenedChain {
+  readonly ledger: Ledger
+  readonly head: FinalBlock
+}
+
+/**
+ * The final chain of a store: genesis is written into an empty one. Rebuilds the state tree from
+ * its records and compares the root with the tip's header, so that every start proves the whole
+ * database (LevelDB loses data in the middle of a damaged log without an error).
+ */
+export async function openChain(store: ChainStore, genesis: Genesis): Promise<OpenedChain> {
+  const tip = await store.tipHeight()
+  if (tip === undefined) {
+    await writeGenesis(store, genesis)
+    const { header } = genesis.block
+    const head = { hash: bytesToHex(genesis.hash), header, certificate: undefined }
+    return { ledger: genesis.ledger, head }
+  }
+  const first = await store.block(0)
+  if (!first || !bytesEqual(first.hash, genesis.hash)) {
+    throw new ChainDataError(
+      'the database belongs to another network than the genesis file: use another data folder',
+    )
+  }
+  const head = await headAt(store, tip)
+  const loader = ledgerLoader(genesis.params, genesis.chainId)
+  for await (const entry of store.stateEntries()) {
+    const added = loader.add(entry)
+    if (!added.ok) throw damaged(added.fault.message)
+  }
+  const ledger = loader.finish()
+  if (!ledger.ok) throw damaged(ledger.fault.message)
+  if (!bytesEqual(stateRoot(ledger.value), head.header.stateRoot)) {
+    throw damaged(`the state does not match block ${tip}`)
+  }
+  return { ledger: ledger.value, head }
+}
+
+async function headAt(store: ChainStore, height: number): Promise<FinalBlock> {
+  const stored = await store.block(height)
+  if (!stored) throw damaged(`block ${height} is missing`)
+  const { header } = BlockType.deserialize(stored.block)
+  const certificate = stored.certificate && CertificateType.deserialize(stored.certificate)
+  return { hash: bytesToHex(stored.hash), header, certificate }
+}
+
+function writeGenesis(store: ChainStore, { block, hash, entries }: Genesis): Promise<void> {
+  return store.commit({
+    blocks: [
+      {
+        height: 0,
+        hash,
+        block: BlockType.serialize({ ...block }),
+        justification: JustificationType.serialize({ parent: [], skips: [] }),
+        certificate: undefined,
+        reproposals: new Uint8Array(0),
+        transactionIds: [],
+        receipts: [],
+      },
+    ],
+    state: entries,
+  })
+}
+
+function damaged(reason: string): ChainDataError {
+  return new ChainDataError(
+    `the database is damaged (${reason}): move the chain folder away and start again; the node ` +
+      'syncs from its peers, and its signing history stays where it is',
+  )
+}

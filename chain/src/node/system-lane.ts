@@ -1,0 +1,114 @@
+import type { MainChainFollower } from '../anchor/follower.ts'
+import { bytesEqual } from '../bytes/hex.ts'
+import { asInternalHash } from '../elastos/hash-orientation.ts'
+import { decodeHeaderWithAuxPow } from '../elastos/main-header.ts'
+import { isCheckpointHeight } from '../params/network-params.ts'
+import { mainHeaderAt } from '../rules/main-chain.ts'
+import type { LedgerDraft } from '../state/ledger-draft.ts'
+import type { Header } from '../types/consensus-objects.ts'
+import { ZERO_KEY, ZERO_SIGNATURE } from '../types/primitives.ts'
+import {
+  MAIN_HEADERS_PER_TRANSACTION_MAX,
+  type Payload,
+  PayloadKind,
+  type Transaction,
+} from '../types/transactions.ts'
+
+/** How many headers a proposer may leave out before others refuse its checkpoint. */
+const HEADERS_BEHIND_MAX = 1
+
+/**
+ * Transactions that only a proposer makes, from what its own main node shows: the main headers
+ * it knows (it must include them) and the newest memo anchor whose block is on record.
+ */
+export function systemTransactions(
+  ledger: LedgerDraft,
+  follower: MainChainFollower,
+): Transaction[] {
+  const transactions: Transaction[] = []
+  const tip = recordedTip(ledger)
+  const headers = tip && follower.headersAfter(tip, MAIN_HEADERS_PER_TRANSACTION_MAX)
+  if (headers?.length) {
+    transactions.push(unsigned(ledger, { selector: PayloadKind.mainHeaders, value: { headers } }))
+  }
+  const anchor = newestAnchor(ledger, follower)
+  if (anchor) transactions.push(unsigned(ledger, anchor))
+  return transactions
+}
+
+/**
+ * Why this node will not vote for a block that follows every rule: a header in it contradicts
+ * our own main node, or it closes an epoch without headers that everybody could know, which
+ * would let its proposer choose among known beacons (PROTOCOL 6.2, 9).
+ */
+export function mainChainObjection(
+  header: Header,
+  transactions: readonly Transaction[],
+  parent: LedgerDraft,
+  follower: MainChainFollower,
+): string | undefined {
+  let tip = parent.globals().mainTipHeight
+  for (const { body } of transactions) {
+    if (body.payload.selector !== PayloadKind.mainHeaders) continue
+    for (const raw of body.payload.value.headers) {
+      const decoded = decodeHeaderWithAuxPow(raw)
+      if (!decoded.ok) continue
+      const { height } = decoded.value.header
+      tip = Math.max(tip, height)
+      if (follower.contradicts({ height, hash: decoded.value.hash })) {
+        return `main header ${height} is not the one that our main node has at that height`
+      }
+    }
+  }
+  const behind = follower.tip.height - tip
+  if (isCheckpointHeight(parent.params, header.height) && behind > HEADERS_BEHIND_MAX) {
+    return `the checkpoint leaves out ${behind} main headers`
+  }
+  return undefined
+}
+
+function recordedTip(ledger: LedgerDraft) {
+  const height = ledger.globals().mainTipHeight
+  const record = mainHeaderAt(ledger, height)
+  return record && { height, hash: asInternalHash(record.hash) }
+}
+
+function newestAnchor(ledger: LedgerDraft, follower: MainChainFollower): Payload | undefined {
+  const { lastAnchoredEpoch } = ledger.globals()
+  const candidates = follower.anchors().filter(({ anchor, height, headerHash }) => {
+    const checkpoint = ledger.epochs.get(anchor.epoch)?.checkpointHash
+    const recorded = mainHeaderAt(ledger, height)
+    return (
+      anchor.epoch > lastAnchoredEpoch &&
+      checkpoint !== undefined &&
+      bytesEqual(checkpoint, anchor.checkpointHash) &&
+      recorded !== undefined &&
+      bytesEqual(recorded.hash, headerHash)
+    )
+  })
+  const newest = candidates.sort((a, b) => b.anchor.epoch - a.anchor.epoch)[0]
+  if (!newest) return undefined
+  return {
+    selector: PayloadKind.anchor,
+    value: {
+      epoch: newest.anchor.epoch,
+      checkpointHash: newest.anchor.checkpointHash,
+      transaction: newest.raw,
+      branch: [...newest.branch],
+      branchIndex: newest.index,
+      mainHeight: newest.height,
+    },
+  }
+}
+
+function unsigned(ledger: LedgerDraft, payload: Payload): Transaction {
+  const body = {
+    sender: ZERO_KEY,
+    nonce: 0,
+    validUntil: ledger.globals().height + 1,
+    maxBaseFee: 0n,
+    tip: 0n,
+    payload,
+  }
+  return { body, signature: ZERO_SIGNATURE }
+}

@@ -1,0 +1,292 @@
+import { bytesEqual, bytesToHex, type Hex } from '../bytes/hex.ts'
+import { fault, ok, type Result } from '../bytes/result.ts'
+import { addressOf } from '../bytes/signature.ts'
+import { epochOfHeight, isCheckpointHeight } from '../params/network-params.ts'
+import { appendHistory, historyRoot } from '../state/history-list.ts'
+import { draftOf, merge, stateRoot } from '../state/ledger.ts'
+import type { LedgerDraft } from '../state/ledger-draft.ts'
+import type { Header } from '../types/consensus-objects.ts'
+import { ZERO_ADDRESS, ZERO_HASH } from '../types/primitives.ts'
+import {
+  type Receipt,
+  type ReceiptBody,
+  ReceiptListType,
+  RECEIPTS_PER_BLOCK_MAX,
+} from '../types/receipts.ts'
+import {
+  payloadKind,
+  transactionBytes,
+  transactionListRoot,
+  transactionRoot,
+  verifyTransaction,
+} from '../types/transaction-codec.ts'
+import {
+  BLOCK_BODY_BYTES_MAX,
+  type Transaction,
+  TRANSACTIONS_PER_BLOCK_MAX,
+} from '../types/transactions.ts'
+import { validatorSetHash } from '../types/validator-set.ts'
+import { raiseNonce } from './accounts.ts'
+import { applyPayload } from './apply-payload.ts'
+import type { BlockContext, TransactionContext } from './block-context.ts'
+import { closeEpoch, countParticipation, recordCheckpoint } from './epoch-boundary.ts'
+import { chargeFee } from './fees.ts'
+import { assertConserved } from './supply.ts'
+import { checkAccount, checkForm, laneOf } from './transaction-checks.ts'
+import { validatorSet } from './validator-set.ts'
+
+/** Serialized body beside its transactions: the list's offset, and an offset per transaction. */
+const OFFSET_BYTES = 4
+/** Of a block's body at least a quarter is kept free for proofs (PROTOCOL 4). */
+const ORDINARY_BODY_BYTES_MAX = (BLOCK_BODY_BYTES_MAX * 3) / 4
+
+/** Where a block stands and what consensus says of it. */
+export interface BlockInput extends BlockContext {
+  readonly parentHash: Uint8Array
+}
+
+export interface ExecutionOptions {
+  /**
+   * True for a transaction whose signature this node checked before. The key is the hex of
+   * transactionRoot (signature included), never the id alone.
+   */
+  readonly isVerified?: (transactionRoot: Hex) => boolean
+}
+
+/** A block in execution: its own draft, what it holds so far and what that left. */
+export interface BlockExecution {
+  readonly draft: LedgerDraft
+  readonly block: BlockInput
+  readonly transactions: Transaction[]
+  readonly receipts: Receipt[]
+  /** Serialized size of the body so far. */
+  bytes: number
+  /** The part of it that is neither system lane nor proofs. */
+  ordinaryBytes: number
+}
+
+/** Header fields that follow from executing the block. */
+export type BlockRoots = Pick<
+  Header,
+  | 'txRoot'
+  | 'receiptRoot'
+  | 'evidenceRoot'
+  | 'stateRoot'
+  | 'historyRoot'
+  | 'epochDataRoot'
+  | 'validatorsHash'
+  | 'nextValidatorsHash'
+>
+
+export interface BlockOutcome {
+  readonly transactions: readonly Transaction[]
+  readonly receipts: readonly Receipt[]
+  readonly roots: BlockRoots
+}
+
+/**
+ * Executes a whole block into `draft`, which must be fresh over its parent's ledger and is to be
+ * dropped on a fault. The first faulting transaction makes the block invalid.
+ */
+export function executeBlock(
+  draft: LedgerDraft,
+  transactions: readonly Transaction[],
+  block: BlockInput,
+  options: ExecutionOptions = {},
+): Result<BlockOutcome> {
+  const begun = beginBlock(draft, block)
+  if (!begun.ok) return begun
+  for (const transaction of transactions) {
+    const applied = applyTransaction(begun.value, transaction, options)
+    if (!applied.ok) return applied
+  }
+  return ok(endBlock(begun.value))
+}
+
+/**
+ * Opens a block: position, history, votes of the parent, and, in an epoch's first block, the
+ * checkpoint before it. Faults with BLOCK_HEIGHT, BLOCK_EPOCH, BLOCK_TIME, BLOCK_PROPOSER or
+ * BLOCK_PARTICIPANTS.
+ */
+export function beginBlock(draft: LedgerDraft, block: BlockInput): Result<BlockExecution> {
+  const placed = checkPlace(draft, block)
+  if (!placed.ok) return placed
+  const { height, epoch, timeMs, parentHash } = block
+  const isFirst = epochOfHeight(draft.params, height - 1) !== epoch
+  if (isFirst) recordCheckpoint(draft, epoch, parentHash)
+  countParticipation(draft, block.participants)
+  const globals = draft.globals()
+  draft.setGlobals({ ...globals, ...appendHistory(globals, parentHash), height, epoch, timeMs })
+  const transactions: Transaction[] = []
+  return ok({ draft, block, transactions, receipts: [], bytes: OFFSET_BYTES, ordinaryBytes: 0 })
+}
+
+function checkPlace(draft: LedgerDraft, block: BlockInput): Result<undefined> {
+  const { height, epoch, timeMs, proposer, participants } = block
+  const globals = draft.globals()
+  if (height !== globals.height + 1) {
+    return fault('BLOCK_HEIGHT', `height ${height} does not follow ${globals.height}`)
+  }
+  if (epoch !== epochOfHeight(draft.params, height)) {
+    return fault('BLOCK_EPOCH', `height ${height} is not in epoch ${epoch}`)
+  }
+  if (timeMs <= globals.timeMs) {
+    return fault('BLOCK_TIME', `the time of a block is after its parent's`, {
+      timeMs,
+      parentTimeMs: globals.timeMs,
+    })
+  }
+  const { count } = draft.validators
+  if (proposer >= count) return fault('BLOCK_PROPOSER', 'the proposer is no validator')
+  const ascending = participants.every((index, i) => i === 0 || index > (participants[i - 1] ?? 0))
+  if (!ascending || participants.some((index) => index < 0 || index >= count)) {
+    return fault('BLOCK_PARTICIPANTS', 'participants are validator indexes in ascending order')
+  }
+  return ok()
+}
+
+/**
+ * Adds one transaction to a block, or returns why it cannot stand there and leaves everything as
+ * it was. Checks go from cheap to dear, the signature last.
+ */
+export function applyTransaction(
+  execution: BlockExecution,
+  transaction: Transaction,
+  options: ExecutionOptions = {},
+): Result<undefined> {
+  const { draft, block } = execution
+  const bytes = transactionBytes(transaction)
+  const fits = checkFits(execution, transaction, bytes)
+  if (!fits.ok) return fits
+  const form = checkForm(transaction, bytes, block.height)
+  if (!form.ok) return form
+  const emitted: ReceiptBody[] = []
+  const context = contextOf(block, transaction, bytes, emitted)
+  const attempt = draftOf(draft)
+  const applied = applyBody(attempt, transaction, context)
+  if (!applied.ok) return applied
+  if (execution.receipts.length + emitted.length > RECEIPTS_PER_BLOCK_MAX) {
+    return fault('BLOCK_FULL', 'the block has no room for the receipts of this transaction')
+  }
+  const signed = checkSignature(draft, transaction, options)
+  if (!signed.ok) return signed
+  merge(attempt)
+  addReceipts(execution, emitted)
+  execution.transactions.push(transaction)
+  execution.bytes += bytes + OFFSET_BYTES
+  if (isOrdinary(transaction)) execution.ordinaryBytes += bytes + OFFSET_BYTES
+  return ok()
+}
+
+function applyBody(
+  attempt: LedgerDraft,
+  { body }: Transaction,
+  context: TransactionContext,
+): Result<undefined> {
+  if (laneOf(body) === 'account') {
+    const able = checkAccount(attempt, body, context.senderAddress, context.bytes)
+    if (!able.ok) return able
+    const charged = chargeFee(attempt, body, context)
+    if (!charged.ok) return charged
+    raiseNonce(attempt, context.senderAddress)
+  }
+  return applyPayload(attempt, body.payload, context)
+}
+
+function contextOf(
+  block: BlockInput,
+  { body }: Transaction,
+  bytes: number,
+  emitted: ReceiptBody[],
+): TransactionContext {
+  const { sender } = body
+  const senderAddress = laneOf(body) === 'system' ? ZERO_ADDRESS : addressOf(sender)
+  return { ...block, sender, senderAddress, bytes, emit: (receipt) => void emitted.push(receipt) }
+}
+
+function checkSignature(
+  draft: LedgerDraft,
+  transaction: Transaction,
+  options: ExecutionOptions,
+): Result<undefined> {
+  if (laneOf(transaction.body) === 'system') return ok()
+  const { isVerified } = options
+  if (isVerified?.(bytesToHex(transactionRoot(transaction)))) return ok()
+  return verifyTransaction(transaction, draft.chainId)
+    ? ok()
+    : fault('SIGNATURE_INVALID', 'the signature is not by the sender over this transaction')
+}
+
+/** Room in the block, and the order of its lanes (PROTOCOL 4). */
+function checkFits(
+  execution: BlockExecution,
+  transaction: Transaction,
+  bytes: number,
+): Result<undefined> {
+  const { transactions } = execution
+  const size = bytes + OFFSET_BYTES
+  if (
+    transactions.length >= TRANSACTIONS_PER_BLOCK_MAX ||
+    execution.bytes + size > BLOCK_BODY_BYTES_MAX
+  ) {
+    return fault('BLOCK_FULL', 'the block has no room for this transaction')
+  }
+  if (isOrdinary(transaction) && execution.ordinaryBytes + size > ORDINARY_BODY_BYTES_MAX) {
+    return fault('LANE_FULL', 'the rest of the block is kept for proofs')
+  }
+  const last = transactions.at(-1)
+  const afterOthers = last !== undefined && laneOf(last.body) !== 'system'
+  if (laneOf(transaction.body) === 'system' && afterOthers) {
+    return fault('LANE_ORDER', 'headers and anchors stand before all other transactions')
+  }
+  return ok()
+}
+
+function isOrdinary({ body }: Transaction): boolean {
+  return laneOf(body) !== 'system' && payloadKind(body) !== 'prove'
+}
+
+/** Receipts of the transaction that is about to be added get their places. */
+function addReceipts(execution: BlockExecution, bodies: readonly ReceiptBody[]): void {
+  const { block, receipts, transactions } = execution
+  const { height, epoch } = block
+  for (const body of bodies) {
+    const index = receipts.length
+    receipts.push({ height, epoch, transaction: transactions.length, index, body })
+  }
+}
+
+/** Closes the block: at a checkpoint the epoch too. Asserts that no unit came from nowhere. */
+export function endBlock(execution: BlockExecution): BlockOutcome {
+  const { draft, block, transactions, receipts } = execution
+  const isCheckpoint = isCheckpointHeight(draft.params, block.height)
+  const epochDataRoot = isCheckpoint ? closeEpoch(draft, block.epoch) : ZERO_HASH
+  assertConserved(draft)
+  const validatorsHash = validatorSetHash(validatorSet(draft))
+  const roots: BlockRoots = {
+    txRoot: transactionListRoot(transactions),
+    receiptRoot: ReceiptListType.hashTreeRoot(receipts),
+    // No evidence transaction exists in this protocol version.
+    evidenceRoot: transactionListRoot([]),
+    stateRoot: stateRoot(draft),
+    historyRoot: historyRoot(draft.globals()),
+    epochDataRoot,
+    validatorsHash,
+    nextValidatorsHash: validatorsHash,
+  }
+  return { transactions, receipts, roots }
+}
+
+/** Whether a header states what executing its block gave; names the first field that does not. */
+export function checkHeaderRoots(header: Header, roots: BlockRoots): Result<undefined> {
+  for (const name of Object.keys(roots) as (keyof BlockRoots)[]) {
+    if (!bytesEqual(header[name], roots[name])) {
+      return fault('BLOCK_ROOT', `the header's ${name} is not what executing the block gives`, {
+        name,
+        stated: bytesToHex(header[name]),
+        computed: bytesToHex(roots[name]),
+      })
+    }
+  }
+  return ok()
+}

@@ -1,0 +1,52 @@
+import { assert } from '../bytes/assert.ts'
+import { fault, ok, type Result } from '../bytes/result.ts'
+import type { LedgerDraft } from '../state/ledger-draft.ts'
+import { ReceiptKind } from '../types/receipts.ts'
+import type { TransactionBody } from '../types/transactions.ts'
+import { credit, debit } from './accounts.ts'
+import type { TransactionContext } from './block-context.ts'
+import { byteFee } from './settlement.ts'
+
+/** Counts units that left an account or a lock as a burned base fee (byte fees, paid debt). */
+export function burnBaseFee(draft: LedgerDraft, amount: bigint): void {
+  assert(amount >= 0n, 'a burn is never negative')
+  if (amount === 0n) return
+  const globals = draft.globals()
+  draft.setGlobals({ ...globals, burnedBaseFee: globals.burnedBaseFee + amount })
+}
+
+/** Units that an account's transaction of this size costs at most: base fee and tip. */
+export function feeOf(draft: LedgerDraft, body: TransactionBody, bytes: number): bigint {
+  return byteFee(draft.params, bytes) + body.tip * BigInt(bytes)
+}
+
+/**
+ * Takes the fee of an account's transaction: the base fee burns, the tip goes to the proposer's
+ * payout address. Faults with FEE_CAP_TOO_LOW or INSUFFICIENT_FUNDS.
+ */
+export function chargeFee(
+  draft: LedgerDraft,
+  body: TransactionBody,
+  context: TransactionContext,
+): Result<undefined> {
+  const { baseFeePerByte } = draft.params
+  if (body.maxBaseFee < baseFeePerByte) {
+    return fault('FEE_CAP_TOO_LOW', `the base fee is ${baseFeePerByte} units per byte`, {
+      maxBaseFee: body.maxBaseFee,
+      baseFeePerByte,
+    })
+  }
+  const baseFee = byteFee(draft.params, context.bytes)
+  const tip = body.tip * BigInt(context.bytes)
+  const paid = debit(draft, context.senderAddress, baseFee + tip)
+  if (!paid.ok) return paid
+  burnBaseFee(draft, baseFee)
+  const proposer = draft.validators.get(context.proposer)
+  assert(proposer !== undefined, 'a block has a known proposer')
+  credit(draft, proposer.payout, tip)
+  context.emit({
+    selector: ReceiptKind.fee,
+    value: { payer: context.senderAddress, bytes: context.bytes, baseFee, tip },
+  })
+  return ok()
+}

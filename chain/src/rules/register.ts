@@ -1,0 +1,115 @@
+import { ContainerType } from '@chainsafe/ssz'
+import { bytesEqual } from '../bytes/hex.ts'
+import { fault, ok, type Result } from '../bytes/result.ts'
+import { addressOf, signingDigest, verifySignature } from '../bytes/signature.ts'
+import type { LedgerDraft } from '../state/ledger-draft.ts'
+import { Bytes20, PublicKeyBytes, ZERO_ADDRESS, ZERO_KEY } from '../types/primitives.ts'
+import { ReceiptKind } from '../types/receipts.ts'
+import { NodeRole, type Register } from '../types/transactions.ts'
+import { debit } from './accounts.ts'
+import type { TransactionContext } from './block-context.ts'
+import { newNode } from './new-node.ts'
+import { CreationKind } from './open-contract.ts'
+
+/**
+ * What a hot key signs (purpose "possession") to show that it serves this owner. Without it
+ * anybody could register somebody else's key and block it.
+ */
+export const PossessionType = new ContainerType(
+  { owner: Bytes20, key: PublicKeyBytes },
+  { typeName: 'Possession' },
+)
+
+/** The digest that a node or consensus key signs for its owner's register. */
+export function possessionDigest(
+  chainId: Uint8Array,
+  owner: Uint8Array,
+  key: Uint8Array,
+): Uint8Array {
+  return signingDigest('possession', chainId, PossessionType.hashTreeRoot({ owner, key }))
+}
+
+const ROLES_KNOWN = NodeRole.peer | NodeRole.bootstrap | NodeRole.validator
+
+/**
+ * The owner registers a bootstrap node or the node of a validator: its deposit is set aside and
+ * each hot key proves that it is held (PROTOCOL 3, 4). Sent again by the same owner it changes
+ * payout address and roles. Peers need none of this: their first fill creates their record.
+ */
+export function applyRegister(
+  draft: LedgerDraft,
+  register: Register,
+  context: TransactionContext,
+): Result<undefined> {
+  const owner = context.senderAddress
+  const form = checkRoles(draft, register, owner)
+  if (!form.ok) return form
+  const index = draft.nodeIndex(addressOf(register.nodeKey))
+  const existing = index === undefined ? undefined : draft.nodes.get(index)
+  if (existing && !bytesEqual(existing.owner, owner)) {
+    return fault('NODE_KEY_TAKEN', 'this node key serves another owner')
+  }
+  if (existing?.evicted) return fault('NODE_EVICTED', 'an evicted node starts again with a new key')
+  const deposit = draft.params.registerDepositUnits
+  const paid = debit(draft, owner, deposit - (existing?.deposit ?? 0n))
+  if (!paid.ok) return paid
+  const proven = checkPossession(draft.chainId, register, owner)
+  if (!proven.ok) return proven
+  const { payout, roles } = register
+  if (index !== undefined && existing) {
+    draft.nodes.set(index, { ...existing, payout, roles: existing.roles | roles, deposit })
+    return ok()
+  }
+  const { nodeKey } = register
+  const { epoch } = context
+  const created = draft.nodes.count
+  draft.nodes.set(created, newNode({ owner, nodeKey, payout, roles, deposit, epoch }))
+  context.emit({
+    selector: ReceiptKind.creation,
+    value: { kind: CreationKind.node, index: created, generation: 0, owner },
+  })
+  return ok()
+}
+
+function checkRoles(draft: LedgerDraft, register: Register, owner: Uint8Array): Result<undefined> {
+  const { roles, consensusKey, payout } = register
+  const known = (roles & ~ROLES_KNOWN) === 0
+  if (!known || (roles & (NodeRole.bootstrap | NodeRole.validator)) === 0) {
+    return fault('NODE_ROLES', 'register is for bootstrap nodes and validators', { roles })
+  }
+  if (bytesEqual(payout, ZERO_ADDRESS)) {
+    return fault('ADDRESS_ZERO', 'nobody holds the key of the zero address')
+  }
+  const validates = (roles & NodeRole.validator) !== 0
+  if (validates !== !bytesEqual(consensusKey, ZERO_KEY)) {
+    return fault('NODE_ROLES', 'a validator, and nobody else, names a consensus key')
+  }
+  if (!validates) return ok()
+  for (let i = 0; i < draft.validators.count; i++) {
+    const validator = draft.validators.get(i)
+    if (!validator || !bytesEqual(validator.consensusKey, consensusKey)) continue
+    return bytesEqual(validator.owner, owner)
+      ? ok()
+      : fault('CONSENSUS_KEY_TAKEN', 'this consensus key is of another owner')
+  }
+  return fault('VALIDATOR_SET_FIXED', 'in this protocol version validators are those of genesis')
+}
+
+function checkPossession(
+  chainId: Uint8Array,
+  register: Register,
+  owner: Uint8Array,
+): Result<undefined> {
+  const { nodeKey, nodeProof, consensusKey, consensusProof } = register
+  const missing = (which: string) =>
+    fault('POSSESSION_PROOF', `the ${which} key's proof of possession does not verify`)
+  const node = verifySignature(nodeProof, possessionDigest(chainId, owner, nodeKey), nodeKey)
+  if (!node) return missing('node')
+  if ((register.roles & NodeRole.validator) === 0) {
+    return consensusProof.every((byte) => byte === 0)
+      ? ok()
+      : fault('POSSESSION_PROOF', 'a proof without a key must be zero')
+  }
+  const digest = possessionDigest(chainId, owner, consensusKey)
+  return verifySignature(consensusProof, digest, consensusKey) ? ok() : missing('consensus')
+}

@@ -1,0 +1,92 @@
+import { assert } from '../bytes/assert.ts'
+import { sha256 } from '../bytes/hash.ts'
+import { bytesEqual } from '../bytes/hex.ts'
+import type { RewardLeaf } from '../state/ledger-draft.ts'
+
+/**
+ * The reward tree of an epoch (PROTOCOL 1.4, 2): who booked which fees in it. Written so that a
+ * stock merkletreejs, given the node hash below, builds and checks it:
+ *
+ * leaf 0     = sha256(0x00 ‖ number of fees u32): the count is committed with the rest.
+ * leaf 1 + i = sha256(0x00 ‖ node address 20 ‖ fee u64), in order of first redeem.
+ * node       = sha256(0x01 ‖ left ‖ right); an odd last node rises as it is, never doubled.
+ *
+ * Integers are little-endian. Leaf and node hashes cannot be taken for one another, and the two
+ * kinds of leaf differ in length.
+ */
+const LEAF_PREFIX = Uint8Array.of(0x00)
+const NODE_PREFIX = Uint8Array.of(0x01)
+
+export function rewardCountLeaf(count: number): Uint8Array {
+  const bytes = new Uint8Array(4)
+  new DataView(bytes.buffer).setUint32(0, count, true)
+  return sha256(LEAF_PREFIX, bytes)
+}
+
+export function rewardLeafHash({ node, fee }: RewardLeaf): Uint8Array {
+  const bytes = new Uint8Array(8)
+  new DataView(bytes.buffer).setBigUint64(0, fee, true)
+  return sha256(LEAF_PREFIX, node, bytes)
+}
+
+/** What merkletreejs is given as hash function: it passes both children in one piece. */
+export function rewardNodeHash(children: Uint8Array): Uint8Array {
+  return sha256(NODE_PREFIX, children)
+}
+
+/** All levels: the leaves first, the root alone in the last. */
+function levelsOf(fees: readonly RewardLeaf[]): Uint8Array[][] {
+  const levels = [[rewardCountLeaf(fees.length), ...fees.map(rewardLeafHash)]]
+  for (let nodes = levels[0] as Uint8Array[]; nodes.length > 1; ) {
+    const above: Uint8Array[] = []
+    for (let i = 0; i < nodes.length; i += 2) {
+      const left = nodes[i] as Uint8Array
+      const right = nodes[i + 1]
+      above.push(right ? sha256(NODE_PREFIX, left, right) : left)
+    }
+    levels.push(above)
+    nodes = above
+  }
+  return levels
+}
+
+/** Root of an epoch's reward tree: epochDataRoot of its checkpoint's header. Never zero. */
+export function rewardRoot(fees: readonly RewardLeaf[]): Uint8Array {
+  return (levelsOf(fees).at(-1) as Uint8Array[])[0] as Uint8Array
+}
+
+/** A sibling on the way up and the side it stands on: the form of merkletreejs. */
+export interface RewardProofStep {
+  readonly position: 'left' | 'right'
+  readonly data: Uint8Array
+}
+
+/** Proof of fee `index`, or of the count where index is -1. */
+export function rewardProof(fees: readonly RewardLeaf[], index: number): RewardProofStep[] {
+  assert(index >= -1 && index < fees.length, 'only a leaf has a proof')
+  const steps: RewardProofStep[] = []
+  let at = index + 1
+  for (const nodes of levelsOf(fees)) {
+    const data = nodes[at ^ 1]
+    if (data) steps.push({ position: at & 1 ? 'left' : 'right', data })
+    at >>= 1
+  }
+  return steps
+}
+
+/** Steps of the tallest tree: 2^32 leaves. */
+const STEPS_MAX = 32
+
+/** True iff the steps lead from the leaf's hash to the root. Takes untrusted steps. */
+export function verifyRewardProof(
+  leaf: Uint8Array,
+  steps: readonly RewardProofStep[],
+  root: Uint8Array,
+): boolean {
+  if (steps.length > STEPS_MAX || steps.some((step) => step.data.length !== 32)) return false
+  let node = leaf
+  for (const { position, data } of steps) {
+    node = position === 'left' ? sha256(NODE_PREFIX, data, node) : sha256(NODE_PREFIX, node, data)
+  }
+  return bytesEqual(node, root)
+}

@@ -1,0 +1,231 @@
+import { assert } from '../bytes/assert.ts'
+import { DenseTree, hashPairs, type LeafChanges } from '../bytes/dense-tree.ts'
+import { addressOf } from '../bytes/signature.ts'
+import { bytesToHex, type Hex } from '../bytes/hex.ts'
+import type { NetworkParams } from '../params/network-params.ts'
+import {
+  type Account,
+  type Globals,
+  GlobalsType,
+  type InventoryEntry,
+  type Peg,
+  PegType,
+} from '../types/records.ts'
+import { AddressIndex } from './address-index.ts'
+import type { LedgerDraft, RecordTable, RewardLeaf } from './ledger-draft.ts'
+import { ACCOUNT_BYTES, recordCodecs, type TableName, type TableRecords } from './record-tables.ts'
+
+/** A table of the committed state: records and the tree over them. Written only by a merge. */
+export interface BaseTable<T> extends RecordTable<T> {
+  readonly tree: DenseTree
+  commit(records: ReadonlyMap<number, T>, leaves: LeafChanges): void
+}
+
+/** Records as values. */
+class ValueTable<T> implements BaseTable<T> {
+  readonly #records: T[]
+  readonly tree: DenseTree
+
+  constructor(records: T[], tree: DenseTree) {
+    assert(records.length === tree.count, 'a tree stands over all records of its table')
+    this.#records = records
+    this.tree = tree
+  }
+
+  get count(): number {
+    return this.#records.length
+  }
+
+  get(index: number): Readonly<T> | undefined {
+    return this.#records[index]
+  }
+
+  set(): void {
+    refuseWrite()
+  }
+
+  commit(records: ReadonlyMap<number, T>, leaves: LeafChanges): void {
+    this.tree.apply(leaves)
+    for (const [index, record] of records) this.#records[index] = record
+    assert(this.#records.length === this.tree.count, 'records and leaves grew apart')
+  }
+}
+
+/** Accounts in one flat buffer of 64-byte records: a million of them are 64 MB. */
+class AccountTable implements BaseTable<Account> {
+  #rows: Uint8Array
+  readonly tree: DenseTree
+
+  constructor(rows: Uint8Array, tree: DenseTree) {
+    assert(rows.length === tree.count * ACCOUNT_BYTES, 'a tree stands over all accounts')
+    this.#rows = rows
+    this.tree = tree
+  }
+
+  get count(): number {
+    return this.tree.count
+  }
+
+  get(index: number): Readonly<Account> | undefined {
+    if (index < 0 || index >= this.count) return undefined
+    const start = index * ACCOUNT_BYTES
+    return recordCodecs.accounts.deserialize(this.#rows.slice(start, start + ACCOUNT_BYTES))
+  }
+
+  set(): void {
+    refuseWrite()
+  }
+
+  commit(records: ReadonlyMap<number, Account>, leaves: LeafChanges): void {
+    this.tree.apply(leaves)
+    const bytes = this.count * ACCOUNT_BYTES
+    if (this.#rows.length < bytes) {
+      const grown = new Uint8Array(Math.max(bytes, 2 * this.#rows.length))
+      grown.set(this.#rows)
+      this.#rows = grown
+    }
+    for (const [index, record] of records) {
+      this.#rows.set(recordCodecs.accounts.serialize(record), index * ACCOUNT_BYTES)
+    }
+  }
+}
+
+function refuseWrite(): never {
+  assert(false, 'the committed state changes only by merging a draft')
+}
+
+export type BaseTables = { readonly [K in TableName]: BaseTable<TableRecords[K]> }
+
+/** The committed state at the newest final block. Rules read it through drafts. */
+export class BaseLedger implements LedgerDraft {
+  readonly params: NetworkParams
+  readonly chainId: Uint8Array
+  readonly tables: BaseTables
+  readonly addresses = new AddressIndex()
+  readonly nodeAddresses = new Map<Hex, number>()
+  readonly inventories = new Map<number, readonly InventoryEntry[]>()
+  readonly snapshots = new Map<number, readonly (readonly InventoryEntry[])[]>()
+  readonly rewards = new Map<number, readonly RewardLeaf[]>()
+  /** Counts merges: a draft of an older base is stale. */
+  version = 0
+  currentGlobals: Globals = GlobalsType.defaultValue()
+  currentPeg: Peg = PegType.defaultValue()
+
+  constructor(params: NetworkParams, chainId: Uint8Array, content: BaseContent = emptyContent()) {
+    this.params = params
+    this.chainId = chainId
+    const { accounts, ...records } = content
+    this.tables = {
+      accounts: new AccountTable(accounts, treeOfAccounts(accounts)),
+      nodes: valueTable('nodes', records.nodes),
+      rails: valueTable('rails', records.rails),
+      contracts: valueTable('contracts', records.contracts),
+      validators: valueTable('validators', records.validators),
+      epochs: valueTable('epochs', records.epochs),
+      mainHeaders: valueTable('mainHeaders', records.mainHeaders),
+    }
+    for (let index = 0; index < this.accounts.count; index++) {
+      const start = index * ACCOUNT_BYTES
+      this.addresses.add(bytesToHex(accounts.subarray(start, start + 20)), index)
+    }
+    for (const [index, node] of records.nodes.entries()) {
+      this.nodeAddresses.set(bytesToHex(addressOf(node.nodeKey)), index)
+    }
+  }
+
+  get accounts() {
+    return this.tables.accounts
+  }
+  get nodes() {
+    return this.tables.nodes
+  }
+  get rails() {
+    return this.tables.rails
+  }
+  get contracts() {
+    return this.tables.contracts
+  }
+  get validators() {
+    return this.tables.validators
+  }
+  get epochs() {
+    return this.tables.epochs
+  }
+  get mainHeaders() {
+    return this.tables.mainHeaders
+  }
+
+  globals(): Readonly<Globals> {
+    return this.currentGlobals
+  }
+  setGlobals(): void {
+    refuseWrite()
+  }
+  peg(): Readonly<Peg> {
+    return this.currentPeg
+  }
+  setPeg(): void {
+    refuseWrite()
+  }
+
+  accountIndex(address: Uint8Array): number | undefined {
+    return this.addresses.get(bytesToHex(address))
+  }
+  nodeIndex(nodeAddress: Uint8Array): number | undefined {
+    return this.nodeAddresses.get(bytesToHex(nodeAddress))
+  }
+  accountBefore(address: Uint8Array): number | undefined {
+    const before = this.addresses.below(bytesToHex(address)) ?? this.addresses.greatest()
+    return before === undefined ? undefined : this.addresses.get(before)
+  }
+
+  inventory(node: number): readonly InventoryEntry[] {
+    return this.inventories.get(node) ?? []
+  }
+  setInventory(): void {
+    refuseWrite()
+  }
+  inventorySnapshots(node: number): readonly (readonly InventoryEntry[])[] {
+    return this.snapshots.get(node) ?? []
+  }
+  setInventorySnapshots(): void {
+    refuseWrite()
+  }
+  rewardLeaves(epoch: number): readonly RewardLeaf[] {
+    return this.rewards.get(epoch) ?? []
+  }
+  setRewardLeaves(): void {
+    refuseWrite()
+  }
+}
+
+/** All records of a state, dense: accounts as 64-byte rows, the others as values. */
+export type BaseContent = { readonly accounts: Uint8Array } & {
+  readonly [K in Exclude<TableName, 'accounts'>]: TableRecords[K][]
+}
+
+export function emptyContent(): BaseContent {
+  return {
+    accounts: new Uint8Array(0),
+    nodes: [],
+    rails: [],
+    contracts: [],
+    validators: [],
+    epochs: [],
+    mainHeaders: [],
+  }
+}
+
+function valueTable<K extends Exclude<TableName, 'accounts'>>(
+  table: K,
+  records: TableRecords[K][],
+): BaseTable<TableRecords[K]> {
+  const leaves = new Uint8Array(records.length * 32)
+  const { hashTreeRoot } = recordCodecs[table]
+  for (const [index, record] of records.entries()) leaves.set(hashTreeRoot(record), index * 32)
+  return new ValueTable(records, DenseTree.fromLeaves(leaves))
+}
+
+function treeOfAccounts(rows: Uint8Array): DenseTree {
+  return DenseTree.fromLeaves(hashPairs(rows))
+}

@@ -1,0 +1,233 @@
+import { assert } from '../bytes/assert.ts'
+import { bytesToHex, type Hex } from '../bytes/hex.ts'
+import { addressOf } from '../bytes/signature.ts'
+import type { NetworkParams } from '../params/network-params.ts'
+import type { Account, Globals, InventoryEntry, Node, Peg } from '../types/records.ts'
+import { AddressIndex } from './address-index.ts'
+import { BaseLedger } from './base-ledger.ts'
+import type { LedgerDraft, RecordTable, RewardLeaf } from './ledger-draft.ts'
+import { recordLeaves, type TableName, type TableRecords } from './record-tables.ts'
+
+export type LedgerParent = BaseLedger | DraftLayer
+
+/** One table of a draft: its own writes over the parent's records. */
+export class LayerTable<T> implements RecordTable<T> {
+  readonly records = new Map<number, T>()
+  readonly #leaves = new Map<number, Uint8Array>()
+  readonly #parent: () => RecordTable<T>
+  readonly #onAppend: (record: T, index: number) => void
+  #count: number | undefined
+
+  constructor(parent: () => RecordTable<T>, onAppend: (record: T, index: number) => void) {
+    this.#parent = parent
+    this.#onAppend = onAppend
+  }
+
+  get count(): number {
+    return this.#count ?? this.#parent().count
+  }
+
+  get(index: number): Readonly<T> | undefined {
+    return this.records.get(index) ?? this.#parent().get(index)
+  }
+
+  /** The record as it stands below this draft. */
+  before(index: number): Readonly<T> | undefined {
+    return this.#parent().get(index)
+  }
+
+  set(index: number, record: T): void {
+    const { count } = this
+    assert(Number.isInteger(index) && index >= 0 && index <= count, 'a table grows without gaps')
+    if (index === count) {
+      this.#count = count + 1
+      this.#onAppend(record, index)
+    }
+    this.records.set(index, record)
+    this.#leaves.delete(index)
+  }
+
+  /** Leaves of the records written here; hashed once per write. */
+  leaves(table: TableName): ReadonlyMap<number, Uint8Array> {
+    const missing = [...this.records].filter(([index]) => !this.#leaves.has(index))
+    const values = missing.map(([, record]) => record)
+    // The table's name and its record type belong together by construction of the draft.
+    const leaves = recordLeaves(table, values as unknown as TableRecords[TableName][])
+    for (const [i, [index]] of missing.entries()) this.#leaves.set(index, leaves[i] as Uint8Array)
+    return this.#leaves
+  }
+
+  clear(): void {
+    this.records.clear()
+    this.#leaves.clear()
+    this.#count = undefined
+  }
+}
+
+export type LayerTables = { readonly [K in TableName]: LayerTable<TableRecords[K]> }
+
+/**
+ * Writes over a parent, which is the committed state or another draft: a block not yet final
+ * over its parent block, a transaction over its block. While a draft has children, only they
+ * are written.
+ */
+export class DraftLayer implements LedgerDraft {
+  readonly params: NetworkParams
+  readonly chainId: Uint8Array
+  readonly tables: LayerTables
+  newAddresses = new AddressIndex()
+  readonly newNodes = new Map<Hex, number>()
+  readonly inventories = new Map<number, readonly InventoryEntry[]>()
+  readonly snapshots = new Map<number, readonly (readonly InventoryEntry[])[]>()
+  readonly rewards = new Map<number, readonly RewardLeaf[]>()
+  newGlobals: Globals | undefined
+  newPeg: Peg | undefined
+  /** Set when it was merged; what stands on it then stands on its parent. */
+  merged = false
+  #parent: LedgerParent
+  #baseVersion: number
+
+  constructor(parent: LedgerParent) {
+    this.params = parent.params
+    this.chainId = parent.chainId
+    this.#parent = parent
+    this.#baseVersion = parent instanceof BaseLedger ? parent.version : -1
+    this.tables = {
+      accounts: new LayerTable(() => this.parent.accounts, this.#indexAccount),
+      nodes: new LayerTable(() => this.parent.nodes, this.#indexNode),
+      rails: new LayerTable(() => this.parent.rails, unindexed),
+      contracts: new LayerTable(() => this.parent.contracts, unindexed),
+      validators: new LayerTable(() => this.parent.validators, unindexed),
+      epochs: new LayerTable(() => this.parent.epochs, unindexed),
+      mainHeaders: new LayerTable(() => this.parent.mainHeaders, unindexed),
+    }
+  }
+
+  #indexAccount = (account: Account, index: number): void => {
+    this.newAddresses.add(bytesToHex(account.address), index)
+  }
+
+  #indexNode = (node: Node, index: number): void => {
+    this.newNodes.set(bytesToHex(addressOf(node.nodeKey)), index)
+  }
+
+  /** The nearest parent that still holds content of its own. */
+  get parent(): LedgerParent {
+    let parent = this.#parent
+    while (parent instanceof DraftLayer && parent.merged) {
+      this.#baseVersion = parent.#baseVersion
+      parent = parent.#parent
+      this.#parent = parent
+    }
+    const stale = parent instanceof BaseLedger && parent.version !== this.#baseVersion
+    assert(!stale, 'the draft stands on a state that is no longer the committed one')
+    return parent
+  }
+
+  /** Marks it merged: its content now stands in its parent. */
+  retire(): void {
+    const parent = this.#parent
+    if (parent instanceof BaseLedger) this.#baseVersion = parent.version
+    this.merged = true
+    for (const table of Object.values(this.tables)) table.clear()
+    this.newAddresses = new AddressIndex()
+    this.inventories.clear()
+    this.snapshots.clear()
+    this.rewards.clear()
+    this.newNodes.clear()
+    this.newGlobals = undefined
+    this.newPeg = undefined
+  }
+
+  get accounts() {
+    return this.tables.accounts
+  }
+  get nodes() {
+    return this.tables.nodes
+  }
+  get rails() {
+    return this.tables.rails
+  }
+  get contracts() {
+    return this.tables.contracts
+  }
+  get validators() {
+    return this.tables.validators
+  }
+  get epochs() {
+    return this.tables.epochs
+  }
+  get mainHeaders() {
+    return this.tables.mainHeaders
+  }
+
+  globals(): Readonly<Globals> {
+    return this.newGlobals ?? this.parent.globals()
+  }
+  setGlobals(globals: Globals): void {
+    this.newGlobals = globals
+  }
+  peg(): Readonly<Peg> {
+    return this.newPeg ?? this.parent.peg()
+  }
+  setPeg(peg: Peg): void {
+    this.newPeg = peg
+  }
+
+  accountIndex(address: Uint8Array): number | undefined {
+    return this.indexOfAddress(bytesToHex(address))
+  }
+  indexOfAddress(address: Hex): number | undefined {
+    const own = this.newAddresses.get(address)
+    if (own !== undefined) return own
+    const { parent } = this
+    return parent instanceof BaseLedger
+      ? parent.addresses.get(address)
+      : parent.indexOfAddress(address)
+  }
+  nodeIndex(nodeAddress: Uint8Array): number | undefined {
+    return this.newNodes.get(bytesToHex(nodeAddress)) ?? this.parent.nodeIndex(nodeAddress)
+  }
+  accountBefore(address: Uint8Array): number | undefined {
+    const before = this.#below(bytesToHex(address)) ?? this.#greatest()
+    return before === undefined ? undefined : this.indexOfAddress(before)
+  }
+  #below(address: Hex): Hex | undefined {
+    const { parent } = this
+    const inherited =
+      parent instanceof BaseLedger ? parent.addresses.below(address) : parent.#below(address)
+    return later(this.newAddresses.below(address), inherited)
+  }
+  #greatest(): Hex | undefined {
+    const { parent } = this
+    const inherited =
+      parent instanceof BaseLedger ? parent.addresses.greatest() : parent.#greatest()
+    return later(this.newAddresses.greatest(), inherited)
+  }
+
+  inventory(node: number): readonly InventoryEntry[] {
+    return this.inventories.get(node) ?? this.parent.inventory(node)
+  }
+  setInventory(node: number, entries: readonly InventoryEntry[]): void {
+    this.inventories.set(node, entries)
+  }
+  inventorySnapshots(node: number): readonly (readonly InventoryEntry[])[] {
+    return this.snapshots.get(node) ?? this.parent.inventorySnapshots(node)
+  }
+  setInventorySnapshots(node: number, snapshots: readonly (readonly InventoryEntry[])[]): void {
+    this.snapshots.set(node, snapshots)
+  }
+  rewardLeaves(epoch: number): readonly RewardLeaf[] {
+    return this.rewards.get(epoch) ?? this.parent.rewardLeaves(epoch)
+  }
+  setRewardLeaves(epoch: number, leaves: readonly RewardLeaf[]): void {
+    this.rewards.set(epoch, leaves)
+  }
+}
+
+const unindexed = () => {}
+
+function later(a: Hex | undefined, b: Hex | undefined): Hex | undefined {
+  if (a === undefined || b === undefined) return a ?? b
+  return a > b ? a : b
+}

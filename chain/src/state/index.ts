@@ -1,0 +1,5 @@
+export * from './history-list.ts'
+export * from './ledger.ts'
+export * from './ledger-draft.ts'
+export * from './record-tables.ts'
+export * from './state-proof.ts'

@@ -1,0 +1,2 @@
+export * from './block-sync.ts'
+export * from './sync-messages.ts'

@@ -1,0 +1,154 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { createWriteStream, type WriteStream } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+/** What a node process tells its supervisor over the IPC channel. */
+export type NodeMessage =
+  | { readonly type: 'ready'; readonly info: Readonly<Record<string, unknown>> }
+  | { readonly type: 'answer'; readonly id: number; readonly value: unknown }
+  | { readonly type: 'refusal'; readonly id: number; readonly reason: string }
+
+/** What a supervisor asks of a node process. */
+export interface NodeQuestion {
+  readonly id: number
+  readonly question: string
+  readonly argument?: unknown
+}
+
+const ENTRY = fileURLToPath(new URL('../nodes/node-process.ts', import.meta.url))
+const STOP_DEADLINE_MS = 15_000
+const ANSWER_DEADLINE_MS = 120_000
+
+export class ChildNodeError extends Error {
+  override name = 'ChildNodeError'
+}
+
+/** One node of the local network in a process of its own, with its log in a file. */
+export class ChildNode {
+  readonly name: string
+  readonly #config: string
+  readonly #logPath: string
+  #process: ChildProcess | undefined
+  #log: WriteStream | undefined
+  #waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>()
+  #nextId = 1
+  #info: Readonly<Record<string, unknown>> = {}
+  #state: 'stopped' | 'starting' | 'ready' | 'killed' | 'failed' = 'stopped'
+
+  constructor(options: { name: string; config: string; logPath: string }) {
+    this.name = options.name
+    this.#config = options.config
+    this.#logPath = options.logPath
+  }
+
+  get pid(): number | undefined {
+    return this.#process?.pid
+  }
+
+  get state() {
+    return this.#state
+  }
+
+  /** What the node said when it became ready: addresses, keys. */
+  get info(): Readonly<Record<string, unknown>> {
+    return this.#info
+  }
+
+  /** Resolves when the node is ready to work; rejects with the end of its log if it dies first. */
+  start(): Promise<void> {
+    this.#state = 'starting'
+    this.#log = createWriteStream(this.#logPath, { flags: 'a' })
+    const child = spawn(process.execPath, [ENTRY, this.#config], {
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      // A Ctrl-C reaches the whole group of the terminal; the supervisor stops its children itself.
+      detached: true,
+    })
+    this.#process = child
+    let tail = ''
+    const keep = (chunk: Buffer) => {
+      this.#log?.write(chunk)
+      tail = (tail + chunk.toString('utf8')).slice(-2000)
+    }
+    child.stdout?.on('data', keep)
+    child.stderr?.on('data', keep)
+    return new Promise((resolve, reject) => {
+      child.on('message', (message) => this.#hear(message as NodeMessage, resolve))
+      child.once('error', reject)
+      child.once('exit', (code, signal) => {
+        if (this.#state === 'starting') {
+          reject(new ChildNodeError(`${this.name} did not start (${code ?? signal}):\n${tail}`))
+        }
+        if (this.#state !== 'killed') this.#state = code === 0 ? 'stopped' : 'failed'
+        this.#process = undefined
+        this.#log?.end()
+        for (const { reject: refuse } of this.#waiting.values()) {
+          refuse(new ChildNodeError(`${this.name} has stopped`))
+        }
+        this.#waiting.clear()
+      })
+    })
+  }
+
+  /** Asks the node something over IPC, e.g. its status. */
+  ask(question: string, argument?: unknown): Promise<unknown> {
+    const child = this.#process
+    if (!child?.connected) {
+      return Promise.reject(new ChildNodeError(`${this.name} is not running`))
+    }
+    const id = this.#nextId++
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#waiting.delete(id)
+        reject(new ChildNodeError(`${this.name} did not answer "${question}"`))
+      }, ANSWER_DEADLINE_MS)
+      const settle =
+        <T>(act: (value: T) => void) =>
+        (value: T) => {
+          clearTimeout(timer)
+          act(value)
+        }
+      this.#waiting.set(id, { resolve: settle(resolve), reject: settle(reject) })
+      child.send({ id, question, argument } satisfies NodeQuestion)
+    })
+  }
+
+  /** As a power cut would: no chance to write anything. */
+  kill(): Promise<void> {
+    this.#state = 'killed'
+    return this.#end('SIGKILL')
+  }
+
+  /** Asks the node to stop and waits; kills it after a deadline. */
+  async stop(): Promise<void> {
+    if (!this.#process) return
+    const deadline = setTimeout(() => this.#process?.kill('SIGKILL'), STOP_DEADLINE_MS)
+    await this.#end('SIGTERM')
+    clearTimeout(deadline)
+  }
+
+  #end(signal: NodeJS.Signals): Promise<void> {
+    const child = this.#process
+    if (!child) return Promise.resolve()
+    return new Promise((resolve) => {
+      child.once('exit', () => resolve())
+      child.kill(signal)
+    })
+  }
+
+  #hear(message: NodeMessage, ready: () => void): void {
+    switch (message.type) {
+      case 'ready':
+        this.#info = message.info
+        this.#state = 'ready'
+        ready()
+        return
+      case 'answer':
+        this.#waiting.get(message.id)?.resolve(message.value)
+        break
+      case 'refusal':
+        this.#waiting.get(message.id)?.reject(new ChildNodeError(message.reason))
+        break
+    }
+    this.#waiting.delete(message.id)
+  }
+}

@@ -1,0 +1,92 @@
+import { mkdir } from 'node:fs/promises'
+import { builtInGenesisBlock } from '@ioex/chain/anchor'
+import { assert, publicKeyOf } from '@ioex/chain/bytes'
+import { decodeHeaderWithAuxPow, p256PublicKey } from '@ioex/chain/elastos'
+import { genesisDocument } from '@ioex/chain/rules'
+import { type GenesisDocument, NodeRole, UNITS_PER_IOEX } from '@ioex/chain/types'
+import { genesisFileText } from '@ioex/genesis/builder'
+import { presets } from '@ioex/genesis/presets'
+import writeFileAtomic from 'write-file-atomic'
+import { createSeats, mainAddress, ownerAddress, type Seat, writeConfigs } from './create-devnet.ts'
+import {
+  type DevnetOptions,
+  type DevnetRecord,
+  genesisPath,
+  walletFolder,
+  writeDevnet,
+} from './devnet-files.ts'
+import { assertPortFree, freePort } from './free-port.ts'
+import { devnetWalletAddress } from './devnet-wallet.ts'
+
+const WALLET_UNITS = 1_000_000n * UNITS_PER_IOEX
+const OPERATOR_UNITS = 1_000n * UNITS_PER_IOEX
+const BOND_UNITS = 10_000n * UNITS_PER_IOEX
+const SELA_PER_ELA = 100_000_000n
+/** For memo anchors: at 100 sela each this lasts for ever. */
+const VALIDATOR_SELA = 100n * SELA_PER_ELA
+
+/** Makes a network in an empty folder: keys, the main chain's genesis, our genesis, configs. */
+export async function createNetwork(options: DevnetOptions): Promise<DevnetRecord> {
+  await mkdir(options.data, { recursive: true, mode: 0o700 })
+  const seats = await createSeats(options)
+  const validators = seats.filter(({ role }) => role === 'validator')
+  const mainChainGenesis = {
+    allocations: validators.map((seat) => ({
+      address: mainAddress(seat),
+      sela: VALIDATOR_SELA.toString(),
+    })),
+    timestamp: Math.floor(Date.now() / 1000),
+  }
+  const mainChainPort =
+    options.portBase > 0 ? await assertPortFree(options.portBase + 336) : await freePort()
+  const wallet = await devnetWalletAddress(walletFolder(options.data))
+  const document = devnetGenesis(options, seats, wallet, mainCheckpoint(mainChainGenesis))
+  await writeFileAtomic(genesisPath(options.data), genesisFileText(options.preset, document))
+  const record = await writeConfigs(options, seats, { mainChainPort, mainChainGenesis })
+  await writeDevnet(options.data, record)
+  return record
+}
+
+function devnetGenesis(
+  options: DevnetOptions,
+  seats: readonly Seat[],
+  wallet: Uint8Array,
+  checkpoint: Uint8Array,
+): GenesisDocument {
+  const validators = seats.filter(({ role }) => role === 'validator')
+  const bootstraps = seats.filter(({ role }) => role === 'bootstrap')
+  return genesisDocument({
+    params: presets[options.preset],
+    timeMs: Date.now(),
+    allocations: [
+      { address: wallet, amount: WALLET_UNITS },
+      ...seats.map((seat) => ({ address: ownerAddress(seat), amount: OPERATOR_UNITS })),
+    ],
+    validators: validators.map((seat) => ({
+      owner: ownerAddress(seat),
+      payout: ownerAddress(seat),
+      consensusKey: publicKeyOf(seat.consensusKey as Uint8Array),
+      mainKey: p256PublicKey(seat.mainKey as Uint8Array),
+      power: 1,
+      bond: BOND_UNITS,
+    })),
+    nodes: bootstraps.map((seat) => ({
+      owner: ownerAddress(seat),
+      nodeKey: publicKeyOf(seat.nodeKey),
+      payout: ownerAddress(seat),
+      roles: NodeRole.bootstrap,
+    })),
+    mainCheckpoint: checkpoint,
+  })
+}
+
+/** The header of the built-in chain's genesis, with its (empty) AuxPow, as raw bytes. */
+function mainCheckpoint(genesis: DevnetRecord['mainChainGenesis']): Uint8Array {
+  const block = builtInGenesisBlock({
+    allocations: genesis.allocations.map(({ address, sela }) => ({ address, sela: BigInt(sela) })),
+    timestamp: genesis.timestamp,
+  })
+  const header = decodeHeaderWithAuxPow(block)
+  assert(header.ok, 'we built this block')
+  return block.slice(0, header.value.length)
+}

@@ -1,0 +1,89 @@
+import { mkdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { PresetName } from '@ioex/genesis/presets'
+import writeFileAtomic from 'write-file-atomic'
+import { z } from 'zod'
+
+/** What `ioex devnet` is asked for. */
+export interface DevnetOptions {
+  /** The one folder that holds everything. */
+  readonly data: string
+  readonly preset: Extract<PresetName, 'local' | 'ci'>
+  readonly validators: number
+  readonly bootstraps: number
+  readonly peers: number
+  /** First node's ports start here: +666 JSON-RPC, +668 p2p, +336 main chain. 0 takes free ports. */
+  readonly portBase: number
+}
+
+/** Peers without a listen address, the last ones of the list. */
+export const UNDIALABLE_PEERS = 2
+
+export const DevnetRecordSchema = z.strictObject({
+  version: z.literal(1),
+  preset: z.enum(['local', 'ci']),
+  mainChainPort: z.int(),
+  mainChainGenesis: z.strictObject({
+    allocations: z.array(z.strictObject({ address: z.string(), sela: z.string() })),
+    timestamp: z.int(),
+  }),
+  nodes: z.array(
+    z.strictObject({
+      name: z.string(),
+      role: z.enum(['validator', 'bootstrap', 'peer']),
+      /** Path of its config file, relative to the data folder. */
+      config: z.string(),
+      rpcPort: z.int().optional(),
+      p2pPort: z.int().optional(),
+      dialable: z.boolean(),
+    }),
+  ),
+})
+/** The network's own description, kept so that it can be started again. */
+export type DevnetRecord = z.infer<typeof DevnetRecordSchema>
+
+/** The folder holds something that is not a local network, or one that cannot be read. */
+export class DevnetError extends Error {
+  override name = 'DevnetError'
+}
+
+const recordPath = (data: string) => join(data, 'devnet.json')
+export const genesisPath = (data: string) => join(data, 'genesis.json')
+export const mainChainFolder = (data: string) => join(data, 'main-chain')
+export const walletFolder = (data: string) => join(data, 'wallet')
+export const logPath = (data: string, name: string) => join(data, 'logs', `${name}.log`)
+
+/** Undefined where no network was made yet. */
+export async function readDevnet(data: string): Promise<DevnetRecord | undefined> {
+  let text: string
+  try {
+    text = await readFile(recordPath(data), 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+  const parsed = DevnetRecordSchema.safeParse(parseJson(text))
+  if (parsed.success) return parsed.data
+  throw new DevnetError(
+    `${recordPath(data)} is damaged or of another version: start afresh with --reset ` +
+      '(this deletes the local network and its files), or restore the file',
+  )
+}
+
+/** Written last, so that a half-made network is made again. */
+export async function writeDevnet(data: string, record: DevnetRecord): Promise<void> {
+  await writeJson(recordPath(data), record)
+}
+
+export async function writeJson(path: string, value: unknown): Promise<void> {
+  await mkdir(join(path, '..'), { recursive: true })
+  await writeFileAtomic(path, `${JSON.stringify(value, null, 2)}\n`)
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}

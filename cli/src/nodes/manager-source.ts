@@ -1,0 +1,202 @@
+import { bytesToHex, type Result } from '@ioex/chain/bytes'
+import type { ChainManager, FinalizedBlock } from '@ioex/chain/manager'
+import type { FullNodeNetwork } from '@ioex/chain/net'
+import { checkpointHeight } from '@ioex/chain/params'
+import type { TransactionPool } from '@ioex/chain/pool'
+import {
+  BlockType,
+  CertificateType,
+  JustificationType,
+  type Contract,
+  type InventoryEntry,
+  type Node,
+  type Rail,
+  type Receipt,
+  type Transaction,
+  type Validator,
+} from '@ioex/chain/types'
+import type {
+  CertifiedHeader,
+  Indexed,
+  LedgerBlock,
+  LedgerSource,
+  LedgerStatus,
+  NodeInfo,
+  Page,
+  PeerInfo,
+  ReceiptQuery,
+  TransactionPlace,
+} from '@ioex/rpc/server'
+
+export interface ManagerSourceParts {
+  readonly manager: ChainManager
+  readonly pool: TransactionPool
+  readonly network: FullNodeNetwork
+  /** The genesis file's text. */
+  readonly genesis: string
+  readonly info: NodeInfo
+  /** Height others are known to have reached. */
+  targetHeight(): number
+  submit(transaction: Uint8Array): Promise<Result<Uint8Array>>
+}
+
+/** The ledger as the RPC server reads it, over this process' chain manager. */
+export function createManagerSource(parts: ManagerSourceParts): LedgerSource {
+  const { manager, pool, network } = parts
+  const { ledger, params } = manager
+  return {
+    chainId: manager.chainId,
+    params,
+    genesis: parts.genesis,
+    status: () => statusOf(parts),
+    nodeInfo: () => parts.info,
+    peers: () => network.peerList() satisfies readonly PeerInfo[],
+    block: (height) => blockAt(manager, height),
+    heightOfHash: (hash) => manager.store.heightOf(bytesToHex(hash)),
+    certifiedHeader: (height) => certifiedHeaderAt(manager, height),
+    transactionPlace: (id): Promise<TransactionPlace | undefined> =>
+      manager.store.transaction(bytesToHex(id)),
+    isPending: (id) => pool.has(bytesToHex(id)),
+    account: (address) => at(ledger.accountIndex(address), (index) => ledger.accounts.get(index)),
+    nextNonce: (address) => pool.nextNonce(address),
+    nodeAt: (index) => ledger.nodes.get(index),
+    nodeByAddress: (address) =>
+      at(ledger.nodeIndex(address), (index) => indexed(index, ledger.nodes.get(index))),
+    nodes: (page, role) =>
+      pageOf<Node>(ledger.nodes, page, ({ roles }) => role === undefined || (roles & role) !== 0),
+    railAt: (index) => ledger.rails.get(index),
+    rails: (page, by) => pageOf<Rail>(ledger.rails, page, (rail) => isRailOf(rail, by)),
+    contractAt: (index) => ledger.contracts.get(index),
+    contracts: (page, by) =>
+      pageOf<Contract>(
+        ledger.contracts,
+        page,
+        ({ live, payer }) => live && (by.payer === undefined || same(payer, by.payer)),
+      ),
+    inventory: (node, root) => inventoryOf(parts, node, root),
+    epoch: (epoch) => ledger.epochs.get(epoch),
+    validators: () => validatorsOf(parts),
+    supplyAt: (height) =>
+      height === ledger.globals().height
+        ? { globals: ledger.globals(), peg: ledger.peg() }
+        : undefined,
+    receipts: (query) => receiptsOf(manager, query),
+    receiptById: (id) => manager.store.receipt(bytesToHex(id)),
+    submit: (transaction) => parts.submit(transaction),
+    onBlock: (listener) => manager.onFinal((block) => listener(announced(block))),
+  }
+}
+
+function statusOf(parts: ManagerSourceParts): LedgerStatus {
+  const { hash, header } = parts.manager.final
+  const target = Math.max(header.height, parts.targetHeight())
+  return {
+    height: header.height,
+    hash: Buffer.from(hash, 'hex'),
+    timeMs: header.timeMs,
+    epoch: header.epoch,
+    targetHeight: target,
+    peers: parts.network.peers().length,
+    // One block in flight is normal; more means this node is behind.
+    syncing: target > header.height + 2,
+  }
+}
+
+function announced(block: FinalizedBlock): LedgerBlock {
+  return { ...block, hash: Buffer.from(block.hash, 'hex') }
+}
+
+async function blockAt(manager: ChainManager, height: number): Promise<LedgerBlock | undefined> {
+  const stored = await manager.store.block(height)
+  if (!stored) return undefined
+  const { header, body } = BlockType.deserialize(stored.block)
+  return {
+    hash: stored.hash,
+    header,
+    transactions: body.transactions as Transaction[],
+    receipts: await manager.store.receiptsAt(height),
+    certificate: stored.certificate && CertificateType.deserialize(stored.certificate),
+    justification: height === 0 ? undefined : JustificationType.deserialize(stored.justification),
+  }
+}
+
+async function certifiedHeaderAt(
+  manager: ChainManager,
+  height: number,
+): Promise<CertifiedHeader | undefined> {
+  if (height === manager.final.header.height) return manager.final
+  return manager.finalAt(height)
+}
+
+function isRailOf(rail: Rail, by: { readonly payer?: Uint8Array; readonly node?: number }) {
+  if (!rail.live) return false
+  if (by.payer !== undefined && !same(rail.payer, by.payer)) return false
+  return by.node === undefined || rail.node === by.node
+}
+
+function inventoryOf(
+  { manager: { ledger } }: ManagerSourceParts,
+  node: number,
+  root: Uint8Array,
+): readonly InventoryEntry[] | undefined {
+  const record = ledger.nodes.get(node)
+  if (!record) return undefined
+  if (same(record.inventoryRoot, root)) return ledger.inventory(node)
+  const position = record.snapshots.findIndex((snapshot) => same(snapshot.root, root))
+  return position < 0 ? undefined : ledger.inventorySnapshots(node)[position]
+}
+
+function validatorsOf({ manager: { ledger } }: ManagerSourceParts): Validator[] {
+  const set: Validator[] = []
+  for (let i = 0; i < ledger.validators.count; i++) {
+    const validator = ledger.validators.get(i)
+    if (validator) set.push(validator)
+  }
+  return set
+}
+
+async function receiptsOf(manager: ChainManager, query: ReceiptQuery): Promise<readonly Receipt[]> {
+  const { params } = manager
+  const { fromEpoch, toEpoch, after, limit, ...filter } = query
+  const height = manager.final.header.height
+  const page = await manager.store.receipts(
+    {
+      ...filter,
+      fromHeight:
+        fromEpoch === undefined || fromEpoch === 0
+          ? 0
+          : checkpointHeight(params, fromEpoch - 1) + 1,
+      toHeight: toEpoch === undefined ? height : checkpointHeight(params, toEpoch),
+    },
+    after && { height: after.height, index: after.index + 1 },
+    limit,
+  )
+  return page.receipts
+}
+
+interface Table<T> {
+  readonly count: number
+  get(index: number): T | undefined
+}
+
+/** Entries from `page.from` on that the condition admits; work grows with the table. */
+function pageOf<T>(table: Table<T>, page: Page, admits: (record: T) => boolean): Indexed<T>[] {
+  const entries: Indexed<T>[] = []
+  for (let index = page.from; index < table.count && entries.length < page.limit; index++) {
+    const record = table.get(index)
+    if (record !== undefined && admits(record)) entries.push({ index, record })
+  }
+  return entries
+}
+
+function at<T>(index: number | undefined, read: (index: number) => T): T | undefined {
+  return index === undefined ? undefined : read(index)
+}
+
+function indexed<T>(index: number, record: T | undefined): Indexed<T> | undefined {
+  return record === undefined ? undefined : { index, record }
+}
+
+function same(a: Uint8Array, b: Uint8Array): boolean {
+  return bytesToHex(a) === bytesToHex(b)
+}

@@ -1,0 +1,12 @@
+/** A node at work in this process, whatever its role. */
+export interface RunningNode {
+  /** What a supervisor shows and others need: addresses, keys, URLs. */
+  readonly info: Readonly<Record<string, unknown>>
+  /** Answers a supervisor's question; rejects with a message for one it does not know. */
+  ask(question: string, argument?: unknown): Promise<unknown>
+  stop(): Promise<void>
+}
+
+export function unknownQuestion(question: string): Error {
+  return new Error(`this node does not answer "${question}"`)
+}

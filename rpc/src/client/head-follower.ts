@@ -1,0 +1,276 @@
+import { bytesEqual } from '@ioex/chain/bytes'
+import { HEADERS_MAX } from '../contract/chain-methods.ts'
+import type { FinalityRules } from './certified-head.ts'
+import type { HeadView } from './chain-view.ts'
+import type { EndpointPool } from './endpoint-pool.ts'
+import {
+  type CheckedRun,
+  checkRun,
+  type FinalHeader,
+  type HeaderEntry,
+  headOf,
+} from './header-chain.ts'
+import type { RpcClient } from './rpc-client.ts'
+import { RpcError } from './rpc-error.ts'
+
+/** Headers asked back from the tip at a jump: the newest may not have certificates of their own. */
+const JUMP_BACK = 32
+const HEADERS_KEPT = 1024
+const RETRY_MS = 500
+const RETRY_MS_MAX = 10_000
+/** Blocks that another node may be ahead before it takes the lead. */
+const LAG_BLOCKS_MAX = 8
+/** Short enough to notice by comparison, soon, that a silent leader hides new blocks. */
+const POLL_WAIT_MS = 10_000
+
+/** Two certified histories exist: at least a third of the validators signed both. */
+export interface ForkAlarm {
+  readonly height: number
+  /** Hashes and sources of the two final headers. */
+  readonly ours: HeadView
+  readonly theirs: HeadView
+  readonly from: string
+}
+
+export interface HeadFollowerOptions {
+  readonly pool: EndpointPool
+  readonly rules: FinalityRules
+  /** Least time between two questions to the leading node. */
+  readonly minimumPollMs: number
+  /** How often the other nodes' heads are compared. */
+  readonly compareMs: number
+  readonly onAlarm: (alarm: ForkAlarm) => void
+}
+
+/** Follows certified headers by long poll and compares them between nodes. */
+export class HeadFollower {
+  readonly #options: HeadFollowerOptions
+  readonly #ending = new AbortController()
+  readonly #listeners = new Set<(head: HeadView) => void>()
+  #final = new Map<number, FinalHeader>()
+  /** Linked to the head but not yet certified. */
+  #pending: HeaderEntry[] = []
+  #head: FinalHeader | undefined
+  #first = Promise.withResolvers<void>()
+  #comparedAt = 0
+  #failures = 0
+  #alarm: ForkAlarm | undefined
+  #running: Promise<void> | undefined
+
+  constructor(options: HeadFollowerOptions) {
+    this.#options = options
+    this.#first.promise.catch(() => undefined)
+  }
+
+  start(): void {
+    this.#running ??= this.#run()
+  }
+
+  /** The newest certified head; waits for the first one. */
+  async head(): Promise<FinalHeader> {
+    await this.#first.promise
+    this.refuseAfterAlarm()
+    return this.#head as FinalHeader
+  }
+
+  get alarm(): ForkAlarm | undefined {
+    return this.#alarm
+  }
+
+  refuseAfterAlarm(): void {
+    if (!this.#alarm) return
+    throw new RpcError(
+      'FORK_ALARM',
+      `two certified histories exist at height ${this.#alarm.height}: stop and ask the operators`,
+    )
+  }
+
+  onHead(listener: (head: HeadView) => void): () => void {
+    this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
+  }
+
+  /** A final header by height, from memory or asked for and checked. */
+  async finalHeader(height: number): Promise<FinalHeader> {
+    await this.#reach(height)
+    const kept = this.#final.get(height)
+    if (kept) return kept
+    const { pool, rules } = this.#options
+    const range = { from: height, to: height + HEADERS_MAX - 1 }
+    const { headers } = await pool.ask('chain_getCertifiedHeaders', range)
+    const run = checkRun(headers, height, rules)
+    const [first] = run.ok && run.value.finalCount > 0 ? run.value.headers : []
+    if (first) return first
+    throw new RpcError(
+      'BAD_RESPONSE',
+      `no node proves that the header of height ${height} is final`,
+    )
+  }
+
+  async close(): Promise<void> {
+    this.#ending.abort()
+    this.#first.reject(new RpcError('ABORTED', 'the chain client was closed'))
+    await this.#running
+  }
+
+  /** Waits until the head has reached the height. */
+  #reach(height: number): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const look = () => {
+      if (this.#head && this.#head.header.height >= height) resolve()
+    }
+    const stop = this.onHead(look)
+    const end = () => reject(new RpcError('ABORTED', 'the chain client was closed'))
+    this.#ending.signal.addEventListener('abort', end)
+    look()
+    return promise.finally(() => {
+      stop()
+      this.#ending.signal.removeEventListener('abort', end)
+    })
+  }
+
+  async #run(): Promise<void> {
+    const { pool, minimumPollMs } = this.#options
+    while (!this.#ending.signal.aborted && !this.#alarm) {
+      const leader = pool.leader
+      const started = performance.now()
+      try {
+        await this.#step(leader)
+        this.#failures = 0
+        await this.#compareOthers()
+        await this.#pause(minimumPollMs - (performance.now() - started))
+      } catch (error) {
+        if (!(error instanceof RpcError)) throw error
+        pool.failed(leader)
+        await this.#pause(Math.min(RETRY_MS_MAX, RETRY_MS * 2 ** this.#failures++))
+      }
+    }
+  }
+
+  /** One question to the leading node: what comes after the head, or near its tip after a gap. */
+  async #step(leader: RpcClient): Promise<void> {
+    const call = { signal: this.#ending.signal }
+    let from = this.#nextHeight()
+    if (from === undefined) {
+      const { height } = await leader.call('chain_getStatus', {}, call)
+      from = Math.max(0, height - JUMP_BACK)
+    }
+    const range = { from, to: from + HEADERS_MAX - 1, waitMs: POLL_WAIT_MS }
+    const reply = await leader.call('chain_getCertifiedHeaders', range, call)
+    if (this.#pending.length + reply.headers.length > HEADERS_KEPT) this.#pending = []
+    const entries = [...this.#pending, ...reply.headers]
+    this.#take(leader, entries, from - this.#pending.length)
+    if (this.#head && reply.height - this.#head.header.height > 2 * HEADERS_MAX)
+      await this.#jump(leader)
+  }
+
+  /** After a long sleep: the set is known, so a certificate near the tip needs no links to us. */
+  async #jump(leader: RpcClient): Promise<void> {
+    const call = { signal: this.#ending.signal }
+    const { height } = await leader.call('chain_getStatus', {}, call)
+    const from = Math.max(0, height - JUMP_BACK)
+    const range = { from, to: from + HEADERS_MAX - 1 }
+    const reply = await leader.call('chain_getCertifiedHeaders', range, call)
+    this.#pending = []
+    this.#take(leader, reply.headers, from)
+  }
+
+  #nextHeight(): number | undefined {
+    if (!this.#head) return undefined
+    return this.#head.header.height + this.#pending.length + 1
+  }
+
+  #take(leader: RpcClient, entries: readonly HeaderEntry[], from: number): void {
+    const run = checkRun(entries, from, this.#options.rules)
+    if (!run.ok) {
+      this.#options.pool.lied(leader)
+      this.#pending = []
+      throw new RpcError('BAD_RESPONSE', `${leader.url}: ${run.fault.message}`)
+    }
+    const { headers, finalCount } = run.value
+    const [first] = headers
+    const known = first && this.#final.get(first.header.height - 1)
+    if (first && known && !bytesEqual(first.header.parentHash, known.hash)) {
+      this.#conflict(leader, known, run.value)
+      return
+    }
+    for (const each of headers.slice(0, finalCount)) this.#remember(each)
+    this.#pending = this.#head ? entries.slice(finalCount) : []
+    const newest = headers[finalCount - 1]
+    if (newest && newest.header.height > (this.#head?.header.height ?? -1)) this.#advance(newest)
+  }
+
+  #advance(newest: FinalHeader): void {
+    this.#head = newest
+    this.#first.resolve()
+    const head = headOf(newest)
+    for (const listener of this.#listeners) listener(head)
+  }
+
+  #remember(each: FinalHeader): void {
+    this.#final.set(each.header.height, each)
+    const [oldest] = this.#final.keys()
+    if (this.#final.size > HEADERS_KEPT && oldest !== undefined) this.#final.delete(oldest)
+  }
+
+  /** A run that does not stand on what we know: a lie, or, if it is certified, a fork. */
+  #conflict(leader: RpcClient, ours: FinalHeader, { headers, finalCount }: CheckedRun): void {
+    this.#pending = []
+    const [theirs] = headers
+    if (finalCount === 0 || !theirs) {
+      this.#options.pool.lied(leader)
+      throw new RpcError('BAD_RESPONSE', `${leader.url} gives headers of another history`)
+    }
+    this.#raise(ours, theirs, leader.url)
+  }
+
+  #raise(ours: FinalHeader, theirs: FinalHeader, from: string): void {
+    const { height } = theirs.header
+    this.#alarm = { height, ours: headOf(ours), theirs: headOf(theirs), from }
+    this.#first.resolve()
+    this.#options.onAlarm(this.#alarm)
+  }
+
+  /** The others must have the same head; one that is ahead takes the lead. */
+  async #compareOthers(): Promise<void> {
+    const head = this.#head
+    const now = performance.now()
+    if (!head || this.#alarm || now - this.#comparedAt < this.#options.compareMs) return
+    this.#comparedAt = now
+    await Promise.all(this.#options.pool.others().map((other) => this.#compare(other, head)))
+  }
+
+  async #compare(other: RpcClient, head: FinalHeader): Promise<void> {
+    const { height } = head.header
+    const { pool, rules } = this.#options
+    try {
+      const range = { from: height, to: height + HEADERS_MAX - 1 }
+      const reply = await other.call('chain_getCertifiedHeaders', range, {
+        signal: this.#ending.signal,
+      })
+      const known = this.#head?.header.height ?? height
+      if (reply.height > known + LAG_BLOCKS_MAX) pool.lead(other)
+      const run = checkRun(reply.headers, height, rules)
+      const [theirs] = run.ok ? run.value.headers : []
+      if (!run.ok) pool.lied(other)
+      else if (!theirs || bytesEqual(theirs.hash, head.hash)) return
+      else if (run.value.finalCount > 0) this.#raise(head, theirs, other.url)
+    } catch (error) {
+      if (!(error instanceof RpcError)) throw error
+      pool.failed(other)
+    }
+  }
+
+  async #pause(ms: number): Promise<void> {
+    if (ms <= 0 || this.#ending.signal.aborted) return
+    await new Promise<void>((resolve) => {
+      const end = () => {
+        clearTimeout(timer)
+        this.#ending.signal.removeEventListener('abort', end)
+        resolve()
+      }
+      const timer = setTimeout(end, ms)
+      this.#ending.signal.addEventListener('abort', end)
+    })
+  }
+}

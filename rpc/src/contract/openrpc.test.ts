@@ -1,0 +1,28 @@
+import { parseOpenRPCDocument } from '@open-rpc/schema-utils-js'
+import { expect, test } from 'vitest'
+import { errorNumber, errorNumbers } from './error-codes.ts'
+import { isMethodName, methodNames, methods } from './methods.ts'
+import { openRpcDocument } from './openrpc.ts'
+
+const about = { version: '0.1.0', url: 'http://127.0.0.1:20666/rpc' }
+
+test('the document is valid OpenRPC and lists every method', async () => {
+  const document = openRpcDocument(methodNames, about)
+  const parsed = await parseOpenRPCDocument(JSON.stringify(document) as never)
+  expect(parsed.methods.map((method) => (method as { name: string }).name)).toEqual(methodNames)
+})
+
+test('every example fits its own definition, and nothing else is let in', () => {
+  for (const name of methodNames) {
+    const { params, example } = methods[name]
+    expect(params.safeParse(example).success, name).toBe(true)
+    expect(params.safeParse({ ...example, unheardOf: 1 }).success, name).toBe(false)
+  }
+})
+
+test('names are looked up as own properties only', () => {
+  expect(isMethodName('chain_getStatus')).toBe(true)
+  expect(isMethodName('toString')).toBe(false)
+  expect(errorNumber('toString')).toBe(errorNumbers.TRANSACTION_REJECTED)
+  expect(errorNumber('INSUFFICIENT_FUNDS')).toBe(-32050)
+})

@@ -1,0 +1,140 @@
+import { bytesToHex } from '@ioex/chain/bytes'
+import {
+  type Anchor,
+  AnchorState,
+  type AnchorReceipt,
+  PayloadKind,
+  type Receipt,
+  ReceiptKind,
+  ReceiptType,
+} from '@ioex/chain/types'
+import { PAGE_ITEMS_DEFAULT } from '../contract/json-forms.ts'
+import type { ResultOf } from '../contract/methods.ts'
+import type { Handlers } from './handler.ts'
+import type { LedgerSource } from './ledger-source.ts'
+import { eachReceipt } from './receipt-pages.ts'
+import { notFound, RpcFault } from './rpc-fault.ts'
+import { readReceiptCursor } from './subjects.ts'
+
+type AnchorView = ResultOf<'anchor_list'>['anchors'][number]
+type Recorded = { readonly receipt: Receipt; readonly anchor: AnchorReceipt }
+
+const stateNames = Object.keys(AnchorState) as (keyof typeof AnchorState)[]
+const carrierNames = ['memo', 'sideChainPow'] as const
+
+export function anchorHandlers(ledger: LedgerSource) {
+  return {
+    anchor_getStatus: () => status(ledger),
+    async anchor_list({ fromEpoch, cursor, limit = PAGE_ITEMS_DEFAULT }) {
+      const mainTipHeight = await mainTip(ledger)
+      const found = await ledger.receipts({
+        kind: 'anchor',
+        ...(fromEpoch !== undefined && { fromEpoch }),
+        ...(cursor !== undefined && { after: readReceiptCursor(cursor) }),
+        limit,
+      })
+      const anchors: AnchorView[] = []
+      for (const recorded of found.flatMap(anchorOf)) {
+        anchors.push(await view(ledger, recorded, mainTipHeight))
+      }
+      const last = found.at(-1)
+      const next = last && found.length >= limit ? `${last.height}:${last.index}` : null
+      return { anchors, next, mainTipHeight }
+    },
+    async anchor_get({ epoch, prove }) {
+      const recorded = await findAnchor(ledger, epoch)
+      if (!recorded) throw notFound(`epoch ${epoch} is not anchored: see anchor_getStatus`)
+      const shown = await view(ledger, recorded, await mainTip(ledger))
+      return prove ? { ...shown, proof: await mainProof(ledger, recorded.receipt) } : shown
+    },
+  } satisfies Handlers
+}
+
+async function status(ledger: LedgerSource): Promise<ResultOf<'anchor_getStatus'>> {
+  const { height, epoch: currentEpoch } = ledger.status()
+  const mainTipHeight = await mainTip(ledger)
+  const newest = (await ledger.supplyAt(height))?.globals.lastAnchoredEpoch ?? 0
+  const recorded = newest === 0 ? undefined : await findAnchor(ledger, newest)
+  const shown = recorded && (await view(ledger, recorded, mainTipHeight))
+  return {
+    epoch: shown?.epoch ?? null,
+    currentEpoch,
+    mainHeight: shown?.mainHeight ?? null,
+    mainTipHeight,
+    confirmations: shown?.confirmations ?? 0,
+    method: shown?.method ?? null,
+    state: shown?.state ?? 'none',
+    height,
+  }
+}
+
+/** Height of the main chain as our chain has recorded it. */
+async function mainTip(ledger: LedgerSource): Promise<number> {
+  const at = await ledger.supplyAt(ledger.status().height)
+  if (!at) throw new RpcFault('UNAVAILABLE', 'the state is not ready: ask again in a moment')
+  return at.globals.mainTipHeight
+}
+
+function anchorOf(receipt: Receipt): Recorded[] {
+  const { body } = receipt
+  return body.selector === ReceiptKind.anchor ? [{ receipt, anchor: body.value }] : []
+}
+
+/**
+ * The earliest standing anchor that covers the epoch: its own, or that of a later epoch, whose
+ * checkpoint commits to all before it. One whose main block was reorganised away does not stand.
+ */
+async function findAnchor(ledger: LedgerSource, epoch: number): Promise<Recorded | undefined> {
+  for await (const receipt of eachReceipt(ledger, { kind: 'anchor', fromEpoch: epoch })) {
+    for (const recorded of anchorOf(receipt)) {
+      const { anchor } = recorded
+      if (anchor.epoch >= epoch && (await isStanding(ledger, anchor))) return recorded
+    }
+  }
+  return undefined
+}
+
+async function isStanding(ledger: LedgerSource, anchor: AnchorReceipt): Promise<boolean> {
+  const record = await ledger.epoch(anchor.epoch)
+  return (
+    record !== undefined &&
+    record.anchorState !== AnchorState.none &&
+    record.anchorMainHeight === anchor.mainHeight
+  )
+}
+
+async function view(
+  ledger: LedgerSource,
+  { receipt, anchor }: Recorded,
+  mainTipHeight: number,
+): Promise<AnchorView> {
+  const record = await ledger.epoch(anchor.epoch)
+  return {
+    epoch: anchor.epoch,
+    checkpointHash: bytesToHex(anchor.checkpointHash),
+    state: stateNames[record?.anchorState ?? 0] ?? 'none',
+    mainHeight: anchor.mainHeight,
+    mainHash: bytesToHex(anchor.mainHash),
+    mainTransaction: bytesToHex(anchor.mainTransaction),
+    confirmations: Math.max(0, mainTipHeight - anchor.mainHeight + 1),
+    method: carrierNames[anchor.carrier] ?? 'memo',
+    receipt: bytesToHex(ReceiptType.hashTreeRoot(receipt)),
+    height: receipt.height,
+  }
+}
+
+/** The main-chain transaction and branch that the anchor transaction brought. */
+async function mainProof(ledger: LedgerSource, receipt: Receipt) {
+  const block = await ledger.block(receipt.height)
+  const payload = block?.transactions[receipt.transaction]?.body.payload
+  if (payload?.selector !== PayloadKind.anchor) {
+    throw notFound(`block ${receipt.height} is not on this node any more`)
+  }
+  const anchor: Anchor = payload.value
+  return {
+    transaction: bytesToHex(anchor.transaction),
+    branch: anchor.branch.map((hash) => bytesToHex(hash)),
+    branchIndex: anchor.branchIndex,
+    mainHeight: anchor.mainHeight,
+  }
+}

@@ -1,0 +1,84 @@
+import { type Contract, type Node, NONE, type Rail } from '@ioex/chain/types'
+import type { ResultOf } from '../contract/methods.ts'
+import type { Handlers } from './handler.ts'
+import type { LedgerSource } from './ledger-source.ts'
+import { noneToNull } from './record-views.ts'
+import { notFound } from './rpc-fault.ts'
+
+type Health = ResultOf<'contracts_health'>
+type SlotHealth = Health['slots'][number]
+
+/** What the ledger shows of one slot; rail and node are missing where the slot is empty. */
+export function slotHealth(
+  slot: number,
+  epoch: number,
+  found: { railIndex: number; rail: Rail; node: Node; isClosing: boolean } | undefined,
+): SlotHealth {
+  if (!found) return { slot, state: 'empty', rail: null, node: null, strikes: null, proof: null }
+  const { railIndex, rail, node, isClosing } = found
+  const last = node.log.at(-1)
+  return {
+    slot,
+    state: isClosing ? 'ended' : slotState(epoch, rail, node),
+    rail: railIndex,
+    node: rail.node,
+    strikes: node.strikes,
+    proof: last
+      ? {
+          epoch: noneToNull(last.epoch),
+          A: noneToNull(last.A),
+          P: noneToNull(last.P),
+          passed: last.passed,
+        }
+      : null,
+  }
+}
+
+function slotState(epoch: number, rail: Rail, node: Node): SlotHealth['state'] {
+  if (node.evicted) return 'evicted'
+  if (rail.lostEpoch !== NONE) return 'lost'
+  if (!rail.live || rail.askEpoch !== NONE || epoch > rail.end) return 'ended'
+  if (node.strikes > 0) return 'missed'
+  if (rail.left) return 'leaving'
+  // Counted from the first resolution whose snapshot holds the rail (PROTOCOL 5.2, 6.6).
+  const isProven = node.log.some((entry) => entry.epoch > rail.fillEpoch && entry.passed)
+  return isProven ? 'proven' : 'waiting'
+}
+
+/**
+ * safe while more than (n+k)/2 slots are live, the point at which repair is due (DESIGN 6);
+ * act-now when not one more slot may be lost.
+ */
+export function healthOf(k: number, n: number, slots: readonly SlotHealth[]) {
+  const isLive = ({ state }: SlotHealth) =>
+    state === 'proven' || state === 'waiting' || state === 'leaving'
+  const live = slots.filter(isLive).length
+  const health: Health['health'] =
+    live <= k && live < n ? 'act-now' : live > (n + k) / 2 || live === n ? 'safe' : 'degraded'
+  return { live, health }
+}
+
+export function contractHealthHandlers(ledger: LedgerSource) {
+  return {
+    async contracts_health({ id }) {
+      const { height, epoch } = ledger.status()
+      const contract = await ledger.contractAt(id)
+      if (!contract) throw notFound(`there is no contract ${id}`)
+      const slots: SlotHealth[] = []
+      for (let slot = 0; slot < contract.n; slot++) {
+        slots.push(slotHealth(slot, epoch, await findSlot(ledger, contract, slot)))
+      }
+      const { live, health } = healthOf(contract.k, contract.n, slots)
+      return { contract: id, health, live, k: contract.k, n: contract.n, height, epoch, slots }
+    },
+  } satisfies Handlers
+}
+
+async function findSlot(ledger: LedgerSource, contract: Contract, slot: number) {
+  const railIndex = contract.rails[slot]?.rail ?? NONE
+  if (railIndex === NONE) return undefined
+  const rail = await ledger.railAt(railIndex)
+  const node = rail && (await ledger.nodeAt(rail.node))
+  const isClosing = contract.askEpoch !== NONE
+  return rail && node ? { railIndex, rail, node, isClosing } : undefined
+}

@@ -1,0 +1,386 @@
+import {
+  addressOf,
+  bytesEqual,
+  bytesToHex,
+  fault,
+  ok,
+  publicKeyOf,
+  type Result,
+  sha256,
+  sign,
+  signingDigest,
+  utf8ToBytes,
+} from '@ioex/chain/bytes'
+import { assembleCertificate } from '@ioex/chain/consensus'
+import { epochOfHeight, type NetworkParams } from '@ioex/chain/params'
+import {
+  type Account,
+  AccountType,
+  BLOCK_RECEIPT,
+  blockHash,
+  type Certificate,
+  type Contract,
+  decodeTransaction,
+  type Epoch,
+  EpochType,
+  GlobalsType,
+  HeaderType,
+  type InventoryEntry,
+  type Justification,
+  JustificationType,
+  type Node,
+  type Rail,
+  type Receipt,
+  type ReceiptBody,
+  ReceiptKind,
+  ReceiptListType,
+  ReceiptType,
+  type Statement,
+  StatementType,
+  type Transaction,
+  transactionId,
+  transactionListRoot,
+  type Validator,
+  validatorSetHash,
+  ValidatorType,
+  verifyTransaction,
+  VoteKind,
+} from '@ioex/chain/types'
+import type { Indexed, LedgerBlock, LedgerSource, Page, ReceiptQuery } from './ledger-source.ts'
+
+export interface MemoryLedgerOptions {
+  readonly params: NetworkParams
+  /** Secrets of the validators, who sign every block at once; each has power 1. */
+  readonly validatorSecrets: readonly Uint8Array[]
+  readonly genesis?: string
+}
+
+/**
+ * A ledger without a network: blocks with true roots, links and finality certificates, plain
+ * records that the caller sets, and transfers as the only rule. For tests of servers and clients.
+ */
+export class MemoryLedger implements LedgerSource {
+  readonly chainId = sha256(utf8ToBytes('memory ledger'))
+  readonly params: NetworkParams
+  readonly genesis: string
+  readonly accounts = new Map<string, Account>()
+  readonly nodeRecords = new Map<number, Node>()
+  readonly railRecords = new Map<number, Rail>()
+  readonly contractRecords = new Map<number, Contract>()
+  readonly epochRecords = new Map<number, Epoch>()
+  /** By node index and root (hex). */
+  readonly inventories = new Map<string, readonly InventoryEntry[]>()
+  readonly globals = GlobalsType.defaultValue()
+  readonly validatorRecords: readonly Validator[]
+  /** What status() adds to the tip: how far the network is ahead. */
+  ahead = 0
+  readonly #secrets: readonly Uint8Array[]
+  #blocks: LedgerBlock[] = []
+  #pool: Transaction[] = []
+  #listeners = new Set<(block: LedgerBlock) => void>()
+
+  constructor({ params, validatorSecrets, genesis = '{}' }: MemoryLedgerOptions) {
+    this.params = params
+    this.genesis = genesis
+    this.#secrets = validatorSecrets
+    this.validatorRecords = validatorSecrets.map((secret) => {
+      const consensusKey = publicKeyOf(secret)
+      const owner = addressOf(consensusKey)
+      return { ...ValidatorType.defaultValue(), owner, payout: owner, consensusKey, power: 1 }
+    })
+    this.append([])
+  }
+
+  /** Makes the pool's transfers and the given receipts into the next final block. */
+  append(bodies: readonly ReceiptBody[], options: { certified?: boolean } = {}): LedgerBlock {
+    const height = this.#blocks.length
+    const transactions = this.#pool
+    this.#pool = []
+    const paid = transactions.flatMap((each, index) => this.#apply(each, index))
+    const left = bodies.map((body) => ({ transaction: BLOCK_RECEIPT, body }))
+    const epoch = epochOfHeight(this.params, height)
+    const receipts = [...paid, ...left].map((each, index) => ({ height, epoch, index, ...each }))
+    const block = this.#seal(height, transactions, receipts, options.certified ?? true)
+    this.#blocks.push(block)
+    if (!this.epochRecords.has(epoch)) this.epochRecords.set(epoch, EpochType.defaultValue())
+    this.globals.height = height
+    this.globals.epoch = epoch
+    for (const listener of this.#listeners) listener(block)
+    return block
+  }
+
+  #seal(
+    height: number,
+    transactions: readonly Transaction[],
+    receipts: readonly Receipt[],
+    isCertified: boolean,
+  ): LedgerBlock {
+    const parent = this.#blocks.at(-1)
+    const set = validatorSetHash(this.validatorSet())
+    const header = {
+      ...HeaderType.defaultValue(),
+      version: this.params.protocolVersion,
+      chainId: this.chainId,
+      epoch: epochOfHeight(this.params, height),
+      view: height,
+      height,
+      timeMs: 1_700_000_000_000 + height * this.params.blockIntervalMs,
+      parentHash: parent?.hash ?? new Uint8Array(32),
+      parentView: parent?.header.view ?? 0,
+      txRoot: transactionListRoot(transactions),
+      receiptRoot: ReceiptListType.hashTreeRoot([...receipts]),
+      validatorsHash: set,
+      nextValidatorsHash: set,
+    }
+    const hash = blockHash(header)
+    const isSigned = height > 0 && isCertified
+    return {
+      header,
+      hash,
+      transactions,
+      receipts,
+      certificate: isSigned ? this.certify(header.epoch, header.view, hash) : undefined,
+      justification: height === 0 ? undefined : (JustificationType.defaultValue() as Justification),
+    }
+  }
+
+  validatorSet(): { publicKey: Uint8Array; weight: number }[] {
+    return this.validatorRecords.map(({ consensusKey, power }) => ({
+      publicKey: consensusKey,
+      weight: power,
+    }))
+  }
+
+  /** A finality certificate by the given validators (default: all). */
+  certify(
+    epoch: number,
+    view: number,
+    hash: Uint8Array,
+    signers: readonly number[] = this.#secrets.map((_, index) => index),
+  ): Certificate {
+    const statement: Statement = { kind: VoteKind.finalize, epoch, view, hash }
+    const digest = signingDigest('vote', this.chainId, StatementType.hashTreeRoot(statement))
+    const votes = new Map(
+      signers.map((validator) => {
+        const signature = sign(digest, this.#secrets[validator] as Uint8Array)
+        return [validator, { statement, validator, signature }]
+      }),
+    )
+    return assembleCertificate(statement, votes, this.#secrets.length)
+  }
+
+  fund(address: Uint8Array, balance: bigint): void {
+    const account = { ...AccountType.defaultValue(), address, balance }
+    this.accounts.set(bytesToHex(address), account)
+    this.globals.genesisSupply += balance
+  }
+
+  #apply({ body }: Transaction, index: number) {
+    const sender = addressOf(body.sender)
+    const from = this.accounts.get(bytesToHex(sender))
+    const { payload } = body
+    if (!from || payload.selector !== 0) return []
+    const { to, amount } = payload.value
+    this.accounts.set(bytesToHex(sender), {
+      ...from,
+      balance: from.balance - amount,
+      nonce: from.nonce + 1,
+    })
+    const before = this.accounts.get(bytesToHex(to))
+    const receiver = before ?? { ...AccountType.defaultValue(), address: to }
+    this.accounts.set(bytesToHex(to), { ...receiver, balance: receiver.balance + amount })
+    const value = { payer: sender, bytes: 0, baseFee: 0n, tip: 0n }
+    return [{ transaction: index, body: { selector: ReceiptKind.fee, value } as const }]
+  }
+
+  async submit(bytes: Uint8Array): Promise<Result<Uint8Array>> {
+    const decoded = decodeTransaction(bytes)
+    if (!decoded.ok) return decoded
+    const transaction = decoded.value
+    const id = transactionId(transaction)
+    if (this.isPending(id)) return fault('ALREADY_KNOWN', 'the transaction waits already')
+    if (!verifyTransaction(transaction, this.chainId)) {
+      return fault('SIGNATURE_INVALID', 'the signature is not the sender’s')
+    }
+    const account = this.account(addressOf(transaction.body.sender))
+    const { payload, nonce } = transaction.body
+    if (payload.selector !== 0) return fault('SYSTEM_LANE', 'only transfers are known here')
+    if (nonce < (account?.nonce ?? 0)) {
+      return fault('NONCE_TOO_LOW', 'the nonce was used: take it from chain_getNonce')
+    }
+    const balance = account?.balance ?? 0n
+    if (balance < payload.value.amount) {
+      return fault('INSUFFICIENT_FUNDS', 'the balance is too small', { balance })
+    }
+    this.#pool.push(transaction)
+    return ok(id)
+  }
+
+  get #tip(): LedgerBlock {
+    return this.#blocks.at(-1) as LedgerBlock
+  }
+
+  status() {
+    const { header, hash } = this.#tip
+    return {
+      height: header.height,
+      hash,
+      timeMs: header.timeMs,
+      epoch: header.epoch,
+      targetHeight: header.height + this.ahead,
+      peers: 3,
+      syncing: this.ahead > 2,
+    }
+  }
+
+  nodeInfo() {
+    return {
+      version: '0.1.0',
+      roles: ['validator'],
+      peerId: '16Uiu2HAm',
+      addresses: ['/ip4/127.0.0.1/tcp/20668'],
+      startedAtMs: 1_700_000_000_000,
+    }
+  }
+
+  peers() {
+    return [{ peerId: '16Uiu2HAn', addresses: [], direction: 'outbound' as const }]
+  }
+
+  block(height: number) {
+    return this.#blocks[height]
+  }
+
+  certifiedHeader(height: number) {
+    return this.#blocks[height]
+  }
+
+  heightOfHash(hash: Uint8Array) {
+    return this.#blocks.find((block) => bytesEqual(block.hash, hash))?.header.height
+  }
+
+  transactionPlace(id: Uint8Array) {
+    for (const { header, transactions } of this.#blocks) {
+      const index = transactions.findIndex((each) => bytesEqual(transactionId(each), id))
+      if (index >= 0) return { height: header.height, index }
+    }
+    return undefined
+  }
+
+  isPending(id: Uint8Array) {
+    return this.#pool.some((each) => bytesEqual(transactionId(each), id))
+  }
+
+  account(address: Uint8Array) {
+    return this.accounts.get(bytesToHex(address))
+  }
+
+  nextNonce(address: Uint8Array) {
+    const isOwn = ({ body }: Transaction) => bytesEqual(addressOf(body.sender), address)
+    return (this.account(address)?.nonce ?? 0) + this.#pool.filter(isOwn).length
+  }
+
+  nodeAt(index: number) {
+    return this.nodeRecords.get(index)
+  }
+
+  nodeByAddress(address: Uint8Array): Indexed<Node> | undefined {
+    return page(this.nodeRecords, { from: 0, limit: 1 }, ({ nodeKey }) =>
+      bytesEqual(addressOf(nodeKey), address),
+    )[0]
+  }
+
+  nodes(where: Page, role?: number) {
+    return page(this.nodeRecords, where, ({ roles }) => role === undefined || (roles & role) > 0)
+  }
+
+  railAt(index: number) {
+    return this.railRecords.get(index)
+  }
+
+  rails(where: Page, { payer, node }: { payer?: Uint8Array; node?: number }) {
+    return page(
+      this.railRecords,
+      where,
+      (rail) =>
+        rail.live &&
+        (payer === undefined || bytesEqual(rail.payer, payer)) &&
+        (node === undefined || rail.node === node),
+    )
+  }
+
+  contractAt(index: number) {
+    return this.contractRecords.get(index)
+  }
+
+  contracts(where: Page, { payer }: { payer?: Uint8Array }) {
+    return page(
+      this.contractRecords,
+      where,
+      (each) => each.live && (payer === undefined || bytesEqual(each.payer, payer)),
+    )
+  }
+
+  inventory(node: number, root: Uint8Array) {
+    return this.inventories.get(`${node} ${bytesToHex(root)}`)
+  }
+
+  epoch(epoch: number) {
+    return this.epochRecords.get(epoch)
+  }
+
+  validators(epoch: number) {
+    return epoch <= this.status().epoch + 1 ? this.validatorRecords : undefined
+  }
+
+  supplyAt(height: number) {
+    const peg = { deposited: 0n, withdrawn: 0n, paused: false }
+    return height === this.status().height ? { globals: this.globals, peg } : undefined
+  }
+
+  receipts(query: ReceiptQuery): Receipt[] {
+    const { fromEpoch = 0, toEpoch = Number.POSITIVE_INFINITY, after, limit } = query
+    return this.#blocks
+      .flatMap(({ receipts }) => receipts)
+      .filter((each) => each.epoch >= fromEpoch && each.epoch <= toEpoch)
+      .filter((each) => !after || isAfter(each, after))
+      .filter(({ body }) => isAbout(body, query))
+      .slice(0, limit)
+  }
+
+  receiptById(id: Uint8Array) {
+    return this.#blocks
+      .flatMap(({ receipts }) => receipts)
+      .find((receipt) => bytesEqual(ReceiptType.hashTreeRoot(receipt), id))
+  }
+
+  onBlock(listener: (block: LedgerBlock) => void) {
+    this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
+  }
+}
+
+function page<T>(
+  records: ReadonlyMap<number, T>,
+  { from, limit }: Page,
+  isWanted: (record: T) => boolean,
+): Indexed<T>[] {
+  return [...records]
+    .filter(([index, record]) => index >= from && isWanted(record))
+    .toSorted(([a], [b]) => a - b)
+    .slice(0, limit)
+    .map(([index, record]) => ({ index, record }))
+}
+
+function isAfter(receipt: Receipt, after: { height: number; index: number }): boolean {
+  if (receipt.height !== after.height) return receipt.height > after.height
+  return receipt.index > after.index
+}
+
+function isAbout({ selector, value }: ReceiptBody, query: ReceiptQuery): boolean {
+  const about = value as { node?: Uint8Array; rail?: number; contract?: number }
+  if (query.kind !== undefined && ReceiptKind[query.kind] !== selector) return false
+  if (query.rail !== undefined && about.rail !== query.rail) return false
+  if (query.contract !== undefined && about.contract !== query.contract) return false
+  return !query.node || (about.node !== undefined && bytesEqual(about.node, query.node))
+}

@@ -1,0 +1,90 @@
+import { bytesToHex } from '@ioex/chain/bytes'
+import { InventoryEntryType, NodeRole } from '@ioex/chain/types'
+import { INVENTORY_ENTRIES_MAX } from '../contract/nodes-methods.ts'
+import { sszToJson } from '../contract/ssz-json.ts'
+import type { Handlers } from './handler.ts'
+import type { LedgerSource } from './ledger-source.ts'
+import { contractView, nodeView, railView } from './record-views.ts'
+import { notFound } from './rpc-fault.ts'
+import { nextOf, nodeIndexOf, readAddress, readHex, readPage } from './subjects.ts'
+
+export function nodesHandlers(ledger: LedgerSource) {
+  const prefix = ledger.params.addressPrefix
+  return {
+    async nodes_list(params) {
+      const { height } = ledger.status()
+      const page = readPage(params)
+      const role = params.role === undefined ? undefined : NodeRole[params.role]
+      const found = await ledger.nodes(page, role)
+      const nodes = found.map((node) => nodeView(node, prefix))
+      return { nodes, next: nextOf(page, found), height }
+    },
+    async nodes_get({ id }) {
+      const { height } = ledger.status()
+      const index = await nodeIndexOf(ledger, id)
+      const record = await ledger.nodeAt(index)
+      if (!record) throw notFound(`there is no node ${id}: nodes_list gives those of the ledger`)
+      return { ...nodeView({ index, record }, prefix), height }
+    },
+    async nodes_getInventory({ node, root, from = 0, limit = INVENTORY_ENTRIES_MAX }) {
+      const index = await nodeIndexOf(ledger, node)
+      const all = await ledger.inventory(index, readHex(root))
+      if (!all) {
+        throw notFound('no inventory with this root is kept: take the root from nodes_get now')
+      }
+      const entries = all.slice(from, from + limit)
+      const end = from + entries.length
+      return {
+        node: index,
+        count: all.length,
+        entries: entries.map((entry) => sszToJson(InventoryEntryType, entry, prefix)),
+        ssz: entries.map((entry) => bytesToHex(InventoryEntryType.serialize(entry))).join(''),
+        next: end < all.length ? end : null,
+      }
+    },
+  } satisfies Handlers
+}
+
+export function railsHandlers(ledger: LedgerSource) {
+  const prefix = ledger.params.addressPrefix
+  return {
+    async rails_list(params) {
+      const { height } = ledger.status()
+      const page = readPage(params)
+      const { payer, node } = params
+      const found = await ledger.rails(page, {
+        ...(payer !== undefined && { payer: readAddress(ledger, payer) }),
+        ...(node !== undefined && { node: await nodeIndexOf(ledger, node) }),
+      })
+      const rails = found.map((rail) => railView(rail, prefix))
+      return { rails, next: nextOf(page, found), height }
+    },
+    async rails_get({ id }) {
+      const { height } = ledger.status()
+      const record = await ledger.railAt(id)
+      if (!record) throw notFound(`there is no rail ${id}`)
+      return { ...railView({ index: id, record }, prefix), height }
+    },
+  } satisfies Handlers
+}
+
+export function contractsHandlers(ledger: LedgerSource) {
+  const prefix = ledger.params.addressPrefix
+  return {
+    async contracts_list(params) {
+      const { height } = ledger.status()
+      const page = readPage(params)
+      const found = await ledger.contracts(page, {
+        ...(params.payer !== undefined && { payer: readAddress(ledger, params.payer) }),
+      })
+      const contracts = found.map((contract) => contractView(contract, prefix))
+      return { contracts, next: nextOf(page, found), height }
+    },
+    async contracts_get({ id }) {
+      const { height } = ledger.status()
+      const record = await ledger.contractAt(id)
+      if (!record) throw notFound(`there is no contract ${id}`)
+      return { ...contractView({ index: id, record }, prefix), height }
+    },
+  } satisfies Handlers
+}

@@ -1,0 +1,109 @@
+import { bytesToHex, formatAddress } from '@ioex/chain/bytes'
+import type { Handlers } from './handler.ts'
+import type { LedgerSource } from './ledger-source.ts'
+import { receiptView } from './record-views.ts'
+import {
+  addReceipt,
+  addSums,
+  emptySums,
+  pendingSubsidy,
+  receiptsByEpoch,
+  sumsToJson,
+} from './reward-sums.ts'
+import { notFound, RpcFault } from './rpc-fault.ts'
+import { nodeAddressOf } from './subjects.ts'
+
+/** Receipts shown in one statement; a node with more pages through receipts_list. */
+const STATEMENT_RECEIPTS_MAX = 4000
+
+export function rewardsHandlers(ledger: LedgerSource) {
+  const { params } = ledger
+  const prefix = params.addressPrefix
+  return {
+    rewards_getStatement: ({ node, epoch }) => statement(ledger, node, epoch),
+    async rewards_getSummary({ node, fromEpoch, toEpoch }) {
+      const { height } = ledger.status()
+      const address = await nodeAddressOf(ledger, node)
+      const byEpoch = await receiptsByEpoch(ledger, address, fromEpoch, toEpoch)
+      const totals = emptySums()
+      const epochs = [...byEpoch.keys()]
+        .toSorted((a, b) => a - b)
+        .map((epoch) => {
+          const sums = emptySums()
+          for (const receipt of byEpoch.get(epoch) ?? []) addReceipt(sums, receipt)
+          addSums(totals, sums)
+          return { epoch, ...sumsToJson(sums) }
+        })
+      return {
+        node: formatAddress(address, prefix),
+        fromEpoch,
+        toEpoch,
+        epochs,
+        totals: sumsToJson(totals),
+        height,
+      }
+    },
+    async rewards_getEpoch({ epoch }) {
+      const status = ledger.status()
+      const record = await ledger.epoch(epoch)
+      if (!record) throw notFound(`epoch ${epoch} has no record: now is ${status.epoch}`)
+      return {
+        epoch,
+        totals: {
+          fees: record.fees.toString(),
+          toValidators: record.toValidators.toString(),
+          proofs: record.proofs,
+        },
+        minted: record.minted.toString(),
+        burned: record.burned.toString(),
+        emission: record.emission.toString(),
+        root: bytesToHex(record.rewardRoot),
+        count: record.rewardCount,
+        closed: status.epoch > epoch,
+        height: status.height,
+      }
+    },
+  } satisfies Handlers
+}
+
+async function statement(ledger: LedgerSource, id: number | string, epoch: number) {
+  const { params } = ledger
+  const prefix = params.addressPrefix
+  const status = ledger.status()
+  const record = await ledger.epoch(epoch)
+  if (!record) throw notFound(`epoch ${epoch} has no record: now is ${status.epoch}`)
+  const closed = status.epoch > epoch
+  const address = await nodeAddressOf(ledger, id)
+  const receipts = (await receiptsByEpoch(ledger, address, epoch, epoch)).get(epoch) ?? []
+  if (receipts.length > STATEMENT_RECEIPTS_MAX) {
+    throw new RpcFault(
+      'RESPONSE_TOO_LARGE',
+      `the statement has ${receipts.length} receipts: rewards_getSummary gives the sums and ` +
+        'receipts_list the receipts page by page',
+    )
+  }
+  const sums = emptySums()
+  for (const receipt of receipts) addReceipt(sums, receipt)
+  const node = (await ledger.nodeByAddress(address))?.record
+  const pending = pendingSubsidy(node, epoch, record, closed)
+  const isCredited = pending === undefined && sums.subsidy > 0n
+  if (pending !== undefined) sums.subsidy = pending
+  return {
+    node: formatAddress(address, prefix),
+    epoch,
+    ...sumsToJson(sums),
+    subsidyState: pending !== undefined ? 'pending' : isCredited ? 'credited' : 'none',
+    receipts: receipts.map((receipt) => receiptView(receipt, prefix)),
+    inputs: {
+      phi: params.phi,
+      nu: params.nu,
+      rho: params.rho,
+      epochFees: record.fees.toString(),
+      epochBurned: record.burned.toString(),
+      emission: record.emission.toString(),
+      emissionCap: params.emissionCapUnits.toString(),
+      closed,
+    },
+    height: status.height,
+  } as const
+}

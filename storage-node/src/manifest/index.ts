@@ -1,0 +1,7 @@
+export * from './build-manifest.ts'
+export * from './file-index.ts'
+export * from './file-path.ts'
+export * from './manifest.ts'
+export * from './pack-keys.ts'
+export * from './pack-label.ts'
+export * from './plan-packs.ts'

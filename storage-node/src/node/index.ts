@@ -1,0 +1,2 @@
+export * from './chain-client.ts'
+export * from './node-interfaces.ts'

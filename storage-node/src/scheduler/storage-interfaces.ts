@@ -1,0 +1,157 @@
+import type { Logger } from 'pino'
+import type { ChainClient } from '../node/chain-client.ts'
+import type { PeerNetwork } from '../relay/peer-network.ts'
+
+export interface StorageClientOptions {
+  /** Folder of journals and caches; losing it loses no file. */
+  readonly dataDir: string
+  /** Secret of the owner key, 32 bytes: pays, and finds the files again. */
+  readonly ownerKey: Uint8Array
+  /** Secret of the node key that this client shows to peers. */
+  readonly nodeKey: Uint8Array
+  readonly chain: ChainClient
+  /** Multiaddrs of bootstrap nodes. Not used where `network` is given. */
+  readonly bootstrap: readonly string[]
+  /** Links of a peer in the same process, with the same node key. */
+  readonly network?: PeerNetwork | undefined
+  readonly logger: Logger
+}
+
+/** What a transfer is at; called often, must be quick. */
+export interface TransferProgress {
+  readonly phase: 'reading' | 'opening' | 'sending' | 'confirming' | 'fetching' | 'done'
+  /** Bytes of the user's files. */
+  readonly bytes: number
+  readonly bytesTotal: number
+  /** Peers taking part, and those lost on the way. */
+  readonly peers: number
+  readonly peersLost: number
+}
+
+export interface PutRequest {
+  /** Files to store, in order. */
+  readonly files: readonly {
+    /** Where it lies. */
+    readonly source: string
+    /** Its path in the owner's storage, "/" between names. */
+    readonly path: string
+  }[]
+  /** Paths to remove as of this put. */
+  readonly remove?: readonly string[]
+  /** k of n; chosen by the number of peers where undefined. */
+  readonly redundancy?: { readonly k: number; readonly n: number } | undefined
+  /** Epochs to pay for. */
+  readonly termEpochs: number
+  /** How often each slot may be read in full from its traffic lock. */
+  readonly reads?: number
+  readonly onProgress?: (progress: TransferProgress) => void
+  readonly signal?: AbortSignal
+}
+
+export interface PutResult {
+  /** Contract indexes, one per pack. */
+  readonly contracts: readonly number[]
+  readonly bytes: number
+  readonly storedBytes: number
+  readonly k: number
+  readonly n: number
+  /** Node keys (hex) by slot. */
+  readonly nodes: readonly string[]
+  /** Units locked, pot and deposit included. */
+  readonly lockedUnits: bigint
+  readonly relayed: number
+}
+
+/** One file of the owner as list gives it. */
+export interface StoredFile {
+  readonly path: string
+  readonly size: number
+  readonly mtimeMs: number
+  /** SHA-256 of the file, hex. */
+  readonly sha256: string
+  readonly contracts: readonly number[]
+  readonly k: number
+  readonly n: number
+  /** False while parts of it cannot be read: too few peers, or a put that was interrupted. */
+  readonly complete: boolean
+  readonly createdMs: number
+}
+
+export interface GetRequest {
+  /** Path in the owner's storage. */
+  readonly path: string
+  /** Where to write; a .part file stands beside it until all is verified. */
+  readonly target: string
+  /** Bytes [from, to) of the file; the whole file where undefined. */
+  readonly range?: { readonly from: number; readonly to: number } | undefined
+  readonly onProgress?: (progress: TransferProgress) => void
+  readonly signal?: AbortSignal
+}
+
+export interface GetResult {
+  readonly bytes: number
+  readonly sha256: string
+  /** Peers that gave blocks, and those that failed and were replaced. */
+  readonly peers: number
+  readonly peersLost: number
+  readonly relayed: number
+  /** KiB paid by vouchers. */
+  readonly paidKib: number
+}
+
+export interface DeliverRequest {
+  /** 33-byte node key of the friend. */
+  readonly to: Uint8Array
+  readonly source: string
+  readonly name: string
+  readonly onProgress?: (progress: TransferProgress) => void
+  readonly signal?: AbortSignal
+}
+
+export interface DeliverResult {
+  readonly bytes: number
+  readonly sha256: string
+  /** Rail index of the relay that carried it; undefined where it went directly. */
+  readonly relayRail: number | undefined
+  /** Node key (hex) of that relay. */
+  readonly relay: string | undefined
+  /** KiB that the relay was paid for in this session. */
+  readonly relayKib: number
+}
+
+/** An owner's access to the network. Several calls may run at once. */
+export interface StorageClient {
+  put(request: PutRequest): Promise<PutResult>
+  get(request: GetRequest): Promise<GetResult>
+  /** The owner's files, rebuilt from the chain alone: labels, then manifests. */
+  list(): Promise<StoredFile[]>
+  /** Sends a file into a friend's inbox. */
+  deliver(request: DeliverRequest): Promise<DeliverResult>
+  /** Puts that were interrupted and can be resumed by calling put with the same files. */
+  unfinished(): Promise<
+    readonly { readonly contracts: readonly number[]; readonly paths: readonly string[] }[]
+  >
+  close(): Promise<void>
+}
+
+export type StorageErrorCode =
+  | 'FILE_MISSING'
+  | 'FILE_CHANGED'
+  | 'NOT_FOUND'
+  | 'RANGE'
+  | 'PEERS_TOO_FEW'
+  | 'FILE_UNREADABLE'
+  | 'CONTRACT_INACTIVE'
+  | 'CHAIN_REFUSED'
+  | 'ABORTED'
+  | 'DISK'
+
+/** Why an owner's request failed; the message says what to do. */
+export class StorageError extends Error {
+  override name = 'StorageError'
+  readonly code: StorageErrorCode
+  constructor(code: StorageErrorCode, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause })
+    this.code = code
+  }
+}

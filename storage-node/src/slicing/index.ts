@@ -1,0 +1,2 @@
+export * from './pack-geometry.ts'
+export * from './redundancy.ts'

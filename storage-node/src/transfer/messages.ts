@@ -1,0 +1,143 @@
+import {
+  ContainerType,
+  ListCompositeType,
+  NoneType,
+  UnionType,
+  type ValueOf,
+} from '@chainsafe/ssz'
+import { decodeCanonical } from '@ioex/chain/bytes'
+import {
+  Bytes32,
+  byteList,
+  Count64,
+  PublicKeyBytes,
+  SignatureBytes,
+  SignedVoucherType,
+  SlotGrantType,
+  U8,
+  U32,
+  Units64,
+} from '@ioex/chain/types'
+import { type FrameConnection, FrameKind } from './frame-connection.ts'
+import { TransferError } from './transfer-error.ts'
+
+/**
+ * The data plane's requests (docs/protocol/data-plane.md): one at a time on a channel. The client
+ * sends a request frame, then what the request says; the provider answers with an answer or a
+ * refusal frame.
+ */
+
+export const FILE_NAME_BYTES_MAX = 255
+
+/** Version of these requests, so that an answerer may one day speak several. */
+export const OfferRequestType = new ContainerType({ version: U8 })
+export const DATA_PLANE_VERSION = 1
+/** Bytes of a slot follow in data frames of whole 64-KiB blocks, then an end frame. */
+export const PutSlotType = new ContainerType({ contract: U32, salt: Bytes32, slot: U8, leaves: U32 })
+export const GrantType = new ContainerType({
+  grant: SlotGrantType,
+  payerKey: PublicKeyBytes,
+  signature: SignatureBytes,
+})
+/**
+ * Blocks from..to-1 of a slot. Data frames follow the answer, each some blocks, every block
+ * behind its path; then an end frame. Vouchers may be sent meanwhile; the client closes with an
+ * end frame of its own.
+ */
+export const GetBlocksType = new ContainerType({
+  rail: U32,
+  generation: U32,
+  contract: U32,
+  salt: Bytes32,
+  slot: U8,
+  from: U32,
+  to: U32,
+})
+/** A file for the inbox: data frames of any size up to the frame's bound, then an end frame. */
+export const DeliverType = new ContainerType({
+  name: byteList(FILE_NAME_BYTES_MAX),
+  size: Count64,
+  sha256: Bytes32,
+})
+
+const Nothing = new NoneType()
+export const RequestType = new UnionType([
+  Nothing,
+  OfferRequestType,
+  PutSlotType,
+  GrantType,
+  GetBlocksType,
+  DeliverType,
+])
+export const RequestKind = { ping: 0, offer: 1, putSlot: 2, grant: 3, getBlocks: 4, deliver: 5 } as const
+export const REQUEST_BYTES_MAX = 1024
+
+export const PingAnswerType = new ContainerType({ timeMs: Count64 })
+export const OfferAnswerType = new ContainerType({
+  price: Units64,
+  unitPrice: Units64,
+  freeBytes: Count64,
+})
+/** How much of a slot or file need not be sent again, bytes. */
+export const ResumeAnswerType = new ContainerType({ receivedBytes: Count64 })
+export const RootAnswerType = new ContainerType({ root: Bytes32 })
+export const FillAnswerType = new ContainerType({
+  transaction: Bytes32,
+  validUntil: Count64,
+})
+export const BlocksAnswerType = new ContainerType({
+  leaves: U32,
+  usedBytes: Count64,
+  newest: new ListCompositeType(SignedVoucherType, 1),
+})
+export const DoneAnswerType = new ContainerType({ bytes: Count64 })
+export const ANSWER_BYTES_MAX = 1024
+
+const RefusalType = new ContainerType({ code: byteList(64), message: byteList(512) })
+const REFUSAL_BYTES_MAX = 1024
+
+export type PutSlot = ValueOf<typeof PutSlotType>
+export type Grant = ValueOf<typeof GrantType>
+export type GetBlocks = ValueOf<typeof GetBlocksType>
+export type Deliver = ValueOf<typeof DeliverType>
+
+export type Request =
+  | { readonly selector: 0; value: null }
+  | { readonly selector: 1; value: { version: number } }
+  | { readonly selector: 2; value: PutSlot }
+  | { readonly selector: 3; value: Grant }
+  | { readonly selector: 4; value: GetBlocks }
+  | { readonly selector: 5; value: Deliver }
+
+
+export function encodeRequest(request: Request): Uint8Array {
+  return RequestType.serialize(request)
+}
+
+/** Decodes an untrusted request. Throws PEER_PROTOCOL. */
+export function decodeRequest(payload: Uint8Array): Request {
+  const decoded = decodeCanonical(RequestType, payload, REQUEST_BYTES_MAX)
+  if (!decoded.ok) throw new TransferError('PEER_PROTOCOL', decoded.fault.message)
+  return decoded.value as Request
+}
+
+export async function sendRefusal(
+  frames: FrameConnection,
+  code: string,
+  message: string,
+): Promise<void> {
+  const bytes = (text: string, most: number) => new TextEncoder().encode(text).slice(0, most)
+  const value = { code: bytes(code, 64), message: bytes(message, 512) }
+  await frames.send(FrameKind.refusal, RefusalType.serialize(value))
+}
+
+/** The error behind a refusal frame: PEER_REFUSED with the peer's code. */
+export function refusalError(payload: Uint8Array): TransferError {
+  const decoded = decodeCanonical(RefusalType, payload, REFUSAL_BYTES_MAX)
+  if (!decoded.ok) return new TransferError('PEER_PROTOCOL', decoded.fault.message)
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
+  const refusal = text(decoded.value.code)
+  return new TransferError('PEER_REFUSED', `the peer refused: ${text(decoded.value.message)}`, {
+    refusal,
+  })
+}

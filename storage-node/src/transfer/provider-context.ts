@@ -1,0 +1,57 @@
+import type { SecureContext } from 'node:tls'
+import { addressOf, bytesEqual } from '@ioex/chain/bytes'
+import type { Logger } from 'pino'
+import type { SlotStore } from '../blobs/slot-store.ts'
+import type { ChainClient } from '../node/chain-client.ts'
+import type { Inbox } from './inbox.ts'
+import type { Grant } from './messages.ts'
+import type { RailMeters } from './rail-meter.ts'
+import type { ChannelIdentity, SecureChannel } from './secure-channel.ts'
+
+/** Why a provider does not do what it was asked; goes to the peer as a refusal frame. */
+export class Refusal extends Error {
+  override name = 'Refusal'
+  readonly code: string
+  constructor(code: string, message: string) {
+    super(message)
+    this.code = code
+  }
+}
+
+/** A fill that was handed to the chain. */
+export interface SubmittedFill {
+  /** Transaction id, 32 bytes. */
+  readonly transaction: Uint8Array
+  readonly validUntil: number
+}
+
+export interface ProviderCounters {
+  bytesIn: number
+  bytesOut: number
+  slotsReceived: number
+  filesReceived: number
+}
+
+/** What the handlers of requests share. */
+export interface ProviderContext {
+  readonly identity: ChannelIdentity
+  readonly credentials: SecureContext
+  readonly chain: ChainClient
+  readonly store: SlotStore
+  readonly meters: RailMeters
+  readonly inbox: Inbox
+  /** Units per GiB-epoch that it asks. */
+  readonly price: bigint
+  /** Units per GiB moved that it asks. */
+  readonly unitPrice: bigint
+  /** Brings a granted slot onto the chain. Throws Refusal. */
+  submitFill(grant: Grant): Promise<SubmittedFill>
+  readonly counters: ProviderCounters
+  readonly logger: Logger
+}
+
+/** True iff the peer proved to hold the owner key with this address. */
+export function isOwner(channel: SecureChannel, address: Uint8Array): boolean {
+  const { peerOwnerKey } = channel
+  return peerOwnerKey !== undefined && bytesEqual(addressOf(peerOwnerKey), address)
+}

@@ -1,0 +1,157 @@
+import {
+  addressOf,
+  blockPathFrom,
+  bytesEqual,
+  decodeCanonical,
+  publicKeyOf,
+  SLOT_BLOCK_BYTES,
+  slotBlockCount,
+} from '@ioex/chain/bytes'
+import { SignedVoucherType } from '@ioex/chain/types'
+import type { OpenSlot } from '../blobs/slot-store.ts'
+import { FrameKind } from './frame-connection.ts'
+import { BlocksAnswerType, type GetBlocks } from './messages.ts'
+import { isOwner, type ProviderContext, Refusal } from './provider-context.ts'
+import type { MeteredRail, RailMeter } from './rail-meter.ts'
+import type { SecureChannel } from './secure-channel.ts'
+import { TransferError } from './transfer-error.ts'
+
+/** Blocks of one data frame at most: 512 KiB and their paths. */
+const BLOCKS_PER_FRAME_MAX = 8
+const SIGNED_VOUCHER_BYTES = SignedVoucherType.fixedSize ?? 0
+
+/**
+ * Serves blocks of a stored slot to the payer of its rail, each with the path that proves it,
+ * one step ahead of the newest voucher (PROTOCOL 3, 8: the same voucher pays retrieval).
+ */
+export async function serveBlocks(
+  context: ProviderContext,
+  channel: SecureChannel,
+  request: GetBlocks,
+): Promise<void> {
+  const terms = await railTerms(context, channel, request)
+  const slot = await context.store.openSlot(request)
+  try {
+    const count = slotBlockCount(slot.leafCount)
+    if (request.from >= request.to || request.to > count) {
+      throw new Refusal('RANGE', `the slot has blocks 0 to ${count}`)
+    }
+    const meter = await context.meters.acquire(terms)
+    try {
+      const newest = meter.newest ? [meter.newest] : []
+      const answer = { leaves: slot.leafCount, usedBytes: meter.usedBytes, newest }
+      await channel.frames.send(FrameKind.answer, BlocksAnswerType.serialize(answer))
+      await exchange(context, channel, { request, slot, meter })
+    } finally {
+      await context.meters.release(meter)
+    }
+  } finally {
+    await slot.close()
+  }
+}
+
+interface Serving {
+  readonly request: GetBlocks
+  readonly slot: OpenSlot
+  readonly meter: RailMeter
+}
+
+/** Sends blocks and takes vouchers at the same time; whichever fails ends the other. */
+async function exchange(
+  context: ProviderContext,
+  channel: SecureChannel,
+  serving: Serving,
+): Promise<void> {
+  const ended = new AbortController()
+  const taking = takeVouchers(channel, serving.meter).finally(() => ended.abort())
+  // Its failure is thrown below, once sending has stopped.
+  taking.catch(() => {})
+  await sendBlocks(context, channel, serving, ended.signal)
+  await taking
+}
+
+/** Until the client's end frame: it may send its last voucher after the last block. */
+async function takeVouchers({ frames }: SecureChannel, meter: RailMeter): Promise<void> {
+  for (;;) {
+    const frame = await frames.receive()
+    if (frame === undefined) throw new TransferError('CHANNEL_CLOSED', 'the reader hung up')
+    if (frame.kind === FrameKind.end) return
+    if (frame.kind !== FrameKind.voucher) {
+      throw new TransferError('PEER_PROTOCOL', 'something else than a voucher came')
+    }
+    const signed = decodeCanonical(SignedVoucherType, frame.payload, SIGNED_VOUCHER_BYTES)
+    if (!signed.ok) throw new TransferError('PEER_PROTOCOL', signed.fault.message)
+    await meter.accept(signed.value)
+  }
+}
+
+async function sendBlocks(
+  { counters }: ProviderContext,
+  { frames }: SecureChannel,
+  { request, slot, meter }: Serving,
+  signal: AbortSignal,
+): Promise<void> {
+  const group = () =>
+    Math.max(1, Math.min(BLOCKS_PER_FRAME_MAX, Math.floor(meter.stepBytes / 2 / SLOT_BLOCK_BYTES)))
+  let next = request.from
+  let reading = readGroup(slot, next, Math.min(request.to, next + group()))
+  while (next < request.to) {
+    const { parts, to } = await reading
+    next = to
+    // The disk reads on while these blocks wait for a voucher and for the network.
+    if (next < request.to) {
+      reading = readGroup(slot, next, Math.min(request.to, next + group()))
+      reading.catch(() => {})
+    }
+    const bytes = parts.reduce((sum, part) => sum + part.length, 0)
+    await meter.spend(bytes, signal)
+    counters.bytesOut += bytes
+    await frames.send(FrameKind.data, ...parts)
+  }
+  await frames.send(FrameKind.end)
+}
+
+async function readGroup(
+  slot: OpenSlot,
+  from: number,
+  to: number,
+): Promise<{ parts: Uint8Array[]; to: number }> {
+  const bytes = await slot.readBlocks(from, to)
+  const parts: Uint8Array[] = []
+  for (let blockIndex = from; blockIndex < to; blockIndex++) {
+    parts.push(...blockPathFrom({ ...slot, blockIndex }))
+    const start = (blockIndex - from) * SLOT_BLOCK_BYTES
+    parts.push(bytes.subarray(start, start + SLOT_BLOCK_BYTES))
+  }
+  return { parts, to }
+}
+
+/** What the rail pays, if the peer is its payer and it is for this slot on this node. */
+async function railTerms(
+  { chain, identity, store }: ProviderContext,
+  channel: SecureChannel,
+  request: GetBlocks,
+): Promise<MeteredRail> {
+  const { generation, contract, slot } = request
+  const rail = await chain.rail(request.rail)
+  const node = rail && (await chain.nodeAt(rail.node))
+  const isMine = node && bytesEqual(addressOf(node.nodeKey), addressOf(publicKeyOf(identity.nodeKey)))
+  const record = store.find(request)
+  const isForSlot = rail?.contract === contract && rail.slot === slot
+  if (!rail?.live || rail.generation !== generation || !isMine || !isForSlot || !record) {
+    throw new Refusal('RAIL_UNKNOWN', `rail ${request.rail} does not pay for this slot here`)
+  }
+  const { peerOwnerKey } = channel
+  if (!isOwner(channel, rail.payer) || !peerOwnerKey) {
+    throw new Refusal('NOT_PAYER', 'only the payer of the rail may read the slot')
+  }
+  return {
+    chainId: chain.chainId,
+    rail: request.rail,
+    generation,
+    payerKey: peerOwnerKey,
+    unitPrice: rail.unitPrice,
+    reservationPrice: rail.reservationPrice,
+    lockUnits: rail.lockUnits,
+  }
+}

@@ -1,0 +1,128 @@
+import { bytesToHex, type Hex } from '../../chain/src/bytes/hex.ts'
+import { isValidCertificate } from '../../chain/src/consensus/certificate.ts'
+import type { EpochValidator, JustifiedBlock } from '../../chain/src/consensus/machine-interface.ts'
+import { type Certificate, type Vote, VoteKind } from '../../chain/src/types/consensus-objects.ts'
+import { cheapCrypto, simulatedKey } from './cheap-crypto.ts'
+
+/** An invariant that does not hold. Everything else that throws is a bug of the machine, too. */
+export class Violation extends Error {
+  override name = 'Violation'
+}
+
+interface SentVotes {
+  notarize: Hex | undefined
+  finalize: Hex | undefined
+  nullify: boolean
+}
+
+/** What honest nodes said and did, seen from outside the code under test. */
+export class Checker {
+  readonly #validators: readonly EpochValidator[]
+  readonly #honest: ReadonlySet<number>
+  readonly #chain = new Map<number, Hex>()
+  readonly #sent = new Map<string, SentVotes>()
+  readonly #certified = new Map<string, { notarized?: Hex; nullified?: boolean; final?: Hex }>()
+  readonly #crypto = cheapCrypto(simulatedKey(0))
+
+  constructor(validators: readonly EpochValidator[], honest: ReadonlySet<number>) {
+    this.#validators = validators
+    this.#honest = honest
+  }
+
+  get height(): number {
+    return this.#chain.size
+  }
+
+  /** I4: no honest validator ever sends contradicting votes, across restarts. */
+  sent(vote: Vote): void {
+    const { kind, epoch, view, hash } = vote.statement
+    const place = `${vote.validator}/${epoch}/${view}`
+    const before = this.#sent.get(place) ?? {
+      notarize: undefined,
+      finalize: undefined,
+      nullify: false,
+    }
+    const name = bytesToHex(hash)
+    const known = kind === VoteKind.notarize ? before.notarize : before.finalize
+    if (kind === VoteKind.nullify) {
+      if (before.finalize) throw new Violation(`I4 nullify after finalize ${place}`)
+      before.nullify = true
+    } else {
+      if (known !== undefined && known !== name) throw new Violation(`I4 two votes ${place}`)
+      if (kind === VoteKind.finalize && before.nullify) {
+        throw new Violation(`I4 finalize after nullify ${place}`)
+      }
+      if (kind === VoteKind.finalize && before.notarize !== name) {
+        throw new Violation(`I4 finalize without notarize ${place}`)
+      }
+      if (kind === VoteKind.notarize && before.nullify && before.notarize === undefined) {
+        throw new Violation(`I4 notarize after nullify ${place}`)
+      }
+      if (kind === VoteKind.notarize) before.notarize = name
+      else before.finalize = name
+    }
+    this.#sent.set(place, before)
+  }
+
+  /** I2, I3, and that whatever a node believes certified is. */
+  certified(certificate: Certificate): void {
+    const { kind, epoch, view, hash } = certificate.statement
+    if (!isValidCertificate(certificate, this.#validators, this.#crypto)) {
+      throw new Violation(`a node accepted a false certificate for ${epoch}/${view}`)
+    }
+    const place = `${epoch}/${view}`
+    const seen = this.#certified.get(place) ?? {}
+    this.#certified.set(place, seen)
+    const name = bytesToHex(hash)
+    if (kind === VoteKind.nullify) seen.nullified = true
+    if (kind === VoteKind.notarize) {
+      if (seen.notarized !== undefined && seen.notarized !== name) {
+        throw new Violation(`I2 two notarized blocks in ${place}`)
+      }
+      seen.notarized = name
+    }
+    if (kind === VoteKind.finalize) {
+      if (seen.final !== undefined && seen.final !== name) {
+        throw new Violation(`I1 two final blocks in ${place}`)
+      }
+      seen.final = name
+    }
+    if (seen.nullified && seen.final !== undefined) {
+      throw new Violation(`I3 view ${place} is both final and skipped`)
+    }
+  }
+
+  /** I1, I5: one chain, without gaps, each commit certified. */
+  committed(tip: Hex, tipHeight: number, blocks: readonly JustifiedBlock[], by: Certificate): void {
+    let parent = tip
+    let height = tipHeight
+    for (const { hash, header } of blocks) {
+      height += 1
+      if (bytesToHex(header.parentHash) !== parent || header.height !== height) {
+        throw new Violation(`I5 gap at height ${header.height}`)
+      }
+      const known = this.#chain.get(height)
+      if (known !== undefined && known !== hash) throw new Violation(`I1 fork at height ${height}`)
+      this.#chain.set(height, hash)
+      parent = hash
+    }
+    const { kind, hash } = by.statement
+    if (kind !== VoteKind.finalize || bytesToHex(hash) !== parent) {
+      throw new Violation(`I5 commit without its certificate at height ${height}`)
+    }
+    this.certified(by)
+  }
+
+  /** I7: evidence never names an honest validator, and its votes do contradict. */
+  accused(first: Vote, second: Vote): void {
+    if (first.validator !== second.validator || this.#honest.has(first.validator)) {
+      throw new Violation(`I7 evidence against honest validator ${first.validator}`)
+    }
+    const { statement: a } = first
+    const { statement: b } = second
+    const sameView = a.view === b.view && a.epoch === b.epoch
+    const differ = bytesToHex(a.hash) !== bytesToHex(b.hash)
+    const skipsNotarized = a.kind + b.kind === VoteKind.notarize + VoteKind.nullify
+    if (!sameView || !differ || skipsNotarized) throw new Violation('I7 evidence of nothing')
+  }
+}

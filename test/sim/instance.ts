@@ -1,0 +1,292 @@
+import { bytesToHex, type Hex } from '../../chain/src/bytes/hex.ts'
+import {
+  type EpochRelay,
+  nextEpoch,
+  type RelayEffect,
+  startRelay,
+  stepRelay,
+} from '../../chain/src/consensus/epoch-relay.ts'
+import type {
+  ConsensusEvent,
+  ConsensusMessage,
+  EpochSetup,
+  JustifiedBlock,
+  LogRecord,
+} from '../../chain/src/consensus/machine-interface.ts'
+import { createMachine, type MachineState } from '../../chain/src/consensus/machine-state.ts'
+import type { Vote } from '../../chain/src/types/consensus-objects.ts'
+import { cheapCrypto, hashHeader, simulatedKey } from './cheap-crypto.ts'
+import { Violation } from './checker.ts'
+import { completeHeader } from './simulated-blocks.ts'
+import { SimulatedDisk } from './simulated-disk.ts'
+import type { World } from './world.ts'
+
+/** Content that every honest node refuses. */
+const BAD_CONTENT = 0xff
+
+/** A node: the production machine with everything around it simulated. */
+export class Instance {
+  readonly name: string
+  readonly validator: number
+  readonly honest: boolean
+  readonly disk: SimulatedDisk
+  readonly #world: World
+  #relay: EpochRelay | undefined
+  /** Counts machines: what was meant for an earlier one does not reach a later one. */
+  #generation = 0
+  #executed = new Set<Hex>()
+
+  constructor(world: World, name: string, validator: number, honest: boolean) {
+    this.#world = world
+    this.name = name
+    this.validator = validator
+    this.honest = honest
+    this.disk = new SimulatedDisk(world.genesis)
+  }
+
+  get machine(): MachineState | undefined {
+    return this.#relay?.machine
+  }
+
+  get isUp(): boolean {
+    return this.#relay !== undefined
+  }
+
+  get height(): number {
+    return this.disk.chain.length
+  }
+
+  /** Wall clock of this node. */
+  get nowMs(): number {
+    return this.#world.heap.now + (this.#world.scenario.clockOffsetsMs[this.validator] ?? 0)
+  }
+
+  start(): void {
+    this.#generation += 1
+    this.#executed = new Set()
+    const machine = this.#createMachine()
+    const records = this.disk.records(machine.config.setup.epoch)
+    const { relay, effects } = startRelay(machine, records, this.nowMs)
+    this.#relay = relay
+    this.#perform(effects)
+  }
+
+  /** Loses memory and a suffix of what was not synced; comes back by itself. */
+  crash(): void {
+    if (!this.isUp) return
+    this.#generation += 1
+    this.#relay = undefined
+    this.disk.crash(this.#world.random)
+    const { heap, random } = this.#world
+    heap.schedule(heap.now + random.between(50, 4_000), () => this.start())
+  }
+
+  receive(from: string, message: ConsensusMessage): void {
+    this.step({ type: 'message', nowMs: this.nowMs, from, message })
+  }
+
+  step(event: ConsensusEvent): void {
+    if (!this.#relay) return
+    this.#world.observe(this, event)
+    this.#perform(stepRelay(this.#relay, event))
+    this.#checkBounds()
+  }
+
+  /** A block for a peer that asks. */
+  block(hash: Hex): JustifiedBlock | undefined {
+    return this.machine?.tree.blocks.get(hash) ?? this.disk.byHash.get(hash)
+  }
+
+  /** What block sync does: takes over a longer certified chain while consensus stands still. */
+  syncFrom(other: Instance): void {
+    if (!this.isUp || other.height <= this.height) return
+    const missing = other.disk.chain.slice(this.height)
+    let batch: JustifiedBlock[] = []
+    for (const block of missing) {
+      batch.push(block)
+      if (!block.certificate) continue
+      this.#checkCommit(batch, block.certificate)
+      this.disk.commit(batch, block.certificate)
+      batch = []
+    }
+    this.start()
+  }
+
+  #createMachine(): MachineState {
+    const { scenario, timing } = this.#world
+    const head = this.disk.head()
+    const epoch = Math.floor(head.header.height / scenario.epochBlocks) + 1
+    const setup: EpochSetup = {
+      epoch,
+      validators: scenario.validators,
+      previousValidators: epoch === 1 ? [] : scenario.validators,
+      start: this.disk.blockAt((epoch - 1) * scenario.epochBlocks),
+      lastHeight: epoch * scenario.epochBlocks,
+    }
+    const crypto = cheapCrypto(simulatedKey(this.validator))
+    return createMachine({ setup, head, self: this.validator, signAbove: 0, timing, crypto })
+  }
+
+  /** Effects in order, with a crash possible between any two. */
+  #perform(effects: readonly RelayEffect[]): void {
+    const { random, scenario, network } = this.#world
+    const generation = this.#generation
+    const crashes = !network.isCalm && random.chance(scenario.crashRate)
+    const crashAt = crashes ? random.between(0, effects.length) : -1
+    for (const [position, effect] of effects.entries()) {
+      if (position === crashAt) {
+        // A vote may be written and not yet synced, so that nobody can have seen it.
+        if (effect.type === 'persist' && random.chance(0.5)) this.#append(effect.record)
+        return this.crash()
+      }
+      this.#performOne(effect)
+      if (generation !== this.#generation) return
+    }
+    if (crashAt === effects.length) this.crash()
+  }
+
+  #performOne(effect: RelayEffect): void {
+    this.#world.observe(this, effect)
+    switch (effect.type) {
+      case 'persist':
+        this.#append(effect.record)
+        if (effect.record.type === 'vote') this.disk.sync()
+        if (effect.record.type === 'certificate' && this.honest) {
+          this.#world.checker.certified(effect.record.certificate)
+        }
+        return
+      case 'broadcast':
+        this.#checkSent(effect.message)
+        for (const peer of this.#world.instances) {
+          if (peer !== this) this.#world.deliver(this, peer, effect.message)
+        }
+        return
+      case 'sendTo': {
+        this.#checkSent(effect.message)
+        const peer = this.#world.instanceOf(effect.peer)
+        if (peer) this.#world.deliver(this, peer, effect.message)
+        return
+      }
+      case 'setTimer':
+        return this.#setTimer(effect)
+      case 'validateBlock':
+        return this.#validate(effect.block)
+      case 'buildBlock':
+        return this.#build(effect)
+      case 'fetchBlock':
+        return this.#world.fetch(this, effect.hash, effect.attempt)
+      case 'commit':
+        this.#checkCommit(effect.blocks, effect.certificate)
+        return this.disk.commit(effect.blocks, effect.certificate)
+      case 'epochEnded':
+        return this.#nextEpoch()
+      case 'evidence':
+        if (this.honest) this.#world.checker.accused(effect.first, effect.second)
+        return
+      case 'behind':
+      case 'epochAhead':
+        return this.#world.requestSync(this)
+      case 'doppelganger':
+        if (this.honest) throw new Violation('an honest node saw a vote of its own it did not sign')
+        return
+      case 'halt':
+        if (this.honest) throw new Violation(`an honest node halted: ${effect.reason}`)
+    }
+  }
+
+  #append(record: LogRecord): void {
+    this.disk.append(record, this.machine?.config.setup.epoch ?? 0)
+  }
+
+  #setTimer({ timer, view, atMs }: Extract<RelayEffect, { type: 'setTimer' }>): void {
+    const { heap, scenario } = this.#world
+    const drift = scenario.timerDrifts[this.validator] ?? 1
+    const delay = Math.max(0, atMs - this.nowMs) * drift
+    this.#later(delay, () => this.step({ type: 'timer', nowMs: this.nowMs, timer, view }), heap.now)
+  }
+
+  /** Runs later, unless this machine is gone by then. */
+  #later(delayMs: number, run: () => void, fromMs: number): void {
+    const generation = this.#generation
+    this.#world.heap.schedule(fromMs + Math.ceil(delayMs), () => {
+      if (generation === this.#generation) run()
+    })
+  }
+
+  #validate({ hash, header }: JustifiedBlock): void {
+    const parent = bytesToHex(header.parentHash)
+    if (parent !== this.disk.head().hash && !this.#executed.has(parent)) {
+      throw new Violation('a block is to be executed before its parent')
+    }
+    const { heap, random } = this.#world
+    const verdict = header.txRoot[0] === BAD_CONTENT ? 'invalid' : 'valid'
+    this.#later(
+      random.between(1, 30),
+      () => {
+        if (verdict === 'valid') this.#executed.add(hash)
+        this.step({ type: 'blockValidated', nowMs: this.nowMs, hash, verdict })
+      },
+      heap.now,
+    )
+  }
+
+  #build({ fields }: Extract<RelayEffect, { type: 'buildBlock' }>): void {
+    const { heap, random } = this.#world
+    const fails = random.chance(0.02)
+    const txRoot = random.bytes(32)
+    txRoot[0] = 1
+    const header = completeHeader(fields, txRoot)
+    this.#later(
+      random.between(1, 50),
+      () => {
+        const { view } = fields
+        const nowMs = this.nowMs
+        if (fails) return this.step({ type: 'blockNotBuilt', nowMs, view })
+        this.#executed.add(bytesToHex(hashHeader(header)))
+        return this.step({ type: 'blockBuilt', nowMs, view, header })
+      },
+      heap.now,
+    )
+  }
+
+  #nextEpoch(): void {
+    if (!this.#relay) return
+    this.#generation += 1
+    this.#executed = new Set()
+    this.#perform(nextEpoch(this.#relay, this.#createMachine(), this.nowMs))
+  }
+
+  #checkCommit(blocks: readonly JustifiedBlock[], certificate: CommitCertificate): void {
+    if (!this.honest) return
+    const { hash, header } = this.disk.head()
+    this.#world.checker.committed(hash, header.height, blocks, certificate)
+  }
+
+  #checkSent(message: ConsensusMessage): void {
+    if (!this.honest) return
+    for (const vote of ownVotesIn(message)) this.#world.checker.sent(vote)
+  }
+
+  /** I13: memory grows only with the views that are not final. */
+  #checkBounds(): void {
+    const { machine } = this
+    if (!machine) return
+    const open = Math.max(0, machine.view - machine.finalView)
+    if (machine.rounds.size > open + 34) throw new Violation('I13 rounds grow without bound')
+  }
+}
+
+type CommitCertificate = Extract<RelayEffect, { type: 'commit' }>['certificate']
+
+function ownVotesIn(message: ConsensusMessage): readonly Vote[] {
+  switch (message.type) {
+    case 'vote':
+      return [message.vote]
+    case 'proposal':
+      return [message.proposal.leaderVote]
+    case 'bundle':
+      return message.bundle.votes
+    case 'certificate':
+      return []
+  }
+}

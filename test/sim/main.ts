@@ -1,0 +1,66 @@
+import { parseArgs } from 'node:util'
+import { runSeed } from './run-seed.ts'
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string', default: '1' },
+    count: { type: 'string', default: '1000' },
+    trace: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+})
+
+if (values.help) {
+  console.log(`Usage: npm run sim -- [--seed N] [--count M] [--trace] [--json]
+Runs M seeded histories of the consensus machine from seed N on and checks every step.
+  --trace  prints every event and effect (use with --count 1)`)
+  process.exit(0)
+}
+
+const first = naturalNumber('seed', values.seed)
+const count = naturalNumber('count', values.count)
+const started = process.hrtime.bigint()
+let events = 0
+let blocks = 0
+let virtualMs = 0
+let slowestRecoveryMs = 0
+let failures = 0
+for (let seed = first; seed < first + count; seed++) {
+  const outcome = runSeed(seed, values.trace ? (line) => console.log(line) : undefined)
+  events += outcome.events
+  blocks += outcome.height
+  virtualMs += outcome.virtualMs
+  slowestRecoveryMs = Math.max(slowestRecoveryMs, outcome.recoveryMs)
+  if (outcome.violation === undefined) continue
+  failures += 1
+  console.error(`seed ${seed}: ${outcome.violation}`)
+  console.error(`replay: npm run sim -- --seed ${seed} --count 1 --trace`)
+  if (failures >= 10) break
+}
+const seconds = Number(process.hrtime.bigint() - started) / 1e9
+const summary = {
+  seeds: count,
+  failures,
+  seconds: Number(seconds.toFixed(1)),
+  seedsPerSecond: Math.round(count / seconds),
+  eventsPerSecond: Math.round(events / seconds),
+  blocks,
+  virtualHours: Number((virtualMs / 3_600_000).toFixed(1)),
+  slowestRecoveryMs,
+}
+if (values.json) console.log(JSON.stringify(summary))
+else
+  console.log(
+    `${count} seeds in ${summary.seconds} s (${summary.seedsPerSecond}/s), ${blocks} blocks, ` +
+      `${summary.virtualHours} virtual hours, slowest recovery ${slowestRecoveryMs} ms, ` +
+      `${failures} failures`,
+  )
+process.exitCode = failures === 0 ? 0 : 1
+
+function naturalNumber(name: string, text: string): number {
+  const value = Number(text)
+  if (Number.isSafeInteger(value) && value >= 0 && text !== '') return value
+  console.error(`--${name} takes a whole number, not "${text}"`)
+  process.exit(2)
+}

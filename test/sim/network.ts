@@ -1,0 +1,52 @@
+import type { EventHeap } from './event-heap.ts'
+import type { Random } from './random.ts'
+import type { Scenario } from './scenario.ts'
+
+/** Loses, delays, repeats and cuts off until calm; then delivers everything soon. */
+export class SimulatedNetwork {
+  readonly #scenario: Scenario
+  readonly #heap: EventHeap
+  readonly #random: Random
+  readonly #names: readonly string[]
+  #side = new Map<string, number>()
+
+  constructor(scenario: Scenario, heap: EventHeap, random: Random, names: readonly string[]) {
+    this.#scenario = scenario
+    this.#heap = heap
+    this.#random = random
+    this.#names = names
+    if (scenario.partitionMs > 0) this.#repartition()
+  }
+
+  get isCalm(): boolean {
+    return this.#heap.now >= this.#scenario.calmFromMs
+  }
+
+  isConnected(from: string, to: string): boolean {
+    return this.isCalm || this.#side.get(from) === this.#side.get(to)
+  }
+
+  send(from: string, to: string, deliver: () => void): void {
+    const { loss, duplication, delayMaxMs } = this.#scenario
+    const random = this.#random
+    if (this.isCalm) {
+      this.#heap.schedule(this.#heap.now + random.between(5, 60), deliver)
+      return
+    }
+    if (!this.isConnected(from, to) || random.chance(loss)) return
+    this.#heap.schedule(this.#heap.now + random.between(5, delayMaxMs), deliver)
+    if (random.chance(duplication)) {
+      this.#heap.schedule(this.#heap.now + random.between(5, 2 * delayMaxMs), deliver)
+    }
+  }
+
+  /** Up to three sides, drawn anew; sometimes all are together for a while. */
+  #repartition(): void {
+    const sides = this.#random.between(1, 3)
+    for (const name of this.#names) this.#side.set(name, this.#random.between(1, sides))
+    if (this.isCalm) return
+    const { partitionMs } = this.#scenario
+    const next = this.#heap.now + this.#random.between(partitionMs / 2, partitionMs * 2)
+    this.#heap.schedule(next, () => this.#repartition())
+  }
+}

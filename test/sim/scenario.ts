@@ -1,0 +1,74 @@
+import type { EpochValidator } from '../../chain/src/consensus/machine-interface.ts'
+import { quorumOf } from '../../chain/src/consensus/quorum.ts'
+import { simulatedKey } from './cheap-crypto.ts'
+import type { Random } from './random.ts'
+
+/** Everything that a seed decides before the first event. Times in ms of virtual time. */
+export interface Scenario {
+  readonly validators: readonly EpochValidator[]
+  /** Two instances with one key, each running honest code in its own part of the network. */
+  readonly twins: ReadonlySet<number>
+  /** Say anything to anybody. */
+  readonly liars: ReadonlySet<number>
+  readonly epochBlocks: number
+  /** From here on the network is fast, whole and lossless, and nobody crashes. */
+  readonly calmFromMs: number
+  readonly loss: number
+  readonly duplication: number
+  readonly delayMaxMs: number
+  readonly crashRate: number
+  readonly clusterCrashAtMs: number | undefined
+  readonly partitionMs: number
+  readonly clockOffsetsMs: readonly number[]
+  readonly timerDrifts: readonly number[]
+  /** Messages go through the wire codec. */
+  readonly coded: boolean
+}
+
+export function drawScenario(random: Random, seed: number): Scenario {
+  const count = random.pick([4, 4, 5, 7, 10])
+  const weighted = random.chance(0.4)
+  const validators = Array.from({ length: count }, (_, index) => ({
+    publicKey: simulatedKey(index),
+    weight: weighted ? random.between(1, 3) : 1,
+  }))
+  const { twins, liars } = drawFaulty(random, validators)
+  const calmFromMs = random.between(4_000, 20_000)
+  const skewed = twins.size + liars.size === 0 && random.chance(0.3)
+  return {
+    validators,
+    twins,
+    liars,
+    epochBlocks: random.pick([2, 3, 5, 8, 40]),
+    calmFromMs,
+    loss: random.pick([0, 0.05, 0.15, 0.3]),
+    duplication: random.pick([0, 0.05]),
+    delayMaxMs: random.pick([50, 300, 1_000, 3_000]),
+    crashRate: random.pick([0, 0.001, 0.004]),
+    clusterCrashAtMs: random.chance(0.15) ? random.between(500, calmFromMs) : undefined,
+    partitionMs: random.pick([0, 500, 2_000, 6_000]),
+    clockOffsetsMs: validators.map((_, index) =>
+      skewed && index === 0 ? random.pick([-30_000, 30_000]) : random.between(-300, 300),
+    ),
+    timerDrifts: validators.map(() => 0.9 + random.unit() * 0.2),
+    coded: seed % 10 === 0,
+  }
+}
+
+/** At most f by weight: what is left over must be a quorum. */
+function drawFaulty(random: Random, validators: readonly EpochValidator[]) {
+  const { total, quorum } = quorumOf(validators)
+  const twins = new Set<number>()
+  const liars = new Set<number>()
+  if (random.chance(0.25)) return { twins, liars }
+  let room = total - quorum
+  for (let i = 0; i < validators.length; i++) {
+    const index = random.between(0, validators.length - 1)
+    const weight = validators[index]?.weight ?? 0
+    if (weight > room || twins.has(index) || liars.has(index)) continue
+    room -= weight
+    if (random.chance(0.7)) twins.add(index)
+    else liars.add(index)
+  }
+  return { twins, liars }
+}

@@ -1,0 +1,219 @@
+import { bytesToHex, type Hex } from '../../chain/src/bytes/hex.ts'
+import type {
+  ConsensusEvent,
+  ConsensusMessage,
+  ConsensusTiming,
+  FinalBlock,
+} from '../../chain/src/consensus/machine-interface.ts'
+import type { RelayEffect } from '../../chain/src/consensus/epoch-relay.ts'
+import { decodeMessage, EMPTY_BODY, encodeMessage } from '../../chain/src/driver/message-codec.ts'
+import { HistoryHash, hashHeader } from './cheap-crypto.ts'
+import { Checker, Violation } from './checker.ts'
+import { EventHeap } from './event-heap.ts'
+import { Instance } from './instance.ts'
+import { Liar } from './liar.ts'
+import { SimulatedNetwork } from './network.ts'
+import { Random } from './random.ts'
+import { drawScenario, type Scenario } from './scenario.ts'
+import { genesisHeader } from './simulated-blocks.ts'
+
+/** Blocks that every honest node must commit once the network is calm, and how soon. */
+const LIVE_BLOCKS = 5
+const LIVE_WITHIN_MS = 90_000
+const EPOCH_START_MS = 1_700_000_000_000
+
+const TIMING: ConsensusTiming = {
+  blockIntervalMs: 1_000,
+  skipTimeoutMs: 2_000,
+  skipTimeoutGrowthPercent: 150,
+  skipTimeoutCapMs: 60_000,
+  rebroadcastMs: 1_000,
+  clockAheadMs: 1_000,
+  clockBehindMs: 10_000,
+}
+
+export interface Outcome {
+  readonly seed: number
+  /** Equal for equal histories. */
+  readonly history: string
+  readonly height: number
+  readonly events: number
+  readonly virtualMs: number
+  /** Virtual time from calm to the last honest node's LIVE_BLOCKS-th block. */
+  readonly recoveryMs: number
+  readonly violation: string | undefined
+}
+
+/** One run: a network of nodes, faults drawn from the seed, and a checker outside of them. */
+export class World {
+  readonly random: Random
+  readonly scenario: Scenario
+  readonly timing = TIMING
+  readonly heap = new EventHeap()
+  readonly network: SimulatedNetwork
+  readonly checker: Checker
+  readonly genesis: FinalBlock
+  readonly instances: Instance[] = []
+  readonly history = new HistoryHash()
+  readonly #trace: ((line: string) => void) | undefined
+
+  constructor(seed: number, trace?: (line: string) => void) {
+    this.random = new Random(seed)
+    this.#trace = trace
+    this.heap.now = EPOCH_START_MS
+    const drawn = drawScenario(this.random, seed)
+    this.scenario = {
+      ...drawn,
+      calmFromMs: EPOCH_START_MS + drawn.calmFromMs,
+      clusterCrashAtMs: drawn.clusterCrashAtMs && EPOCH_START_MS + drawn.clusterCrashAtMs,
+    }
+    const header = genesisHeader(EPOCH_START_MS - 1_000)
+    this.genesis = { hash: bytesToHex(hashHeader(header)), header, certificate: undefined }
+    const { validators, twins, liars } = this.scenario
+    const honest = new Set(
+      [...validators.keys()].filter((index) => !twins.has(index) && !liars.has(index)),
+    )
+    this.checker = new Checker(validators, honest)
+    for (const index of validators.keys()) {
+      this.instances.push(new Instance(this, `${index}`, index, honest.has(index)))
+      if (twins.has(index)) this.instances.push(new Instance(this, `${index}'`, index, false))
+    }
+    const names = this.instances.map(({ name }) => name)
+    this.network = new SimulatedNetwork(this.scenario, this.heap, this.random, names)
+  }
+
+  instanceOf(name: string): Instance | undefined {
+    return this.instances.find((instance) => instance.name === name)
+  }
+
+  deliver(from: Instance, to: Instance, message: ConsensusMessage): void {
+    const carried = this.scenario.coded ? throughCodec(message) : message
+    this.network.send(from.name, to.name, () => to.receive(from.name, carried))
+  }
+
+  /** Asks another node for a block, over the same network. */
+  fetch(asker: Instance, hash: Hex, attempt: number): void {
+    const others = this.instances.filter((instance) => instance !== asker)
+    const turn = attempt + Number.parseInt(hash.slice(0, 4), 16)
+    const asked = others[turn % others.length] as Instance
+    this.network.send(asker.name, asked.name, () => {
+      const block = asked.isUp ? asked.block(hash) : undefined
+      if (!block) return
+      const { header, justification } = block
+      this.network.send(asked.name, asker.name, () => {
+        const nowMs = asker.nowMs
+        asker.step({ type: 'blockFetched', nowMs, header, justification })
+      })
+    })
+  }
+
+  /** Block sync of a node that is far behind: from an honest one it can reach. */
+  requestSync(asker: Instance): void {
+    const able = this.instances.filter(
+      (other) =>
+        other.honest &&
+        other.isUp &&
+        other.height > asker.height &&
+        this.network.isConnected(asker.name, other.name),
+    )
+    if (able.length === 0) return
+    const other = this.random.pick(able)
+    this.heap.schedule(this.heap.now + this.random.between(100, 500), () => asker.syncFrom(other))
+  }
+
+  observe(instance: Instance, what: ConsensusEvent | RelayEffect): void {
+    this.history.add(this.heap.now, instance.validator, what.type.length, instance.height)
+    const { machine } = instance
+    if (machine) this.history.add(machine.view, machine.finalView)
+    if (what.type === 'commit') this.history.addBytes(what.certificate.statement.hash)
+    this.#trace?.(traceLine(this.heap.now - EPOCH_START_MS, instance, what))
+  }
+
+  run(seed: number): Outcome {
+    let events = 0
+    let recoveryMs = 0
+    let violation: string | undefined
+    try {
+      this.#begin()
+      const goals = new Map<Instance, number>()
+      const { calmFromMs } = this.scenario
+      while (recoveryMs === 0) {
+        if (!this.heap.step()) throw new Violation('I6 nothing is left to happen')
+        events += 1
+        if (this.heap.now < calmFromMs) continue
+        if (this.#isLive(goals)) recoveryMs = Math.max(1, this.heap.now - calmFromMs)
+        else if (this.heap.now > calmFromMs + LIVE_WITHIN_MS) throw new Violation(this.#stuck())
+      }
+    } catch (error) {
+      violation = error instanceof Violation ? error.message : String((error as Error).stack)
+    }
+    return {
+      seed,
+      history: this.history.hex(),
+      height: this.checker.height,
+      events,
+      virtualMs: this.heap.now - EPOCH_START_MS,
+      recoveryMs,
+      violation,
+    }
+  }
+
+  #begin(): void {
+    const { heap, random, scenario } = this
+    for (const instance of this.instances) {
+      heap.schedule(heap.now + random.between(0, 500), () => instance.start())
+      if (scenario.liars.has(instance.validator)) new Liar(this, instance)
+    }
+    if (scenario.clusterCrashAtMs === undefined) return
+    heap.schedule(scenario.clusterCrashAtMs, () => {
+      for (const instance of this.instances) instance.crash()
+    })
+  }
+
+  /** I6: every honest node gets LIVE_BLOCKS further than the highest was when calm began. */
+  #isLive(goals: Map<Instance, number>): boolean {
+    const expected = this.instances.filter((instance) => this.#mustLive(instance))
+    if (goals.size === 0) {
+      const top = Math.max(...expected.map(({ height }) => height))
+      for (const instance of expected) goals.set(instance, top + LIVE_BLOCKS)
+    }
+    return expected.every((instance) => instance.height >= (goals.get(instance) ?? 0))
+  }
+
+  #mustLive({ honest }: Instance): boolean {
+    return honest
+  }
+
+  /** I6 failed: the state of every node in one table. */
+  #stuck(): string {
+    const rows = this.instances.map((instance) => {
+      const { machine, name, honest, height } = instance
+      const wanted = machine?.tree.wanted.size ?? 0
+      const state = machine
+        ? `epoch ${machine.config.setup.epoch} view ${machine.view} final ${machine.finalView}`
+        : 'down'
+      return `  ${name.padEnd(4)}${honest ? 'honest' : 'faulty'} height ${height} ${state} wants ${wanted}`
+    })
+    return `I6 no ${LIVE_BLOCKS} blocks in ${LIVE_WITHIN_MS} ms of calm\n${rows.join('\n')}`
+  }
+}
+
+/** Everything a node says must survive its own codec. */
+function throughCodec(message: ConsensusMessage): ConsensusMessage {
+  const decoded = decodeMessage(encodeMessage({ type: 'consensus', message, body: EMPTY_BODY }))
+  if (!decoded.ok || decoded.value.type !== 'consensus') {
+    throw new Violation('a message does not survive its codec')
+  }
+  return decoded.value.message
+}
+
+function traceLine(atMs: number, instance: Instance, what: ConsensusEvent | RelayEffect): string {
+  const { machine, name, height } = instance
+  const view = machine
+    ? `e${machine.config.setup.epoch} v${machine.view} f${machine.finalView}`
+    : '-'
+  const detail = JSON.stringify(what, (_, value: unknown) =>
+    value instanceof Uint8Array ? bytesToHex(value).slice(0, 8) : value,
+  )
+  return `${String(atMs).padStart(7)} ${name.padEnd(4)} h${height} ${view} ${detail.slice(0, 300)}`
+}

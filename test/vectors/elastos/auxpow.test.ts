@@ -1,0 +1,130 @@
+import { bytesToHex, fromHex, reversed } from '@ioex/chain/bytes'
+import {
+  asInternalHash,
+  bitcoinHeaderHash,
+  checkAuxPow,
+  decodeAuxPow,
+  decodeBitcoinHeader,
+  decodeBitcoinTransaction,
+  encodeAuxPow,
+  encodeBitcoinHeader,
+  encodeBitcoinTransaction,
+  expectedAuxIndex,
+  toInternalHex,
+} from '@ioex/chain/elastos'
+import { describe, expect, test } from 'vitest'
+import { faultCode, internal, readVectors, valueOf } from './vector-file.ts'
+
+interface Decoded {
+  readonly parCoinbaseTx: {
+    readonly version: number
+    readonly vin: readonly { readonly script: string; readonly index: number }[]
+    readonly vout: readonly { readonly value: string; readonly script: string }[]
+    readonly locktime: number
+  }
+  readonly parentHash: string
+  readonly parCoinbaseMerkle: readonly string[]
+  readonly parMerkleIndex: number
+  readonly auxMerkleBranch: readonly string[]
+  readonly auxMerkleIndex: number
+  readonly parBlockHeader: {
+    readonly version: number
+    readonly merkleroot: string
+    readonly timestamp: number
+    readonly bits: number
+    readonly nonce: number
+    readonly hash: string
+  }
+}
+
+interface Vector {
+  readonly source: string
+  readonly aux_block_hash_hex: string
+  readonly auxpow_hex: string
+  readonly also_valid_for_chain_id?: number
+  readonly aux_tree_height?: number
+  readonly decoded: Decoded
+}
+
+interface IndexRow {
+  readonly chain_id: number
+  readonly height: number
+  readonly index: number
+  readonly nonce: number
+}
+
+const file = readVectors<{
+  vectors: readonly Vector[]
+  expected_index: { rows: readonly IndexRow[] }
+}>('auxpow.json')
+
+describe('auxpow.json', () => {
+  test.each(file.vectors)('$source', (vector) => {
+    const auxPow = valueOf(decodeAuxPow(fromHex(vector.auxpow_hex)))
+    expect(bytesToHex(encodeAuxPow(auxPow))).toBe(vector.auxpow_hex)
+    const { decoded } = vector
+    expect(toInternalHex(auxPow.parentHash)).toBe(decoded.parentHash)
+    expect(auxPow.parentBranch.map(toInternalHex)).toEqual(decoded.parCoinbaseMerkle)
+    expect(auxPow.parentIndex).toBe(decoded.parMerkleIndex)
+    expect(auxPow.auxBranch.map(toInternalHex)).toEqual(decoded.auxMerkleBranch)
+    expect(auxPow.auxIndex).toBe(decoded.auxMerkleIndex)
+    expect(toInternalHex(bitcoinHeaderHash(auxPow))).toBe(decoded.parBlockHeader.hash)
+    const coinbase = valueOf(decodeBitcoinTransaction(auxPow.parentCoinbase))
+    expect(encodeBitcoinTransaction(coinbase)).toEqual(auxPow.parentCoinbase)
+    expect(coinbase.version).toBe(decoded.parCoinbaseTx.version)
+    expect(coinbase.inputs.map((input) => bytesToHex(input.script))).toEqual(
+      decoded.parCoinbaseTx.vin.map((input) => input.script),
+    )
+    expect(coinbase.outputs.map((output) => String(output.value))).toEqual(
+      decoded.parCoinbaseTx.vout.map((output) => output.value),
+    )
+    const header = valueOf(decodeBitcoinHeader(auxPow.parentHeader))
+    expect(encodeBitcoinHeader(header)).toEqual(auxPow.parentHeader)
+    expect(header).toMatchObject({
+      version: decoded.parBlockHeader.version,
+      timestamp: decoded.parBlockHeader.timestamp,
+      bits: decoded.parBlockHeader.bits,
+      nonce: decoded.parBlockHeader.nonce,
+    })
+    expect(toInternalHex(header.merkleRoot)).toBe(decoded.parBlockHeader.merkleroot)
+  })
+
+  test.each(file.vectors)('commits to its block and to no other: $source', (vector) => {
+    const auxPow = valueOf(decodeAuxPow(fromHex(vector.auxpow_hex)))
+    const hash = internal(vector.aux_block_hash_hex)
+    expect(faultCode(checkAuxPow(auxPow, hash))).toBeUndefined()
+    expect(faultCode(checkAuxPow(auxPow, asInternalHash(reversed(hash))))).toBe('MAIN_AUXPOW_ROOT')
+    // Trees of height 0 and 1 cannot tell most chain ids apart; the higher ones must.
+    const withSix = faultCode(checkAuxPow(auxPow, hash, 6))
+    if ((vector.aux_tree_height ?? 0) > 1) expect(withSix).toBe('MAIN_AUXPOW_SLOT')
+    if (vector.also_valid_for_chain_id === 6) expect(withSix).toBeUndefined()
+  })
+
+  test('the slot of a chain in an aux tree', () => {
+    for (const row of file.expected_index.rows) {
+      expect(expectedAuxIndex(row.nonce, row.chain_id, row.height)).toBe(row.index)
+    }
+  })
+
+  test('every single changed byte of a proof is noticed by decoder, rule or work', () => {
+    const vector = file.vectors.find((item) => item.aux_tree_height === 3)
+    if (!vector) expect.fail('the vector with a tree of height 3 is missing')
+    const bytes = fromHex(vector.auxpow_hex)
+    const hash = internal(vector.aux_block_hash_hex)
+    const parent = toInternalHex(bitcoinHeaderHash(valueOf(decodeAuxPow(bytes))))
+    const parentHashField = bytesToHex(bytes).indexOf(parent) / 2
+    const branchBytes = 1 + 32 * valueOf(decodeAuxPow(bytes)).parentBranch.length
+    const parentIndexField = parentHashField + 32 + branchBytes
+    for (let at = 0; at < bytes.length; at++) {
+      // The reference reads neither the parent hash nor index bits beyond the parent branch.
+      if (at >= parentHashField && at < parentHashField + 32) continue
+      if (at > parentIndexField && at < parentIndexField + 4) continue
+      const changed = Uint8Array.from(bytes)
+      changed[at] = (changed[at] as number) ^ 1
+      const decoded = decodeAuxPow(changed)
+      if (!decoded.ok) continue
+      const sameWork = toInternalHex(bitcoinHeaderHash(decoded.value)) === parent
+      expect(checkAuxPow(decoded.value, hash).ok && sameWork, `byte ${at}`).toBe(false)
+    }
+  })
+})

@@ -1,0 +1,71 @@
+import { bytesToHex, fromHex } from '@ioex/chain/bytes'
+import {
+  checkSideAuxPow,
+  decodeSideAuxPow,
+  encodeSideAuxPow,
+  fromDisplayHash,
+  isSideChainPowSignedBy,
+  parseDisplayHash,
+  type SideAuxPow,
+  toDisplayHash,
+  toInternalHex,
+} from '@ioex/chain/elastos'
+import { describe, expect, test } from 'vitest'
+import { faultCode, internal, readVectors, valueOf } from './vector-file.ts'
+
+interface Vector {
+  readonly side_block_hash_internal: string
+  readonly sideauxpow_hex: string
+  readonly arbiter_public_key: string
+  readonly main_header_hash_display: string
+  readonly btc_parent_hash_internal: string
+}
+
+interface Negative {
+  readonly name: string
+  readonly side_block_hash_internal: string
+  readonly sideauxpow_hex: string
+}
+
+const file = readVectors<{
+  chain: { side_genesis_display: string }
+  vectors: readonly Vector[]
+  negative: readonly Negative[]
+}>('side-auxpow.json')
+const genesisHash = fromDisplayHash(valueOf(parseDisplayHash(file.chain.side_genesis_display)))
+const BITS = 0x207fffff
+
+describe('side-auxpow.json', () => {
+  test.each(file.vectors)('$side_block_hash_internal', (vector) => {
+    const proof = valueOf(decodeSideAuxPow(fromHex(vector.sideauxpow_hex)))
+    expect(bytesToHex(encodeSideAuxPow(proof))).toBe(vector.sideauxpow_hex)
+    expect(toDisplayHash(proof.mainHeader.hash)).toBe(vector.main_header_hash_display)
+    expect(toInternalHex(proof.mainHeader.bitcoinParentHash)).toBe(vector.btc_parent_hash_internal)
+    const blockHash = internal(vector.side_block_hash_internal)
+    const side = { blockHash, genesisHash, bits: BITS }
+    expect(faultCode(checkSideAuxPow(proof, side))).toBeUndefined()
+    expect(isSideChainPowSignedBy(proof.transaction, fromHex(vector.arbiter_public_key))).toBe(true)
+    expect(faultCode(checkSideAuxPow(proof, { ...side, blockHash: genesisHash }))).toBe(
+      'MAIN_ANCHOR_BLOCK',
+    )
+    expect(faultCode(checkSideAuxPow(proof, { ...side, genesisHash: blockHash }))).toBe(
+      'MAIN_ANCHOR_GENESIS',
+    )
+    expect(faultCode(checkSideAuxPow(proof, { ...side, bits: 0x1d00ffff }))).toBe(
+      'MAIN_HEADER_WORK',
+    )
+    const transfer = { ...proof.transaction.transaction, type: 2, payload: { kind: 'transfer' } }
+    const foreign = {
+      ...proof,
+      transaction: { ...proof.transaction, transaction: transfer },
+    } as SideAuxPow
+    expect(faultCode(checkSideAuxPow(foreign, side))).toBe('MAIN_ANCHOR_TYPE')
+  })
+
+  test.each(file.negative)('$name', (vector) => {
+    const proof = valueOf(decodeSideAuxPow(fromHex(vector.sideauxpow_hex)))
+    const blockHash = internal(vector.side_block_hash_internal)
+    const refused = faultCode(checkSideAuxPow(proof, { blockHash, genesisHash, bits: BITS }))
+    expect(['MAIN_ANCHOR_BLOCK', 'MAIN_BRANCH_ROOT']).toContain(refused)
+  })
+})
