@@ -30,11 +30,15 @@ export class Instance {
   readonly validator: number
   readonly honest: boolean
   readonly disk: SimulatedDisk
+  /** False for a liar that keeps its honest half's proposals to itself. */
+  proposesHonestly = true
   readonly #world: World
   #relay: EpochRelay | undefined
   /** Counts machines: what was meant for an earlier one does not reach a later one. */
   #generation = 0
   #executed = new Set<Hex>()
+  /** How often each timer was set: a new setting replaces the old one. */
+  readonly #timers = new Map<string, number>()
 
   constructor(world: World, name: string, validator: number, honest: boolean) {
     this.#world = world
@@ -103,13 +107,17 @@ export class Instance {
     const missing = other.disk.chain.slice(this.height)
     let batch: JustifiedBlock[] = []
     for (const block of missing) {
+      this.#executed.add(block.hash)
       batch.push(block)
       if (!block.certificate) continue
       this.#checkCommit(batch, block.certificate)
       this.disk.commit(batch, block.certificate)
       batch = []
     }
-    this.start()
+    const head = this.disk.head()
+    const { lastHeight } = this.machine?.config.setup ?? { lastHeight: 0 }
+    if (head.header.height > lastHeight) this.start()
+    else this.step({ type: 'headMoved', nowMs: this.nowMs, head })
   }
 
   #createMachine(): MachineState {
@@ -157,6 +165,7 @@ export class Instance {
         return
       case 'broadcast':
         this.#checkSent(effect.message)
+        if (effect.message.type === 'proposal' && !this.proposesHonestly) return
         for (const peer of this.#world.instances) {
           if (peer !== this) this.#world.deliver(this, peer, effect.message)
         }
@@ -202,7 +211,13 @@ export class Instance {
     const { heap, scenario } = this.#world
     const drift = scenario.timerDrifts[this.validator] ?? 1
     const delay = Math.max(0, atMs - this.nowMs) * drift
-    this.#later(delay, () => this.step({ type: 'timer', nowMs: this.nowMs, timer, view }), heap.now)
+    const setting = (this.#timers.get(timer) ?? 0) + 1
+    this.#timers.set(timer, setting)
+    const fire = () => {
+      if (this.#timers.get(timer) !== setting) return
+      this.step({ type: 'timer', nowMs: this.nowMs, timer, view })
+    }
+    this.#later(delay, fire, heap.now)
   }
 
   /** Runs later, unless this machine is gone by then. */

@@ -1,4 +1,5 @@
-import { fromHex } from '../../chain/src/bytes/hex.ts'
+import { bytesToHex } from '../../chain/src/bytes/hex.ts'
+import { headerOf } from '../../chain/src/consensus/block-tree.ts'
 import { assembleCertificate } from '../../chain/src/consensus/certificate.ts'
 import type { ConsensusMessage } from '../../chain/src/consensus/machine-interface.ts'
 import { leaderOf } from '../../chain/src/consensus/machine-state.ts'
@@ -29,6 +30,8 @@ export class Liar {
   constructor(world: World, instance: Instance) {
     this.#world = world
     this.#instance = instance
+    // Else its honest half proposes too, and everybody skips an equivocating leader at once.
+    instance.proposesHonestly = world.random.chance(0.3)
     this.#tick()
   }
 
@@ -53,11 +56,12 @@ export class Liar {
     return Math.max(1, view + this.#world.random.between(-2, 2))
   }
 
-  /** Tells each peer with even odds. */
+  /** Tells each peer with some odds; sometimes everybody. */
   #tellSome(message: ConsensusMessage): void {
     const { instances, random } = this.#world
+    const odds = random.pick([0.5, 0.8, 1])
     for (const peer of instances) {
-      if (peer !== this.#instance && random.chance(0.5)) {
+      if (peer !== this.#instance && random.chance(odds)) {
         this.#world.deliver(this.#instance, peer, message)
       }
     }
@@ -72,8 +76,8 @@ export class Liar {
   #someHash(view: number): Uint8Array {
     const { random } = this.#world
     const round = this.#instance.machine?.rounds.get(view)
-    const known = [...(round?.notarize.keys() ?? []), ...(round?.finalize.keys() ?? [])]
-    return known.length > 0 && random.chance(0.8) ? fromHex(random.pick(known)) : random.bytes(32)
+    const known = [...(round?.notarize ?? []), ...(round?.finalize ?? [])]
+    return known.length > 0 && random.chance(0.8) ? random.pick(known).hash : random.bytes(32)
   }
 
   #lieInVotes(): void {
@@ -87,10 +91,10 @@ export class Liar {
   #lieInProposals(): void {
     const { machine, validator } = this.#instance
     if (!machine) return
-    const leads = [0, 1, 2, 3].map((ahead) => machine.view + ahead)
+    const leads = [0, 0, 1, 2].map((ahead) => machine.view + ahead)
     const view = leads.find((each) => leaderOf(machine, each) === validator)
     if (view === undefined) return
-    const times = this.#world.random.between(1, 2)
+    const times = this.#world.random.pick([1, 1, 1, 2])
     for (let i = 0; i < times; i++) this.#propose(view)
   }
 
@@ -100,7 +104,7 @@ export class Liar {
     const { random } = this.#world
     if (!machine) return
     const rounds = [...machine.rounds.values()].filter((round) => round.notarized)
-    const round = rounds.length > 0 && random.chance(0.8) ? random.pick(rounds) : undefined
+    const round = rounds.length > 0 && random.chance(0.5) ? random.pick(rounds) : undefined
     const parent = round?.notarized ?? machine.finalCertificate
     if (!parent || parent.statement.view >= view) return
     const parentView = parent.statement.view
@@ -108,17 +112,19 @@ export class Liar {
     for (let u = parentView + 1; u < view; u++) {
       const nullified = machine.rounds.get(u)?.nullified
       if (nullified) skips.push(nullified)
-      else if (random.chance(0.5)) skips.push(this.#forged(VoteKind.nullify, u, ZERO_HASH))
+      else if (random.chance(0.3)) skips.push(this.#forged(VoteKind.nullify, u, ZERO_HASH))
     }
     const justification: Justification = { parent: [parent], skips }
     const txRoot = random.bytes(32)
-    const height = machine.tree.head.header.height + random.between(1, 2)
+    const parentHeader = headerOf(machine.tree, bytesToHex(parent.statement.hash))
+    const below = parentHeader?.height ?? machine.tree.head.header.height
+    const height = below + random.pick([1, 1, 1, 1, 2])
     const header = completeHeader(
       {
         epoch: this.#epoch(),
         view,
         height,
-        timeMs: this.#instance.nowMs + random.pick([-60_000, 0, 0, 0, 900, 5_000]),
+        timeMs: this.#instance.nowMs + random.pick([-60_000, 0, 0, 0, 0, 0, 900, 5_000]),
         parentHash: parent.statement.hash,
         parentView,
         justHash: random.chance(0.9) ? hashJustification(justification) : random.bytes(32),

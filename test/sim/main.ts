@@ -5,6 +5,7 @@ const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: '1' },
     count: { type: 'string', default: '1000' },
+    stop: { type: 'boolean', default: false },
     trace: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -12,8 +13,9 @@ const { values } = parseArgs({
 })
 
 if (values.help) {
-  console.log(`Usage: npm run sim -- [--seed N] [--count M] [--trace] [--json]
+  console.log(`Usage: npm run sim -- [--seed N] [--count M] [--stop] [--trace] [--json]
 Runs M seeded histories of the consensus machine from seed N on and checks every step.
+  --stop   ends at the first failure
   --trace  prints every event and effect (use with --count 1)`)
   process.exit(0)
 }
@@ -36,7 +38,7 @@ for (let seed = first; seed < first + count; seed++) {
   failures += 1
   console.error(`seed ${seed}: ${outcome.violation}`)
   console.error(`replay: npm run sim -- --seed ${seed} --count 1 --trace`)
-  if (failures >= 10) break
+  if (values.stop || failures >= 10) break
 }
 const seconds = Number(process.hrtime.bigint() - started) / 1e9
 const summary = {

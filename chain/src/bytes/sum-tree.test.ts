@@ -25,12 +25,7 @@ describe('sum tree', () => {
     const le = (value: bigint, bytes: number) =>
       Uint8Array.from({ length: bytes }, (_, i) => Number((value >> BigInt(8 * i)) & 255n))
     const leaf = (e: SumEntry) =>
-      sha256(
-        Uint8Array.of(0),
-        le(BigInt(e.rail), 4),
-        le(BigInt(e.generation), 4),
-        le(e.weight, 16),
-      )
+      sha256(Uint8Array.of(0), le(BigInt(e.rail), 4), le(BigInt(e.generation), 4), le(e.weight, 16))
     const a = { rail: 7, generation: 1, weight: (1n << 70n) + 5n }
     const b = { rail: 8, generation: 0, weight: 3n }
     const c = { rail: 9, generation: 2, weight: 0n }

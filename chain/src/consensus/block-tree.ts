@@ -13,6 +13,7 @@ const FETCH_BLOCKS_MAX = 64
 
 /** A block above the committed one. Its body is with the driver. */
 export interface KnownBlock extends JustifiedBlock {
+  readonly parentHash: Hex
   status: 'held' | 'validating' | BlockVerdict
   /** Written to the log, or read from it. */
   logged: boolean
@@ -45,7 +46,15 @@ export function addBlock(
 ): KnownBlock {
   const known = tree.blocks.get(hash)
   if (known) return known
-  const block: KnownBlock = { hash, header, justification, status: 'held', logged: false }
+  const parentHash = bytesToHex(header.parentHash)
+  const block: KnownBlock = {
+    hash,
+    parentHash,
+    header,
+    justification,
+    status: 'held',
+    logged: false,
+  }
   tree.blocks.set(hash, block)
   tree.wanted.delete(hash)
   return block
@@ -96,7 +105,7 @@ export function readiness(
     }
     if (block.status === 'valid' || block.status === 'refused') break
     path.push(block)
-    cursor = bytesToHex(block.header.parentHash)
+    cursor = block.parentHash
   }
   const lowest = path.at(-1)
   if (!lowest) return verdictOf(tree, hash)
@@ -151,21 +160,21 @@ export function pathTo(tree: BlockTree, hash: Hex): KnownBlock[] {
     const block = tree.blocks.get(cursor)
     if (!block) break
     path.push(block)
-    cursor = bytesToHex(block.header.parentHash)
+    cursor = block.parentHash
   }
   return path.reverse()
 }
 
 /** Moves the committed block up and forgets everything that does not descend from it. */
-export function advanceHead(tree: BlockTree, head: KnownBlock, finalView: number): void {
+export function advanceHead(tree: BlockTree, head: BlockTree['head'], finalView: number): void {
   tree.head = { hash: head.hash, header: head.header }
   const byHeight = [...tree.blocks.values()].sort((a, b) => a.header.height - b.header.height)
+  // Parents come first. A block whose parent is not known stays: it may be asked for.
   const lost = new Set<Hex>()
-  for (const { hash, header } of byHeight) {
-    const parentHash = bytesToHex(header.parentHash)
-    const below = header.height <= head.header.height
-    const orphan = header.height === head.header.height + 1 && parentHash !== head.hash
-    if (below || orphan || lost.has(parentHash)) lost.add(hash)
+  for (const { hash, parentHash, header } of byHeight) {
+    if (parentHash === head.hash) continue
+    const besides = header.height <= head.header.height + 1
+    if (besides || lost.has(parentHash)) lost.add(hash)
   }
   for (const hash of lost) tree.blocks.delete(hash)
   for (const [hash, wanted] of tree.wanted) {

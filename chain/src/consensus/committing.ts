@@ -1,8 +1,8 @@
 import type { Certificate, Header } from '../types/consensus-objects.ts'
 import { advanceHead, isOutOfReach, pathTo, readiness, withoutStatus } from './block-tree.ts'
 import { emit, type MachineState } from './machine-state.ts'
-import type { Reproposal } from './machine-interface.ts'
-import { halt } from './voting.ts'
+import type { FinalBlock, Reproposal } from './machine-interface.ts'
+import { acceptCertificate, halt } from './voting.ts'
 
 /**
  * Rule commit (consensus 1.6): a certified block and all its ancestors become final in one step,
@@ -34,6 +34,23 @@ export function tryCommit(state: MachineState): void {
   state.uncommitted = undefined
   advanceHead(tree, last, state.finalView)
   if (last.header.height === state.config.setup.lastHeight) finishEpoch(state, certificate)
+}
+
+/**
+ * Block sync went past us: the same as a commit of our own, except that it is already written.
+ * What is known about later views stays.
+ */
+export function onHeadMoved(state: MachineState, head: FinalBlock): void {
+  const { certificate, header } = head
+  if (header.height <= state.tree.head.header.height || !certificate) return
+  acceptCertificate(state, certificate)
+  const { uncommitted, tree } = state
+  const above = uncommitted && tree.blocks.get(uncommitted.hash)?.header
+  if (uncommitted?.hash === head.hash || (above && above.height <= header.height)) {
+    state.uncommitted = undefined
+  }
+  advanceHead(tree, head, certificate.statement.view)
+  if (header.height === state.config.setup.lastHeight) finishEpoch(state, certificate)
 }
 
 /** Reported once per height; blocks below are forgotten, since they come again with the sync. */

@@ -33,6 +33,8 @@ export type RelayEffect =
  */
 export interface EpochRelay {
   machine: MachineState
+  /** epochEnded has left for this machine. */
+  announced: boolean
   readonly lastWords: Map<number, Bundle>
   waiting: { readonly from: PeerName; readonly message: ConsensusMessage }[]
   readonly answeredAtMs: Map<string, number>
@@ -46,7 +48,8 @@ export function startRelay(
   const lastWords = new Map<number, Bundle>()
   const { epoch, start } = machine.config.setup
   if (start.certificate) lastWords.set(epoch - 1, closingBundle(start.certificate))
-  const relay = { machine, lastWords, waiting: [], answeredAtMs: new Map() }
+  const answeredAtMs = new Map<string, number>()
+  const relay = { machine, announced: false, lastWords, waiting: [], answeredAtMs }
   return { relay, effects: closing(relay, startMachine(machine, records, nowMs)) }
 }
 
@@ -60,6 +63,7 @@ export function nextEpoch(relay: EpochRelay, machine: MachineState, nowMs: numbe
   relay.lastWords.set(epoch, closingBundle(certificate))
   relay.lastWords.delete(epoch - LAST_WORDS_MAX)
   relay.machine = machine
+  relay.announced = false
   const effects = closing(relay, startMachine(machine, [], nowMs))
   const { waiting } = relay
   relay.waiting = []
@@ -111,9 +115,10 @@ export function epochOf(message: ConsensusMessage): number {
 }
 
 function closing(relay: EpochRelay, effects: ConsensusEffect[]): RelayEffect[] {
-  const { machine } = relay
-  if (!machine.finished || !effects.some(({ type }) => type === 'commit')) return effects
-  return [...effects, { type: 'epochEnded', epoch: machine.config.setup.epoch }]
+  const { finished, config } = relay.machine
+  if (!finished || relay.announced) return effects
+  relay.announced = true
+  return [...effects, { type: 'epochEnded', epoch: config.setup.epoch }]
 }
 
 /** The first block of an epoch carries the finality certificate of the epoch before. */

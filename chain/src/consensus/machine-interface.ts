@@ -126,6 +126,8 @@ export type ConsensusEvent = { readonly nowMs: number } & (
   | { readonly type: 'blockBuilt'; readonly view: number; readonly header: Header }
   | { readonly type: 'blockNotBuilt'; readonly view: number }
   | { readonly type: 'blockValidated'; readonly hash: Hex; readonly verdict: BlockVerdict }
+  /** Block sync committed blocks of this epoch; the last one carries its certificate. */
+  | { readonly type: 'headMoved'; readonly head: FinalBlock }
   /** Answer to fetchBlock; the body stays with the driver. */
   | {
       readonly type: 'blockFetched'

@@ -62,6 +62,9 @@ export interface MachineState {
   finished: boolean
   halted: boolean
   sawDoppelganger: boolean
+  /** When the current view's leader may propose, and when it is given up. */
+  leaderFromMs: number
+  skipAtMs: number
   duty: LeaderDuty | undefined
   /** Re-broadcasts in the current view; part of the jitter. */
   standstills: number
@@ -97,6 +100,8 @@ export function createMachine(config: MachineConfig): MachineState {
     finished: false,
     halted: false,
     sawDoppelganger: false,
+    leaderFromMs: 0,
+    skipAtMs: 0,
     duty: undefined,
     standstills: 0,
     fetchTimerSet: false,

@@ -141,8 +141,13 @@ export function onBlockFetched(
 export function considerProposal(state: MachineState): boolean {
   if (state.view <= state.finalView) return false
   const round = roundAt(state, state.view)
-  if (!mayNotarize(state, round)) return isSkipHelped(state, round) && nullify(state)
-  if (isSkipHelped(state, round) || isLeaderFaulty(state, round)) return nullify(state)
+  if (isSkipHelped(state, round) || isEquivocating(state, round)) {
+    if (nullify(state)) return true
+  }
+  if (!mayNotarize(state, round)) return false
+  if (round.leaderFaulty || round.nullify.votes.has(leaderOf(state, round.view))) {
+    return nullify(state)
+  }
   const [proposal] = round.proposals
   if (!proposal) return false
   const verdict = readiness(state.tree, proposal.hash, round.view, state.effects)
@@ -158,15 +163,12 @@ function isSkipHelped(state: MachineState, round: Round): boolean {
   return round.nullify.weight >= state.quorum.blocking
 }
 
-/** Immediate skip (consensus 1.6): an invalid or second proposal, or the leader gave up itself. */
-function isLeaderFaulty(state: MachineState, round: Round): boolean {
-  const leader = leaderOf(state, round.view)
-  return (
-    round.leaderFaulty ||
-    round.proposals.length > 1 ||
-    notarizedBy(round, leader) > 1 ||
-    round.nullify.votes.has(leader)
-  )
+/**
+ * Immediate skip (consensus 1.6), even after our own vote: votes are split, so that waiting for a
+ * certificate is waiting for the timer.
+ */
+function isEquivocating(state: MachineState, round: Round): boolean {
+  return round.proposals.length > 1 || notarizedBy(round, leaderOf(state, round.view)) > 1
 }
 
 function judgeProposal(
@@ -183,6 +185,8 @@ function judgeProposal(
   if (age === 'too late') return 'nullify'
   if (age === 'ok') return 'notarize'
   const atMs = header.timeMs - timing.clockAheadMs
+  // A clock that is wrong by more than our patience: waiting would only cost the time.
+  if (atMs >= state.skipAtMs) return 'nullify'
   if (round.recheckAtMs !== atMs) {
     round.recheckAtMs = atMs
     emit(state, { type: 'setTimer', timer: 'recheck', view: state.view, atMs })

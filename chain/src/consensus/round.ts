@@ -1,9 +1,12 @@
-import { bytesToHex, type Hex } from '../bytes/hex.ts'
+import { bytesEqual, type Hex } from '../bytes/hex.ts'
 import { type Certificate, type Vote, VoteKind } from '../types/consensus-objects.ts'
+import { ZERO_HASH } from '../types/primitives.ts'
 import type { Proposal } from './machine-interface.ts'
 
 /** Votes for one statement. */
 export interface Tally {
+  /** The block; zero for nullify. */
+  readonly hash: Uint8Array
   weight: number
   readonly votes: Map<number, Vote>
 }
@@ -20,9 +23,11 @@ export interface Round {
   readonly proposals: RoundProposal[]
   /** The leader signed a header that breaks a rule of form. */
   leaderFaulty: boolean
-  readonly notarize: Map<Hex, Tally>
+  readonly notarize: Tally[]
   readonly nullify: Tally
-  readonly finalize: Map<Hex, Tally>
+  readonly finalize: Tally[]
+  /** Counted votes by validator: a handful each. */
+  readonly cast: Map<number, Vote[]>
   notarized: Certificate | undefined
   nullified: Certificate | undefined
   /** Own votes that are (or are about to be) in the log: what may not be contradicted. */
@@ -42,9 +47,10 @@ export function createRound(view: number): Round {
     view,
     proposals: [],
     leaderFaulty: false,
-    notarize: new Map(),
-    nullify: { weight: 0, votes: new Map() },
-    finalize: new Map(),
+    notarize: [],
+    nullify: { hash: ZERO_HASH, weight: 0, votes: new Map() },
+    finalize: [],
+    cast: new Map(),
     notarized: undefined,
     nullified: undefined,
     own: { notarize: undefined, nullify: undefined, finalize: undefined },
@@ -60,11 +66,10 @@ export function tallyOf(round: Round, vote: Vote): Tally {
   const { kind, hash } = vote.statement
   if (kind === VoteKind.nullify) return round.nullify
   const tallies = kind === VoteKind.notarize ? round.notarize : round.finalize
-  const key = bytesToHex(hash)
-  let tally = tallies.get(key)
+  let tally = tallies.find((each) => bytesEqual(each.hash, hash))
   if (!tally) {
-    tally = { weight: 0, votes: new Map() }
-    tallies.set(key, tally)
+    tally = { hash, weight: 0, votes: new Map() }
+    tallies.push(tally)
   }
   return tally
 }
@@ -72,10 +77,20 @@ export function tallyOf(round: Round, vote: Vote): Tally {
 /** True if counting the vote would tell nothing new or let one validator fill memory. */
 export function isRedundant(round: Round, vote: Vote): boolean {
   const { kind, hash } = vote.statement
-  if (kind === VoteKind.nullify) return round.nullify.votes.has(vote.validator)
-  const tallies = kind === VoteKind.notarize ? round.notarize : round.finalize
-  if (tallies.get(bytesToHex(hash))?.votes.has(vote.validator)) return true
-  return votesIn(tallies, vote.validator).length >= STATEMENTS_PER_VALIDATOR
+  const cast = round.cast.get(vote.validator)
+  if (!cast) return false
+  const ofKind = cast.filter(({ statement }) => statement.kind === kind)
+  return (
+    ofKind.length >= STATEMENTS_PER_VALIDATOR ||
+    ofKind.some(({ statement }) => bytesEqual(statement.hash, hash))
+  )
+}
+
+/** Remembers a vote under its validator. */
+export function rememberCast(round: Round, vote: Vote): void {
+  const cast = round.cast.get(vote.validator)
+  if (cast) cast.push(vote)
+  else round.cast.set(vote.validator, [vote])
 }
 
 /**
@@ -83,29 +98,19 @@ export function isRedundant(round: Round, vote: Vote): boolean {
  * notarize, E2 nullify and finalize, E3 two finalize, E4 notarize of another block than finalize.
  */
 export function contradictionOf(round: Round, vote: Vote): Vote | undefined {
-  const { kind, hash } = vote.statement
-  const { validator } = vote
-  const other = (tallies: ReadonlyMap<Hex, Tally>) => {
-    const own = bytesToHex(hash)
-    return votesIn(tallies, validator).find((vote) => bytesToHex(vote.statement.hash) !== own)
-  }
-  if (kind === VoteKind.notarize) return other(round.notarize) ?? other(round.finalize)
-  if (kind === VoteKind.nullify) return votesIn(round.finalize, validator)[0]
-  return round.nullify.votes.get(validator) ?? other(round.finalize) ?? other(round.notarize)
-}
-
-function votesIn(tallies: ReadonlyMap<Hex, Tally>, validator: number): Vote[] {
-  const votes: Vote[] = []
-  for (const tally of tallies.values()) {
-    const vote = tally.votes.get(validator)
-    if (vote) votes.push(vote)
-  }
-  return votes
+  return round.cast.get(vote.validator)?.find((earlier) => {
+    const { kind, hash } = earlier.statement
+    const { statement } = vote
+    if (kind === VoteKind.nullify) return statement.kind === VoteKind.finalize
+    if (statement.kind === VoteKind.nullify) return kind === VoteKind.finalize
+    return !bytesEqual(hash, statement.hash)
+  })
 }
 
 /** Different blocks the leader voted for in this view. */
 export function notarizedBy(round: Round, validator: number): number {
-  return votesIn(round.notarize, validator).length
+  const cast = round.cast.get(validator) ?? []
+  return cast.filter(({ statement }) => statement.kind === VoteKind.notarize).length
 }
 
 /** Own votes of a round in the order in which they were cast. */

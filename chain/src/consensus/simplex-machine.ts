@@ -1,7 +1,8 @@
+import { assert } from '../bytes/assert.ts'
 import { bytesToHex } from '../bytes/hex.ts'
 import { VoteKind } from '../types/consensus-objects.ts'
 import { addBlock } from './block-tree.ts'
-import { tryCommit } from './committing.ts'
+import { onHeadMoved, tryCommit } from './committing.ts'
 import { emit, leaderOf, type MachineState, roundAt } from './machine-state.ts'
 import type {
   ConsensusEffect,
@@ -43,6 +44,9 @@ import {
  *  - An epoch ends: its last block is proposed again in later views until it is final, and
  *    the next epoch starts from it at view 1 with a fresh machine.
  */
+
+/** One event ends a handful of views at most. */
+const RULES_PER_EVENT_MAX = 1000
 
 /** Takes up work at a given moment, with what the log kept of this epoch (consensus 1.7). */
 export function startMachine(
@@ -93,6 +97,9 @@ export function stepMachine(state: MachineState, event: ConsensusEvent): Consens
       if (block?.status === 'validating') block.status = event.verdict
       break
     }
+    case 'headMoved':
+      onHeadMoved(state, event.head)
+      break
     case 'blockFetched':
       onBlockFetched(state, event.header, event.justification)
       break
@@ -132,7 +139,8 @@ function onFetchTimer(state: MachineState): void {
 
 /** Fires every rule that the event enabled, until none is left, and hands the effects out. */
 function settle(state: MachineState): ConsensusEffect[] {
-  for (;;) {
+  for (let fired = 0; ; fired++) {
+    assert(fired < RULES_PER_EVENT_MAX, 'every rule fires at most once in a view')
     tryCommit(state)
     if (state.finished || state.halted) break
     if (considerProposal(state)) continue

@@ -13,7 +13,7 @@ import {
   VIEWS_AHEAD_MAX,
 } from './machine-state.ts'
 import { chooseParent } from './parent-choice.ts'
-import { contradictionOf, isRedundant, type Round, tallyOf } from './round.ts'
+import { contradictionOf, isRedundant, rememberCast, type Round, tallyOf } from './round.ts'
 import { leaderWaitMs, skipTimeoutMs, standstillMs } from './timing.ts'
 
 /** Own votes leave only from a member of the set, above its lease, while the epoch runs. */
@@ -132,6 +132,7 @@ export function countVote(state: MachineState, vote: Vote): void {
     round.accused.add(validator)
     emit(state, { type: 'evidence', first: contradiction, second: vote })
   }
+  rememberCast(round, vote)
   const { validators } = state.config.setup
   const tally = tallyOf(round, vote)
   tally.votes.set(validator, vote)
@@ -201,6 +202,10 @@ function acceptFinality(state: MachineState, certificate: Certificate): void {
   for (const past of state.rounds.keys()) {
     if (past <= view) state.rounds.delete(past)
   }
+  if (view >= state.view) return
+  const { timing } = state.config
+  const timeout = skipTimeoutMs(timing, state.view - view - 1)
+  if (state.leaderFromMs + timeout < state.skipAtMs) setPatience(state)
 }
 
 /** Rule enter (consensus 1.6): the view moves up, its timers start, its leader gets its duty. */
@@ -211,15 +216,23 @@ export function enterView(state: MachineState, view: number): void {
   state.standstills = 0
   const parent = chooseParent(state, view)
   const header = parent && headerOf(state.tree, parent.hash)
-  const wait = leaderWaitMs(timing, header, state.nowMs)
-  const skipAt = state.nowMs + wait + skipTimeoutMs(timing, view - state.finalView - 1)
-  emit(state, { type: 'setTimer', timer: 'skip', view, atMs: skipAt })
-  const standstillAt = skipAt + standstillMs(timing, self, view, 0)
-  emit(state, { type: 'setTimer', timer: 'standstill', view, atMs: standstillAt })
+  state.leaderFromMs = state.nowMs + leaderWaitMs(timing, header, state.nowMs)
+  setPatience(state)
   state.duty =
     leaderOf(state, view) === self
       ? { enteredMs: state.nowMs, wokenAtMs: 0, status: 'waiting', plan: undefined }
       : undefined
+}
+
+/** Starts the current view's timers, or shortens them when finality shows the network is well. */
+function setPatience(state: MachineState): void {
+  const { timing, self } = state.config
+  const { view } = state
+  const skipAt = state.leaderFromMs + skipTimeoutMs(timing, view - state.finalView - 1)
+  state.skipAtMs = skipAt
+  emit(state, { type: 'setTimer', timer: 'skip', view, atMs: skipAt })
+  const standstillAt = skipAt + standstillMs(timing, self, view, 0)
+  emit(state, { type: 'setTimer', timer: 'standstill', view, atMs: standstillAt })
 }
 
 export function halt(state: MachineState, reason: string, certificate: Certificate): void {

@@ -171,18 +171,18 @@ export class ConsensusDriver {
   }
 
   /**
-   * For block sync. Runs `importBlocks` while consensus stands still: no call of the host, no vote,
-   * no timer; then goes on from host.head(), own votes included. Download and verify before,
-   * so that it lasts only as long as writing does. Rejects if importBlocks does; consensus goes on.
+   * For block sync. Runs `importBlocks` while consensus stands still: no call of the host, no vote.
+   * Then goes on from host.head(): in the same epoch without losing anything, in a later one
+   * with a new machine and the own votes in the log. Download and verify before, so that it lasts
+   * only as long as writing does. Rejects if importBlocks does; consensus goes on.
    */
   async advanceTo(importBlocks: () => Promise<void>): Promise<void> {
     await this.#enqueue(async () => {
-      this.#suspend()
       await this.#hostCalls.idle()
       try {
         await importBlocks()
       } finally {
-        await this.#begin()
+        await this.#followHead()
       }
     })
   }
@@ -257,6 +257,18 @@ export class ConsensusDriver {
     const { relay, effects } = startRelay(machine, records, this.#clock.now())
     this.#relay = relay
     await this.#perform(effects)
+  }
+
+  /** The head may have moved without the machine. */
+  async #followHead(): Promise<void> {
+    const head = await this.#hostCalls.run(() => this.#options.host.head())
+    const { tree, config } = this.#machine()
+    if (head.hash === tree.head.hash) return
+    if (head.header.height > config.setup.lastHeight) return this.#begin()
+    await this.#step({ event: { type: 'headMoved', nowMs: this.#clock.now(), head } })
+    if (!head.certificate) return
+    const { epoch, view } = head.certificate.statement
+    await this.#log.prune(epoch, view)
   }
 
   async #createMachine(): Promise<MachineState> {

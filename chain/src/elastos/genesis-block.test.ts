@@ -4,6 +4,7 @@ import { bytesToHex } from '../bytes/hex.ts'
 import { decodeBlock } from './block.ts'
 import { parseElaAddress } from './ela-address.ts'
 import { buildGenesisBlock, ELA_ASSET_ID } from './genesis-block.ts'
+import { genesisContext } from './header-rules.ts'
 
 interface Genesis {
   readonly net: string
@@ -26,6 +27,12 @@ describe('genesis block', () => {
     })
     expect(bytesToHex(raw)).toBe(block_raw)
     const block = decodeBlock(raw)
-    expect(block.ok && block.value.transactions[1]?.id).toEqual(ELA_ASSET_ID)
+    if (!block.ok) expect.fail(block.fault.message)
+    expect(block.value.transactions[1]?.id).toEqual(ELA_ASSET_ID)
+    expect(genesisContext(block.value)).toEqual({
+      previous: { hash: block.value.hash, height: 0, time: 1_513_936_800, bits: 0x1d03ffff },
+      lastTimes: [1_513_936_800],
+      windowFirstTime: 1_513_936_800,
+    })
   })
 })

@@ -125,6 +125,16 @@ export function isTooFarAhead(timestamp: number, nowSeconds: number): boolean {
   return timestamp > nowSeconds + FUTURE_SECONDS_MAX
 }
 
+/** The context after a genesis block, which is trusted by its hash. */
+export function genesisContext(genesis: Pick<DecodedHeader, 'header' | 'hash'>): HeaderContext {
+  const { height, timestamp, bits } = genesis.header
+  return {
+    previous: { hash: genesis.hash, height, time: timestamp, bits },
+    lastTimes: [timestamp],
+    windowFirstTime: timestamp,
+  }
+}
+
 /** The context that a checked header leaves for the one after it. */
 export function advanceContext(
   context: HeaderContext,

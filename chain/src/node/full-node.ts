@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import { MainChainFollower } from '../anchor/follower.ts'
 import { createMainChainClient } from '../anchor/main-chain-client.ts'
 import { MemoAnchorer } from '../anchor/memo-anchorer.ts'
+import { assert } from '../bytes/assert.ts'
 import { bytesToHex } from '../bytes/hex.ts'
 import type { Result } from '../bytes/result.ts'
 import { publicKeyOf } from '../bytes/signature.ts'
@@ -230,18 +231,23 @@ export class FullNode {
   }
 }
 
-/** Follows the main chain from the tip that the ledger has on record. */
+/** Headers below the recorded tip from which a node follows: forks and anchors there are seen. */
+const FOLLOW_BELOW_TIP = 256
+
+/** Follows the main chain from a little below the tip that the ledger has on record. */
 function startFollower(
   options: FullNodeOptions,
   ledger: ChainManager['ledger'],
 ): MainChainFollower {
   const { mainChainUrl, genesis, logger } = options
-  const tip = mainHeaderAt(ledger, ledger.globals().mainTipHeight)
-  if (!tip) throw new Error('the ledger has no main-chain tip')
+  const { mainTipHeight, mainBaseHeight } = ledger.globals()
+  const from = Math.max(mainBaseHeight, mainTipHeight - FOLLOW_BELOW_TIP)
+  const start = mainHeaderAt(ledger, from)
+  assert(start, 'the ledger keeps its recent main headers')
   const follower = new MainChainFollower({
     client: createMainChainClient({ url: mainChainUrl }),
     params: genesis.params.mainChain,
-    start: headerContext(ledger, tip),
+    start: headerContext(ledger, start),
     sideGenesisHash: genesis.chainId,
     pollMs: Math.min(1000, Math.max(50, genesis.params.mainBlockMs / 4)),
     onProblem: (error) => logger.warn({ reason: String(error) }, 'main chain not followed'),

@@ -38,7 +38,7 @@ export function credit(draft: LedgerDraft, address: Uint8Array, amount: bigint):
   draft.accounts.set(index, { ...account, balance })
 }
 
-/** Takes units from an address. Faults with INSUFFICIENT_FUNDS and changes nothing if it has less. */
+/** Takes units from an address; faults with INSUFFICIENT_FUNDS, unchanged, if it has less. */
 export function debit(draft: LedgerDraft, address: Uint8Array, amount: bigint): Result<undefined> {
   assert(amount >= 0n, 'a debit is never negative')
   if (amount === 0n) return ok()

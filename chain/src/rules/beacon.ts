@@ -56,7 +56,8 @@ function beaconHeader(
   const after = checkpointTimeMs + beaconMarginSeconds * 1000
   for (let height = snapshotHeight + HEADERS_SKIPPED; ; height++) {
     const header = mainHeaderAt(draft, height)
-    if (header === undefined || confirmationsOf(draft, height) < beaconConfirmations) return undefined
+    if (header === undefined || confirmationsOf(draft, height) < beaconConfirmations)
+      return undefined
     if (header.time * 1000 > after) return header
   }
 }

@@ -13,10 +13,13 @@ import { OPENINGS } from '../types/transactions.ts'
 /** A q that always challenges: all ones. */
 export const Q_ALWAYS = U64_MAX
 
-/** Integer of little-endian bytes. */
+/** Integer of little-endian bytes, a multiple of 8 of them. */
 function littleEndian(bytes: Uint8Array): bigint {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   let value = 0n
-  for (let i = bytes.length - 1; i >= 0; i--) value = (value << 8n) | BigInt(bytes[i] as number)
+  for (let at = bytes.length - 8; at >= 0; at -= 8) {
+    value = (value << 64n) | view.getBigUint64(at, true)
+  }
   return value
 }
 

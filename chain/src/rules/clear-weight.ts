@@ -46,8 +46,7 @@ export function clearRail(
 ): Result<undefined> {
   const rail = draft.rails.get(index)
   assert(rail, 'a rail index names no rail')
-  const isCounted = rail.clearedEpoch === NONE && rail.lostEpoch === NONE
-  if (!isCounted || railWeight(rail) === 0n) return nothingToClear(index)
+  if (!isCounted(rail)) return nothingToClear(index)
   const node = nodeOf(draft, rail)
   const mayClear = isSpent(draft, node, rail, context.epoch)
   if (!mayClear && !(isOwn && isResolved(draft, node, rail, context.epoch))) {
@@ -69,7 +68,7 @@ export function isSpent(
   return stop <= node.A - draft.params.proofWindowEpochs
 }
 
-/** True where every epoch up to its stop is resolved, and its closing resolution if it was asked. */
+/** True where every epoch up to its stop is resolved and, if asked, its closing resolution. */
 function isResolved(
   draft: LedgerDraft,
   node: Readonly<Node>,
@@ -79,6 +78,29 @@ function isResolved(
   const ask = askOf(draft, rail, nowEpoch)
   if (stopOf(node.log, rail, ask) > node.A) return false
   return !ask || closingResolution(draft, node.log, rail, ask) !== undefined
+}
+
+/** True while the rail's weight is in its node's inventory. */
+function isCounted(rail: Readonly<Rail>): boolean {
+  return rail.clearedEpoch === NONE && rail.lostEpoch === NONE && railWeight(rail) > 0n
+}
+
+/**
+ * Whether a node that passes its open challenge of `challenge` now may name the rail in the
+ * proof's `clear`. It should name every such rail: drawn W epochs later it would spoil a proof.
+ * @param node the node as replayed to now
+ */
+export function isClearedByProof(
+  draft: LedgerDraft,
+  node: Readonly<Node>,
+  rail: Readonly<Rail>,
+  challenge: number,
+  nowEpoch: number,
+): boolean {
+  if (!rail.live || node.evicted || !isCounted(rail)) return false
+  const resolution = { epoch: challenge, A: challenge, P: node.P, passed: true }
+  const passed = { ...node, A: challenge, log: [...node.log, resolution] }
+  return isResolved(draft, passed, rail, nowEpoch)
 }
 
 function nothingToClear(rail: number) {

@@ -8,12 +8,7 @@ import { NONE, type Rail } from '../types/records.ts'
 import { type Close, CloseKind } from '../types/transactions.ts'
 import { credit } from './accounts.ts'
 import type { TransactionContext } from './block-context.ts'
-import {
-  endContractIfOver,
-  FREED_INDEXES_MAX,
-  hasLiveRails,
-  isFillOver,
-} from './contract-end.ts'
+import { endContractIfOver, FREED_INDEXES_MAX, hasLiveRails, isFillOver } from './contract-end.ts'
 import { removeEntry } from './inventory.ts'
 import {
   type Ask,
@@ -100,6 +95,14 @@ function checkSettleable(
   if (node.challenge !== NONE && isInSnapshot(rail, node.challenge)) {
     return fault('CHALLENGE_OPEN', 'an open challenge of its node can still draw the rail', {
       challenge: node.challenge,
+    })
+  }
+  // Nor under a challenge of this epoch that opens only when its beacon comes: the snapshot it
+  // will draw from still holds the rail, and an honest node could not answer.
+  const mayOpen = draft.epochs.get(context.epoch)?.beaconHeight === 0
+  if (mayOpen && isInSnapshot(rail, context.epoch)) {
+    return fault('CHALLENGE_PENDING', 'the beacon of this epoch may still draw the rail', {
+      epoch: context.epoch,
     })
   }
   return ok()

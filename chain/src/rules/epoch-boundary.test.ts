@@ -159,7 +159,11 @@ describe('the beacon', () => {
 })
 
 describe('challenge rates', () => {
-  function rates(nodes: [number, number], proofs: { bytes: number; count: number }, budget: number) {
+  function rates(
+    nodes: [number, number],
+    proofs: { bytes: number; count: number },
+    budget: number,
+  ) {
     const chain = new SampleChain({ params: { proofBudgetBytes: budget } })
     change(chain, (draft) => {
       const [nodesClass1, nodesClass2] = nodes

@@ -119,17 +119,28 @@ describe('faults of a transaction', () => {
     ],
     [
       'LANE_FIELDS',
-      () => chain.byNode(keyOf('relay'), { selector: 9, value: { rail: 0, lost: false } }, { nonce: 1 }),
+      () =>
+        chain.byNode(
+          keyOf('relay'),
+          { selector: 9, value: { rail: 0, lost: false } },
+          { nonce: 1 },
+        ),
     ],
     [
       'LANE_FIELDS',
-      () => chain.byNode(keyOf('relay'), { selector: 9, value: { rail: 0, lost: false } }, { tip: 1n }),
+      () =>
+        chain.byNode(keyOf('relay'), { selector: 9, value: { rail: 0, lost: false } }, { tip: 1n }),
     ],
     [
       'SENDER_MALFORMED',
-      () => chain.byNode(alice, { selector: 10, value: { node: bob.address } }, {
-        sender: new Uint8Array(33),
-      }),
+      () =>
+        chain.byNode(
+          alice,
+          { selector: 10, value: { node: bob.address } },
+          {
+            sender: new Uint8Array(33),
+          },
+        ),
     ],
     ['LANE_FIELDS', () => chain.byNode(alice, { selector: 12, value: { headers: [] } })],
     [

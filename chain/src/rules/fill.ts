@@ -75,7 +75,10 @@ function checkGrant(
     return fault('CONTRACT_CLOSING', 'the contract takes no fills any more')
   }
   // Grants bear no date. An active contract may be completed during its term, not for ever.
-  if (context.epoch >= contract.openEpoch + Math.max(contract.term, draft.params.fillDeadlineEpochs)) {
+  if (
+    context.epoch >=
+    contract.openEpoch + Math.max(contract.term, draft.params.fillDeadlineEpochs)
+  ) {
     return fault('CONTRACT_CLOSING', 'the term of the contract is over')
   }
   const slot = contract.rails[grant.slot]
@@ -147,11 +150,7 @@ function checkGrantSignature(
 }
 
 /** The node, touched; a new one is created. A known node's identity is not looked at again. */
-function fillingNode(
-  draft: LedgerDraft,
-  fill: Fill,
-  context: TransactionContext,
-): Result<number> {
+function fillingNode(draft: LedgerDraft, fill: Fill, context: TransactionContext): Result<number> {
   const known = draft.nodeIndex(context.senderAddress)
   if (known !== undefined) {
     if (!touchNode(draft, known, context).evicted) return ok(known)

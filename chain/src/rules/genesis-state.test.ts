@@ -58,7 +58,12 @@ describe('genesis', () => {
     if (!built.ok) throw new Error(built.fault.message)
     const { ledger, block, chainId, hash, params } = built.value
     expect(chainId).toEqual(chainIdOf(document))
-    expect(block.header).toMatchObject({ chainId, height: 0, epoch: 0, stateRoot: stateRoot(ledger) })
+    expect(block.header).toMatchObject({
+      chainId,
+      height: 0,
+      epoch: 0,
+      stateRoot: stateRoot(ledger),
+    })
     expect(hash).toEqual(blockHash(block.header))
     expect(params).toEqual(presets.local)
     expect(BlockType.deserialize(BlockType.serialize(block))).toEqual(block)

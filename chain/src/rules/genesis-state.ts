@@ -8,8 +8,8 @@ import type { NetworkParams } from '../params/network-params.ts'
 import { decodeParams, encodeParams } from '../params/params-codec.ts'
 import { historyRoot } from '../state/history-list.ts'
 import { changesOf, createLedger, draftOf, type Ledger, merge, stateRoot } from '../state/ledger.ts'
-import type { StateChange } from '../state/record-tables.ts'
 import type { LedgerDraft } from '../state/ledger-draft.ts'
+import type { StateChange } from '../state/record-tables.ts'
 import { type Block, blockHash } from '../types/block.ts'
 import { type Header, JustificationType } from '../types/consensus-objects.ts'
 import {
@@ -140,6 +140,7 @@ function decodeCheckpoint(params: NetworkParams, raw: Uint8Array): Result<Decode
   return decoded
 }
 
+/** Fills the draft of height 0; returns the root of epoch 0's reward tree, which is empty. */
 function writeState(
   draft: LedgerDraft,
   document: GenesisDocument,

@@ -71,6 +71,7 @@ export function evictNode(
   const node = draft.nodes.get(nodeIndex)
   assert(node && !node.evicted, 'a node is evicted once')
   draft.nodes.set(nodeIndex, { ...node, evicted: true, challenge: NONE, snapshots: [] })
+  draft.setInventorySnapshots(nodeIndex, [])
   context.emit({
     selector: ReceiptKind.eviction,
     value: {

@@ -90,8 +90,14 @@ function store(
 ): void {
   const node = draft.nodes.get(nodeIndex)
   assert(node, 'a node index names no node')
-  const tree = updateSumTree(inventoryTree(draft.inventory(nodeIndex)), entries, changed)
+  const before = draft.inventory(nodeIndex)
+  const tree = updateSumTree(inventoryTree(before), entries, changed)
   trees.set(entries, tree)
+  const depth = draft.params.proofWindowEpochs + 2
+  if (node.inventoryChanged !== epoch) {
+    const kept = [...draft.inventorySnapshots(nodeIndex), before].slice(-depth)
+    draft.setInventorySnapshots(nodeIndex, kept)
+  }
   draft.setInventory(nodeIndex, entries)
   const next: Node = {
     ...node,
@@ -103,7 +109,7 @@ function store(
     inventorySum: tree.sum,
     inventoryBytes: node.inventoryBytes + bytes,
     inventoryChanged: epoch,
-    snapshots: snapshotsAt(node, epoch, draft.params.proofWindowEpochs + 2),
+    snapshots: snapshotsAt(node, epoch, depth),
   }
   assert(next.inventoryBytes >= 0, 'an inventory holds fewer bytes than none')
   draft.nodes.set(nodeIndex, next)

@@ -1,9 +1,5 @@
 import { assert } from '../bytes/assert.ts'
-import {
-  type HeaderContext,
-  MEDIAN_TIME_HEADERS,
-  retargetWindow,
-} from '../elastos/header-rules.ts'
+import { type HeaderContext, MEDIAN_TIME_HEADERS, retargetWindow } from '../elastos/header-rules.ts'
 import { asInternalHash } from '../elastos/hash-orientation.ts'
 import type { LedgerDraft } from '../state/ledger-draft.ts'
 import { MAIN_HEADERS_KEPT, type MainHeaderRecord } from '../types/records.ts'
@@ -50,13 +46,6 @@ export function headerContext(
   draft: LedgerDraft,
   parent: Readonly<MainHeaderRecord>,
 ): HeaderContext {
-  const lastTimes: number[] = []
-  for (let height = parent.height; lastTimes.length < MEDIAN_TIME_HEADERS; height--) {
-    const record = mainHeaderAt(draft, height)
-    // Above a fresh checkpoint fewer are known; the median is taken of those.
-    if (record === undefined) break
-    lastTimes.unshift(record.time)
-  }
   const window = retargetWindow(draft.params.mainChain)
   const windowFirst = mainHeaderAt(draft, Math.floor(parent.height / window) * window)
   return {
@@ -66,8 +55,22 @@ export function headerContext(
       time: parent.time,
       bits: parent.bits,
     },
-    lastTimes,
+    lastTimes: lastTimes(draft, parent.height),
     // Read only at a retarget; genesis' checkpoint starts a window, so it is known there.
     windowFirstTime: windowFirst?.time ?? 0,
   }
+}
+
+/**
+ * Times of the last eleven headers, oldest first. Right above genesis' checkpoint they are not
+ * all known, and a median of fewer could refuse what the main chain takes, so none is demanded.
+ */
+function lastTimes(draft: LedgerDraft, tipHeight: number): number[] {
+  const times: number[] = []
+  for (let height = tipHeight; height >= 0 && times.length < MEDIAN_TIME_HEADERS; height--) {
+    const record = mainHeaderAt(draft, height)
+    if (record === undefined) return []
+    times.unshift(record.time)
+  }
+  return times
 }

@@ -59,13 +59,27 @@ describe('mainHeaders', () => {
     expect(code([fork.mine(T0 + 9)])).toBe('MAIN_HEADERS_WORK')
     const { hash, height } = chain.main.tip
     const old = { height: height + 1, previous: hash, time: T0 - 11, merkleRoot: hash }
-    expect(code([mineMainHeader(old)])).toBe('MAIN_HEADER_TIME')
     expect(code([mineMainHeader({ ...old, time: T0 + 2, bits: 0x207ffffe })])).toBe(
       'MAIN_HEADER_BITS',
     )
     expect(code([mineMainHeader({ ...old, time: T0 + 2, height: height + 2 })])).toBe(
       'MAIN_HEADER_UNKNOWN_PARENT',
     )
+  })
+
+  test('the median of eleven is demanded as soon as eleven are known', () => {
+    const chain = new SampleChain()
+    const outcome = (time: number) => {
+      const fork = chain.main.fork(chain.main.tip.height)
+      return chain.outcome(chain.mainHeaders([fork.mine(time)]))
+    }
+    // Ten headers with the checkpoint: the main chain knows more, so nothing is refused.
+    chain.block([chain.mainHeaders(mineMany(chain.main, 9, T0))])
+    expect(outcome(T0 - 100)).toBe('ok')
+    chain.block([chain.mainHeaders([chain.main.mine(T0 + 9)])])
+    // The eleven: the checkpoint, then T0 to T0 + 9; the sixth is T0 + 4.
+    expect(outcome(T0 + 4)).toBe('MAIN_HEADER_TIME')
+    expect(outcome(T0 + 5)).toBe('ok')
   })
 
   test('a longer branch replaces headers, but none with the depth of FINAL', () => {

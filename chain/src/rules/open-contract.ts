@@ -107,11 +107,9 @@ export function checkOpenContract(params: NetworkParams, open: OpenContract): Re
   }
   if (term < params.minimumChargeEpochs || term > params.termMaxEpochs) {
     const { minimumChargeEpochs, termMaxEpochs } = params
-    return fault(
-      'CONTRACT_TERM',
-      `the term is ${minimumChargeEpochs} to ${termMaxEpochs} epochs`,
-      { term },
-    )
+    return fault('CONTRACT_TERM', `the term is ${minimumChargeEpochs} to ${termMaxEpochs} epochs`, {
+      term,
+    })
   }
   return checkPrices(params, open)
 }

@@ -49,11 +49,7 @@ export interface Ask {
  * fill deadline of a contract that did not become active (PROTOCOL 5.2); the earliest counts.
  * The last is derived, so that no boundary has to walk contracts.
  */
-export function askOf(
-  draft: LedgerDraft,
-  rail: Readonly<Rail>,
-  nowEpoch: number,
-): Ask | undefined {
+export function askOf(draft: LedgerDraft, rail: Readonly<Rail>, nowEpoch: number): Ask | undefined {
   const asks: Ask[] = []
   if (rail.askEpoch !== NONE) asks.push({ epoch: rail.askEpoch, height: rail.askHeight })
   const contract = contractOf(draft, rail)

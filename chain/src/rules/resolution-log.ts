@@ -67,7 +67,10 @@ export function oldestNeeded(
   let needed = rail.base === NONE ? firstFrom(log, rail.fillEpoch + 1) : last
   if (rail.lostEpoch !== NONE) needed = Math.min(needed, lastUpTo(log, rail.lostEpoch))
   if (askEpoch !== NONE) needed = Math.min(needed, firstFrom(log, askEpoch))
-  return Math.min(needed, firstWhere(log, (entry) => entry.A >= stop))
+  return Math.min(
+    needed,
+    firstWhere(log, (entry) => entry.A >= stop),
+  )
 }
 
 /** Index of the first entry with challenge epoch >= epoch; the log's length if none. */

@@ -77,12 +77,25 @@ export function rewardProof(fees: readonly RewardLeaf[], index: number): RewardP
 /** Steps of the tallest tree: 2^32 leaves. */
 const STEPS_MAX = 32
 
-/** True iff the steps lead from the leaf's hash to the root. Takes untrusted steps. */
-export function verifyRewardProof(
-  leaf: Uint8Array,
+/** True iff the tree with this root holds the fee. Takes untrusted steps. */
+export function verifyRewardFee(
+  fee: RewardLeaf,
   steps: readonly RewardProofStep[],
   root: Uint8Array,
 ): boolean {
+  return leadsTo(rewardLeafHash(fee), steps, root)
+}
+
+/** True iff the tree with this root holds so many fees. Takes untrusted steps. */
+export function verifyRewardCount(
+  count: number,
+  steps: readonly RewardProofStep[],
+  root: Uint8Array,
+): boolean {
+  return leadsTo(rewardCountLeaf(count), steps, root)
+}
+
+function leadsTo(leaf: Uint8Array, steps: readonly RewardProofStep[], root: Uint8Array): boolean {
   if (steps.length > STEPS_MAX || steps.some((step) => step.data.length !== 32)) return false
   let node = leaf
   for (const { position, data } of steps) {

@@ -34,7 +34,10 @@ describe('a rail from fill to close', () => {
     const [receipt] = world.receiptsOf('storage')
     // Filled in epoch 1, base is the resolution of epoch 2: epochs 3..6 count.
     expect(receipt).toMatchObject({ E: 4, elapsed: 4, fee: timeAmount(TEST_PRICE, 4, 4) })
-    const { fee, burned, toValidators, net, held, paid } = receipt as never as Record<string, bigint>
+    const { fee, burned, toValidators, net, held, paid } = receipt as never as Record<
+      string,
+      bigint
+    >
     expect(burned).toBe(((fee as bigint) * 10n + 99n) / 100n)
     expect(toValidators).toBe(((fee as bigint) * 5n) / 100n)
     expect((net as bigint) + (burned as bigint) + (toValidators as bigint)).toBe(fee)

@@ -99,7 +99,10 @@ export function auditSupply(draft: LedgerDraft): Result<SupplyAudit> {
 
 function sumOf<K extends HoldingTable>(draft: LedgerDraft, table: K): bigint {
   const held = holdings[table]
-  const records = draft[table] as { readonly count: number; get(i: number): TableRecords[K] | undefined }
+  const records = draft[table] as {
+    readonly count: number
+    get(i: number): TableRecords[K] | undefined
+  }
   let sum = 0n
   for (let index = 0; index < records.count; index++) {
     const record = records.get(index)

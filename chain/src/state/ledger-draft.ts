@@ -58,7 +58,7 @@ export interface LedgerDraft {
   accountIndex(address: Uint8Array): number | undefined
   /** Index of a node by the address of its node key. */
   nodeIndex(nodeAddress: Uint8Array): number | undefined
-  /** The greatest existing address below `address` in circular order: where a new account links in. */
+  /** Greatest existing address below `address` in circular order: where a new account links in. */
   accountBefore(address: Uint8Array): number | undefined
 
   /** Inventory of a node, dense, committed by its record's inventoryRoot. */

@@ -44,10 +44,10 @@ export const tableNames = [
 
 /** How a record becomes bytes and a leaf. */
 export interface RecordCodec<T> {
-  serialize(record: T): Uint8Array
+  readonly serialize: (record: T) => Uint8Array
   /** Throws on bytes that are no such record. */
-  deserialize(bytes: Uint8Array): T
-  hashTreeRoot(record: T): Uint8Array
+  readonly deserialize: (bytes: Uint8Array) => T
+  readonly hashTreeRoot: (record: T) => Uint8Array
 }
 
 export const recordCodecs: { readonly [K in TableName]: RecordCodec<TableRecords[K]> } = {
@@ -65,7 +65,13 @@ export const recordCodecs: { readonly [K in TableName]: RecordCodec<TableRecords
   mainHeaders: codec(MainHeaderRecordType),
 }
 
-function codec<T>(type: RecordCodec<T>): RecordCodec<T> {
+interface SszType<T> {
+  serialize(record: T): Uint8Array
+  deserialize(bytes: Uint8Array): T
+  hashTreeRoot(record: T): Uint8Array
+}
+
+function codec<T>(type: SszType<T>): RecordCodec<T> {
   return {
     serialize: (record) => type.serialize(record),
     deserialize: (bytes) => type.deserialize(bytes),
@@ -79,7 +85,14 @@ export function recordLeaves<K extends TableName>(
   records: readonly TableRecords[K][],
 ): Uint8Array[] {
   const { serialize, hashTreeRoot } = recordCodecs[table]
-  if (table !== 'accounts') return records.map(hashTreeRoot)
+  if (table !== 'accounts') {
+    // Records are immutable values: one that stands at many places is hashed once.
+    const roots = new Map<TableRecords[K], Uint8Array>()
+    for (const record of records) {
+      if (!roots.has(record)) roots.set(record, hashTreeRoot(record))
+    }
+    return records.map((record) => roots.get(record) as Uint8Array)
+  }
   const rows = new Uint8Array(records.length * ACCOUNT_BYTES)
   for (const [i, record] of records.entries()) rows.set(serialize(record), i * ACCOUNT_BYTES)
   const leaves = hashPairs(rows)

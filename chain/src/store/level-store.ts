@@ -108,7 +108,7 @@ export class LevelStore implements ChainStore {
   async *stateEntries(): AsyncIterable<StateChange> {
     const iterator = this.#db.iterator({ gte: utf8ToBytes('s'), lt: utf8ToBytes('t') })
     for await (const [key, bytes] of iterator) {
-      yield { key: decoder.decode(key.subarray(1)), bytes }
+      yield { key: decoder.decode(key.subarray(1)), bytes: plain(bytes) }
     }
   }
 
@@ -122,11 +122,11 @@ export class LevelStore implements ChainStore {
     if (block === undefined || justification === undefined) return undefined
     return {
       height,
-      hash: block.subarray(0, 32),
-      block: block.subarray(32),
-      justification,
-      certificate,
-      reproposals: reproposals ?? new Uint8Array(0),
+      hash: plain(block.subarray(0, 32)),
+      block: plain(block.subarray(32)),
+      justification: plain(justification),
+      certificate: certificate && plain(certificate),
+      reproposals: reproposals ? plain(reproposals) : new Uint8Array(0),
     }
   }
 
@@ -143,7 +143,8 @@ export class LevelStore implements ChainStore {
   async receiptsAt(height: number): Promise<Receipt[]> {
     const receipts: Receipt[] = []
     const iterator = this.#db.values({ gte: receiptKey(height, 0), lt: receiptKey(height + 1, 0) })
-    for await (const bytes of iterator) receipts.push(ReceiptType.deserialize(bytes) as Receipt)
+    for await (const bytes of iterator)
+      receipts.push(ReceiptType.deserialize(plain(bytes)) as Receipt)
     return receipts
   }
 
@@ -152,7 +153,7 @@ export class LevelStore implements ChainStore {
     if (at === undefined) return undefined
     const { height, index } = readPosition(at)
     const bytes = await this.#db.get(receiptKey(height, index))
-    return bytes === undefined ? undefined : (ReceiptType.deserialize(bytes) as Receipt)
+    return bytes === undefined ? undefined : (ReceiptType.deserialize(plain(bytes)) as Receipt)
   }
 
   async receipts(
@@ -166,7 +167,7 @@ export class LevelStore implements ChainStore {
       const at = readPosition(key.subarray(key.length - 12))
       const bytes = await this.#db.get(receiptKey(at.height, at.index))
       if (bytes === undefined) continue
-      const receipt = ReceiptType.deserialize(bytes) as Receipt
+      const receipt = ReceiptType.deserialize(plain(bytes)) as Receipt
       if (!matches(receipt, filter)) continue
       if (receipts.length === limit) return { receipts, next: at }
       receipts.push(receipt)
@@ -177,6 +178,11 @@ export class LevelStore implements ChainStore {
   async close(): Promise<void> {
     await this.#db.close()
   }
+}
+
+/** The database gives Buffers, whose slices are views: a decoded value must own its bytes. */
+function plain(bytes: Uint8Array): Uint8Array {
+  return Uint8Array.from(bytes)
 }
 
 function put(operations: Operation[], key: Uint8Array, value: Uint8Array): void {

@@ -112,7 +112,7 @@ export const FeeReceiptType = new ContainerType({
   tip: Units64,
 })
 
-/** A record came into being; tells its index. kind: 0 node, 1 contract, 2 storage rail, 3 relay rail. */
+/** A record came into being. kind: 0 node, 1 contract, 2 storage rail, 3 relay rail. */
 export const CreationReceiptType = new ContainerType({
   kind: U8,
   index: U32,
@@ -130,7 +130,7 @@ export const PayoutReceiptType = new ContainerType({
   paid: Units64,
 })
 
-/** A contract ended: what its payer got back, and the held-derived part of its pot, which burned. */
+/** A contract ended: what its payer got back, and what of its pot came from holds and burned. */
 export const ContractEndReceiptType = new ContainerType({
   contract: U32,
   generation: U32,

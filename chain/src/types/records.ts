@@ -164,7 +164,7 @@ export const RailType = new ContainerType(
     entry: U32,
     /** Epoch in which its weight was set to 0 because it can no longer earn; NONE if it was not. */
     clearedEpoch: U32,
-    /** A and P at its base, known from the first settlement after it on; NONE before (PROTOCOL 6.6). */
+    /** A and P at its base, known from the first settlement after it on; NONE before. */
     base: U32,
     baseProven: U32,
     /** E and Elapsed earned before a topUp brought a cleared rail back. */

@@ -19,6 +19,17 @@ const ENTRY = fileURLToPath(new URL('../nodes/node-process.ts', import.meta.url)
 const STOP_DEADLINE_MS = 15_000
 const ANSWER_DEADLINE_MS = 120_000
 
+export interface ChildNodeOptions {
+  readonly name: string
+  /** Path of its config file. */
+  readonly config: string
+  readonly logPath: string
+  /** Where compiled sources are kept between starts. */
+  readonly cacheFolder: string
+  /** Flags of Node itself. */
+  readonly nodeFlags: readonly string[]
+}
+
 export class ChildNodeError extends Error {
   override name = 'ChildNodeError'
 }
@@ -28,6 +39,8 @@ export class ChildNode {
   readonly name: string
   readonly #config: string
   readonly #logPath: string
+  readonly #cacheFolder: string
+  readonly #nodeFlags: readonly string[]
   #process: ChildProcess | undefined
   #log: WriteStream | undefined
   #waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>()
@@ -35,10 +48,12 @@ export class ChildNode {
   #info: Readonly<Record<string, unknown>> = {}
   #state: 'stopped' | 'starting' | 'ready' | 'killed' | 'failed' = 'stopped'
 
-  constructor(options: { name: string; config: string; logPath: string }) {
+  constructor(options: ChildNodeOptions) {
     this.name = options.name
     this.#config = options.config
     this.#logPath = options.logPath
+    this.#cacheFolder = options.cacheFolder
+    this.#nodeFlags = options.nodeFlags
   }
 
   get pid(): number | undefined {
@@ -58,8 +73,10 @@ export class ChildNode {
   start(): Promise<void> {
     this.#state = 'starting'
     this.#log = createWriteStream(this.#logPath, { flags: 'a' })
-    const child = spawn(process.execPath, [ENTRY, this.#config], {
+    const child = spawn(process.execPath, [...this.#nodeFlags, ENTRY, this.#config], {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      // Many processes load the same sources: compiled once, kept for the next start.
+      env: { ...process.env, NODE_COMPILE_CACHE: this.#cacheFolder },
       // A Ctrl-C reaches the whole group of the terminal; the supervisor stops its children itself.
       detached: true,
     })

@@ -103,6 +103,8 @@ export async function writeConfigs(
       listen: seat.p2pPort === undefined ? null : { host: LOOPBACK, port: seat.p2pPort },
       peers: others(seat.role === 'validator' ? validators : bootstraps),
       ...configOfRole(seat, rpcUrls, mainChainPort, friends),
+      // The first node is the one that commands talk to: its token lies where they look for it.
+      ...(seat === validators[0] && { tokenFile: join(options.data, 'rpc-token') }),
       logLevel: 'info',
     } satisfies NodeConfig)
   }
@@ -110,6 +112,7 @@ export async function writeConfigs(
     version: 1,
     preset: options.preset,
     ...mainChain,
+    bootstrap: bootstraps.map(multiaddrOf),
     nodes: seats.map(({ name, role, rpcPort, p2pPort, dialable }) => ({
       name,
       role,
@@ -161,4 +164,3 @@ export const ownerAddress = ({ ownerKey }: Seat) => addressOf(publicKeyOf(ownerK
 export function mainAddress({ mainKey }: Seat): string {
   return formatElaAddress(standardProgramHash(p256PublicKey(mainKey as Uint8Array)))
 }
-

@@ -7,23 +7,18 @@ import { type GenesisDocument, NodeRole, UNITS_PER_IOEX } from '@ioex/chain/type
 import { genesisFileText } from '@ioex/genesis/builder'
 import { presets } from '@ioex/genesis/presets'
 import writeFileAtomic from 'write-file-atomic'
+import { readOrCreateWallet } from '../wallet/wallet-file.ts'
 import { createSeats, mainAddress, ownerAddress, type Seat, writeConfigs } from './create-devnet.ts'
-import {
-  type DevnetOptions,
-  type DevnetRecord,
-  genesisPath,
-  walletFolder,
-  writeDevnet,
-} from './devnet-files.ts'
+import { type DevnetOptions, type DevnetRecord, genesisPath, writeDevnet } from './devnet-files.ts'
 import { assertPortFree, freePort } from './free-port.ts'
-import { devnetWalletAddress } from './devnet-wallet.ts'
 
 const WALLET_UNITS = 1_000_000n * UNITS_PER_IOEX
 const OPERATOR_UNITS = 1_000n * UNITS_PER_IOEX
 const BOND_UNITS = 10_000n * UNITS_PER_IOEX
 const SELA_PER_ELA = 100_000_000n
-/** For memo anchors: at 100 sela each this lasts for ever. */
-const VALIDATOR_SELA = 100n * SELA_PER_ELA
+/** For memo anchors, at a fraction of a cent each; several outputs, as one carries one anchor at a time. */
+const VALIDATOR_SELA = 25n * SELA_PER_ELA
+const VALIDATOR_OUTPUTS = 4
 
 /** Makes a network in an empty folder: keys, the main chain's genesis, our genesis, configs. */
 export async function createNetwork(options: DevnetOptions): Promise<DevnetRecord> {
@@ -31,16 +26,19 @@ export async function createNetwork(options: DevnetOptions): Promise<DevnetRecor
   const seats = await createSeats(options)
   const validators = seats.filter(({ role }) => role === 'validator')
   const mainChainGenesis = {
-    allocations: validators.map((seat) => ({
-      address: mainAddress(seat),
-      sela: VALIDATOR_SELA.toString(),
-    })),
+    allocations: validators.flatMap((seat) =>
+      Array.from({ length: VALIDATOR_OUTPUTS }, () => ({
+        address: mainAddress(seat),
+        sela: VALIDATOR_SELA.toString(),
+      })),
+    ),
     timestamp: Math.floor(Date.now() / 1000),
   }
   const mainChainPort =
     options.portBase > 0 ? await assertPortFree(options.portBase + 336) : await freePort()
-  const wallet = await devnetWalletAddress(walletFolder(options.data))
-  const document = devnetGenesis(options, seats, wallet, mainCheckpoint(mainChainGenesis))
+  const { owner } = await readOrCreateWallet(options.data)
+  const checkpoint = mainCheckpoint(mainChainGenesis)
+  const document = devnetGenesis(options, seats, owner.address, checkpoint)
   await writeFileAtomic(genesisPath(options.data), genesisFileText(options.preset, document))
   const record = await writeConfigs(options, seats, { mainChainPort, mainChainGenesis })
   await writeDevnet(options.data, record)

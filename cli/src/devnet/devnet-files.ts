@@ -27,6 +27,8 @@ export const DevnetRecordSchema = z.strictObject({
     allocations: z.array(z.strictObject({ address: z.string(), sela: z.string() })),
     timestamp: z.int(),
   }),
+  /** Multiaddrs of the bootstrap nodes, for clients. */
+  bootstrap: z.array(z.string()),
   nodes: z.array(
     z.strictObject({
       name: z.string(),
@@ -50,7 +52,6 @@ export class DevnetError extends Error {
 const recordPath = (data: string) => join(data, 'devnet.json')
 export const genesisPath = (data: string) => join(data, 'genesis.json')
 export const mainChainFolder = (data: string) => join(data, 'main-chain')
-export const walletFolder = (data: string) => join(data, 'wallet')
 export const logPath = (data: string, name: string) => join(data, 'logs', `${name}.log`)
 
 /** Undefined where no network was made yet. */
@@ -67,6 +68,13 @@ export async function readDevnet(data: string): Promise<DevnetRecord | undefined
   throw new DevnetError(
     `${recordPath(data)} is damaged or of another version: start afresh with --reset ` +
       '(this deletes the local network and its files), or restore the file',
+  )
+}
+
+/** JSON-RPC URLs of a network's full nodes, first node first. */
+export function rpcUrlsOf(record: DevnetRecord): string[] {
+  return record.nodes.flatMap(({ rpcPort }) =>
+    rpcPort === undefined ? [] : [`http://127.0.0.1:${rpcPort}`],
   )
 }
 

@@ -3,6 +3,7 @@ import type { ChainManager, FinalizedBlock } from '@ioex/chain/manager'
 import type { FullNodeNetwork } from '@ioex/chain/net'
 import { checkpointHeight } from '@ioex/chain/params'
 import type { TransactionPool } from '@ioex/chain/pool'
+import { nonceOf } from '@ioex/chain/rules'
 import {
   BlockType,
   CertificateType,
@@ -58,7 +59,7 @@ export function createManagerSource(parts: ManagerSourceParts): LedgerSource {
       manager.store.transaction(bytesToHex(id)),
     isPending: (id) => pool.has(bytesToHex(id)),
     account: (address) => at(ledger.accountIndex(address), (index) => ledger.accounts.get(index)),
-    nextNonce: (address) => pool.nextNonce(address),
+    nextNonce: (address) => pool.nextNonce(address, nonceOf(ledger, address)),
     nodeAt: (index) => ledger.nodes.get(index),
     nodeByAddress: (address) =>
       at(ledger.nodeIndex(address), (index) => indexed(index, ledger.nodes.get(index))),

@@ -20,6 +20,8 @@ export const NodeConfigSchema = z.strictObject({
   peers: z.array(z.string()),
   /** JSON-RPC listener of a full node. */
   rpc: z.strictObject({ host, port }).optional(),
+  /** File of the access token for protected methods; default rpc-token in the node's folder. */
+  tokenFile: z.string().min(1).optional(),
   /** Full nodes that a thin node asks; at least two. */
   rpcUrls: z.array(url).optional(),
   /** JSON-RPC of the main-chain node that a full node follows. */

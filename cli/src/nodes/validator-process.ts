@@ -84,7 +84,7 @@ async function startRpc(
     }),
     host: rpc.host,
     port: rpc.port,
-    tokenFile: join(config.data, 'rpc-token'),
+    tokenFile: config.tokenFile ?? join(config.data, 'rpc-token'),
     processMetrics: true,
   })
 }

@@ -49,18 +49,25 @@ export class EndpointPool {
   }
 
   /** Asks the leader, then the others in turn while the failure is the node's own. */
-  async ask<M extends MethodName>(
+  ask<M extends MethodName>(
     method: M,
     params: ParamsOf<M>,
     options?: CallOptions,
-    accept: (result: ResultOf<M>) => boolean = () => true,
   ): Promise<ResultOf<M>> {
+    return this.askAndRead(method, params, (result) => result, options)
+  }
+
+  /** As ask; `read` makes something of the result, or throws RpcError where it cannot be true. */
+  async askAndRead<M extends MethodName, T>(
+    method: M,
+    params: ParamsOf<M>,
+    read: (result: ResultOf<M>) => T | Promise<T>,
+    options?: CallOptions,
+  ): Promise<T> {
     let failure: unknown = new RpcError('UNREACHABLE', 'every known node gave false answers')
     for (const client of this.#inOrder()) {
       try {
-        const result = await client.call(method, params, options)
-        if (accept(result)) return result
-        failure = new RpcError('UNAVAILABLE', `${client.url} lags behind the chain`)
+        return await read(await client.call(method, params, options))
       } catch (error) {
         if (!isNodeFailure(error) || (error as RpcError).reason === 'ABORTED') throw error
         this.failed(client)

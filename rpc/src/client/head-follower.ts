@@ -16,6 +16,8 @@ import { RpcError } from './rpc-error.ts'
 /** Headers asked back from the tip at a jump: the newest may not have certificates of their own. */
 const JUMP_BACK = 32
 const HEADERS_KEPT = 1024
+/** How far ahead of our head a node may truthfully be. */
+const HEADERS_AHEAD_MAX = 64
 const RETRY_MS = 500
 const RETRY_MS_MAX = 10_000
 /** Blocks that another node may be ahead before it takes the lead. */
@@ -46,6 +48,8 @@ export interface HeadFollowerOptions {
 export class HeadFollower {
   readonly #options: HeadFollowerOptions
   readonly #ending = new AbortController()
+  /** Closed or alarmed: the head will not move any more. */
+  readonly #stopped = new AbortController()
   readonly #listeners = new Set<(head: HeadView) => void>()
   #final = new Map<number, FinalHeader>()
   /** Linked to the head but not yet certified. */
@@ -92,6 +96,10 @@ export class HeadFollower {
 
   /** A final header by height, from memory or asked for and checked. */
   async finalHeader(height: number): Promise<FinalHeader> {
+    const { header } = await this.head()
+    if (height > header.height + HEADERS_AHEAD_MAX) {
+      throw new RpcError('BAD_RESPONSE', `height ${height} lies far ahead of the certified head`)
+    }
     await this.#reach(height)
     const kept = this.#final.get(height)
     if (kept) return kept
@@ -109,6 +117,7 @@ export class HeadFollower {
 
   async close(): Promise<void> {
     this.#ending.abort()
+    this.#stopped.abort()
     this.#first.reject(new RpcError('ABORTED', 'the chain client was closed'))
     await this.#running
   }
@@ -120,12 +129,14 @@ export class HeadFollower {
       if (this.#head && this.#head.header.height >= height) resolve()
     }
     const stop = this.onHead(look)
-    const end = () => reject(new RpcError('ABORTED', 'the chain client was closed'))
-    this.#ending.signal.addEventListener('abort', end)
+    const { signal } = this.#stopped
+    const end = () => reject(new RpcError('ABORTED', 'the chain client has stopped'))
+    signal.addEventListener('abort', end)
+    if (signal.aborted) end()
     look()
     return promise.finally(() => {
       stop()
-      this.#ending.signal.removeEventListener('abort', end)
+      signal.removeEventListener('abort', end)
     })
   }
 
@@ -228,6 +239,7 @@ export class HeadFollower {
     const { height } = theirs.header
     this.#alarm = { height, ours: headOf(ours), theirs: headOf(theirs), from }
     this.#first.resolve()
+    this.#stopped.abort()
     this.#options.onAlarm(this.#alarm)
   }
 

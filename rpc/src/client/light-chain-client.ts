@@ -1,4 +1,4 @@
-import { addressOf, bytesEqual, bytesToHex, formatAddress } from '@ioex/chain/bytes'
+import { addressOf, buildSumTree, bytesEqual, bytesToHex, formatAddress } from '@ioex/chain/bytes'
 import type { EpochValidator } from '@ioex/chain/consensus'
 import type { NetworkParams } from '@ioex/chain/params'
 import {
@@ -20,6 +20,7 @@ import {
   TransactionType,
   validatorSetHash,
 } from '@ioex/chain/types'
+import type { ResultOf } from '../contract/methods.ts'
 import type { ChainView, HeadView, IndexedRecord, OutcomeView } from './chain-view.ts'
 import { EndpointPool } from './endpoint-pool.ts'
 import { type ForkAlarm, HeadFollower } from './head-follower.ts'
@@ -37,6 +38,7 @@ const RECORD_BYTES_MAX = 32 * 1024
 /** Records of one list that a client reads at most. */
 const LIST_ITEMS_MAX = 100_000
 const BEACONS_KEPT = 256
+const WEIGHT_SUM_LIMIT = 1n << 128n
 
 export interface LightChainClientOptions {
   /** RPC addresses of full nodes, best run by different people; the first one leads. */
@@ -252,7 +254,7 @@ export class LightChainClient implements ChainView {
       for (let at = 0; at < page.ssz.length; at += size * 2) {
         entries.push(decodeRecord(InventoryEntryType, page.ssz.slice(at, at + size * 2), size))
       }
-      if (page.next === null) return entries
+      if (page.next === null) return checkInventory(entries, root)
       if (entries.length === before || entries.length > LIST_ITEMS_MAX) {
         throw new RpcError('BAD_RESPONSE', 'the pages of an inventory do not end')
       }
@@ -280,7 +282,9 @@ export class LightChainClient implements ChainView {
         // Taken before the question: every block up to this height was final when it was asked.
         const { height } = await this.head()
         const wait = height > validUntil ? 0 : OUTCOME_WAIT_MS
-        const found = await this.#askOutcome(transactionId, wait, height)
+        const found = await this.#untilPast(validUntil, height, (signal) =>
+          this.#askOutcome(transactionId, wait, height, signal),
+        )
         if (found) return found
         if (height > validUntil) {
           throw new RpcError('EXPIRED', `no block up to height ${validUntil} took the transaction`)
@@ -291,25 +295,48 @@ export class LightChainClient implements ChainView {
     }
   }
 
+  /** Gives a long poll up, with undefined, as soon as the head passes the height. */
+  async #untilPast<T>(
+    height: number,
+    headHeight: number,
+    ask: (signal: AbortSignal) => Promise<T | undefined>,
+  ): Promise<T | undefined> {
+    const past = new AbortController()
+    const stop = this.onHead((head) => {
+      if (headHeight <= height && head.height > height) past.abort()
+    })
+    try {
+      return await ask(past.signal)
+    } catch (error) {
+      if (past.signal.aborted && error instanceof RpcError && error.reason === 'ABORTED') {
+        return undefined
+      }
+      throw error
+    } finally {
+      stop()
+    }
+  }
+
   async #askOutcome(
     id: string,
     timeoutMs: number,
     headHeight: number,
+    signal: AbortSignal,
   ): Promise<OutcomeView | undefined> {
     const question = { id, timeoutMs, prove: true }
-    const status = await this.#pool.ask('chain_waitTransaction', question)
-    if (status.state === 'final' && status.height !== null) {
+    const check = async (status: ResultOf<'chain_waitTransaction'>) => {
+      if (status.state !== 'final' || status.height === null) return undefined
       return checkOutcome(id, status, await this.#follower.finalHeader(status.height))
     }
-    if (timeoutMs > 0) return undefined
+    const options = { signal }
+    const first = await this.#pool.askAndRead('chain_waitTransaction', question, check, options)
+    if (first || timeoutMs > 0) return first
     // "Expired" makes the caller send again, so a node that merely hides the block is not enough.
     for (const other of this.#pool.others()) {
       try {
         const { height } = await other.call('chain_getStatus', {})
         if (height < headHeight) continue
-        const second = await other.call('chain_waitTransaction', question)
-        if (second.state !== 'final' || second.height === null) return undefined
-        return checkOutcome(id, second, await this.#follower.finalHeader(second.height))
+        return await check(await other.call('chain_waitTransaction', question))
       } catch (error) {
         if (!isNodeFailure(error)) throw error
       }
@@ -326,6 +353,13 @@ export class LightChainClient implements ChainView {
   #text(address: Uint8Array): string {
     return formatAddress(address, this.params.addressPrefix)
   }
+}
+
+/** The answerer of a challenge builds its proofs from these entries, so they must be the tree's. */
+function checkInventory(entries: InventoryEntry[], root: Uint8Array): InventoryEntry[] {
+  const sum = entries.reduce((total, { weight }) => total + weight, 0n)
+  if (sum < WEIGHT_SUM_LIMIT && bytesEqual(buildSumTree(entries).root, root)) return entries
+  throw new RpcError('BAD_RESPONSE', 'a node gives inventory entries of another root')
 }
 
 function roleName(role: number): keyof typeof NodeRole {

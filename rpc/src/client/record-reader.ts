@@ -47,12 +47,13 @@ export class RecordReader {
     params: ParamsOf<M>,
     headHeight: number,
   ): Promise<ResultOf<M> | undefined> {
-    const isFresh = (result: object) => {
+    const refuseStale = (result: ResultOf<M>) => {
       const { height } = result as { height?: unknown }
-      return typeof height !== 'number' || height >= headHeight - STALE_BLOCKS_MAX
+      if (typeof height !== 'number' || height >= headHeight - STALE_BLOCKS_MAX) return result
+      throw new RpcError('UNAVAILABLE', 'the node lags behind the chain')
     }
     try {
-      return await this.#pool.ask(method, params, undefined, isFresh)
+      return await this.#pool.askAndRead(method, params, refuseStale)
     } catch (error) {
       if (error instanceof RpcError && error.reason === 'NOT_FOUND') return undefined
       throw error

@@ -3,12 +3,15 @@ import http from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { presets } from '@ioex/genesis/presets'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import { createRpcClient } from '../client/rpc-client.ts'
-import { createLedgerStory } from './ledger-story.ts'
-import type { MemoryLedger } from './memory-ledger.ts'
+import { createLedgerStory } from './testing/ledger-story.ts'
+import type { MemoryLedger } from './testing/memory-ledger.ts'
 import { type RpcServer, startRpcServer } from './rpc-server.ts'
+
+// Generous, because the machine may be busy; nothing here waits for a time to pass.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 
 let folder: string
 let ledger: MemoryLedger
@@ -122,7 +125,7 @@ describe('envelopes', () => {
 
   test('an empty batch and one too long', async () => {
     expect(errorOf(await post('[]'))[1]).toBe('INVALID_REQUEST')
-    const long = JSON.stringify(new Array(101).fill({}))
+    const long = JSON.stringify(Array.from({ length: 101 }, () => ({})))
     expect(errorOf(await post(long)).slice(0, 2)).toEqual([-32005, 'LIMIT_EXCEEDED'])
   })
 })
@@ -252,7 +255,7 @@ describe('what goes wrong inside', () => {
 })
 
 test('after too many calls: 429, and each call of a batch counts', async () => {
-  const batch = JSON.stringify(new Array(100).fill(status))
+  const batch = JSON.stringify(Array.from({ length: 100 }, () => status))
   await post(batch)
   const reply = await post(batch)
   expect(reply.code).toBe(429)

@@ -2,22 +2,27 @@ import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { bytesToHex, formatAddress } from '@ioex/chain/bytes'
-import {
-  encodeTransaction,
-  ReceiptType,
-  transactionId,
-  TransactionType,
-} from '@ioex/chain/types'
+import { encodeTransaction, ReceiptType, transactionId, TransactionType } from '@ioex/chain/types'
 import { presets } from '@ioex/genesis/presets'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import { createRpcClient, type RpcClient } from '../client/rpc-client.ts'
 import { checkListProof } from '../contract/list-proof.ts'
 import { type MethodName, methodNames, type ParamsOf, type ResultOf } from '../contract/methods.ts'
-import { addresses, createLedgerStory, INVENTORY_ROOT, payout, transfer } from './ledger-story.ts'
-import type { MemoryLedger } from './memory-ledger.ts'
+import {
+  addresses,
+  createLedgerStory,
+  INVENTORY_ROOT,
+  payout,
+  transfer,
+} from './testing/ledger-story.ts'
+import type { MemoryLedger } from './testing/memory-ledger.ts'
 import { type RpcServer, startRpcServer } from './rpc-server.ts'
 import type { StorageBackend } from './storage-backend.ts'
+
+// Generous, because the machine may be busy; nothing here waits for a time to pass.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
+const soon = { timeout: 30_000 }
 
 let folder: string
 let ledger: MemoryLedger
@@ -183,7 +188,10 @@ test('nodes, rails and contracts', async () => {
     k: 1,
     n: 2,
     rails: [0],
-    slots: [{ slot: 0, rail: 0 }, { slot: 1, rail: null }],
+    slots: [
+      { slot: 0, rail: 0 },
+      { slot: 1, rail: null },
+    ],
   })
   expect(await call('contracts_health', { id: 0 })).toMatchObject({
     health: 'act-now',
@@ -281,7 +289,7 @@ test('the document lists what is served', async () => {
 test('subscriptions on a WebSocket: blocks, receipts, rewards, anchors', async () => {
   const socket = new WebSocket(`${server.url.replace('http', 'ws')}/ws`)
   const messages: { id?: number; result?: never; method?: string; params?: never }[] = []
-  socket.on('message', (data) => messages.push(JSON.parse(String(data)) as never))
+  socket.on('message', (data: Buffer) => messages.push(JSON.parse(data.toString()) as never))
   await new Promise((resolve) => socket.once('open', resolve))
   const send = (id: number, method: MethodName, params: object) => {
     tested.add(method)
@@ -289,9 +297,9 @@ test('subscriptions on a WebSocket: blocks, receipts, rewards, anchors', async (
   }
   const topics = ['blocks', 'receipts', 'rewards', 'anchors']
   topics.forEach((topic, i) => send(i, 'subscribe', { topic }))
-  await expect.poll(() => messages.length).toBe(4)
+  await expect.poll(() => messages.length, soon).toBe(4)
   ledger.append([payout(1n)])
-  await expect.poll(() => messages.length).toBe(6)
+  await expect.poll(() => messages.length, soon).toBe(6)
   expect(messages.slice(4)).toMatchObject([
     {
       method: 'subscription',
@@ -300,9 +308,9 @@ test('subscriptions on a WebSocket: blocks, receipts, rewards, anchors', async (
     { params: { topic: 'receipts', data: { receipts: [{ type: 'payout' }] } } },
   ])
   send(9, 'unsubscribe', { subscription: '1' })
-  await expect.poll(() => messages.at(-1)?.result).toEqual({ ended: true })
+  await expect.poll(() => messages.at(-1)?.result, soon).toEqual({ ended: true })
   send(10, 'chain_getStatus', {})
-  await expect.poll(() => messages.at(-1)?.result).toMatchObject({ network: 'ci' })
+  await expect.poll(() => messages.at(-1)?.result, soon).toMatchObject({ network: 'ci' })
   socket.close()
 })
 

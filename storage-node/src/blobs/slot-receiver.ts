@@ -182,10 +182,7 @@ export class SlotReceiver {
 }
 
 /** Hashes of the blocks that are certainly on the disk. */
-async function keptHashes(
-  partFolder: string,
-  leaves: number,
-): Promise<Uint8Array<ArrayBuffer>> {
+async function keptHashes(partFolder: string, leaves: number): Promise<Uint8Array<ArrayBuffer>> {
   try {
     const hashes = new Uint8Array(await readFile(join(partFolder, TREE_FILE)))
     const { size } = await stat(join(partFolder, DATA_FILE))

@@ -1,5 +1,14 @@
 import { randomBytes } from 'node:crypto'
-import { appendFile, cp, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import {
+  appendFile,
+  cp,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  truncate,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { bytesEqual, slotRoot, verifyBlock, blockPathFrom, verifyOpening } from '@ioex/chain/bytes'
@@ -54,7 +63,9 @@ describe('slot store', () => {
     if (!openings.ok) throw new Error(openings.fault.message)
     for (const [i, leafIndex] of [0, leaves - 1].entries()) {
       const opening = openings.value[i]
-      expect(opening && verifyOpening({ root, leafCount: leaves, leafIndex, ...opening })).toBe(true)
+      expect(opening && verifyOpening({ root, leafCount: leaves, leafIndex, ...opening })).toBe(
+        true,
+      )
     }
     await opened.close()
   })

@@ -195,11 +195,7 @@ export class SlotStore {
   }
 }
 
-function openSlotOver(
-  data: FileHandle,
-  record: SlotRecord,
-  blockHashes: Uint8Array,
-): OpenSlot {
+function openSlotOver(data: FileHandle, record: SlotRecord, blockHashes: Uint8Array): OpenSlot {
   const { leaves } = record
   const readBlocks = async (from: number, to: number): Promise<Uint8Array> => {
     const bytes = (to - 1 - from) * SLOT_BLOCK_BYTES + slotBlockBytes(leaves, to - 1)

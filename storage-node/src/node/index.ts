@@ -1,2 +1,5 @@
+export * from './bootstrap-node.ts'
 export * from './chain-client.ts'
 export * from './node-interfaces.ts'
+export * from './peer-node.ts'
+export * from './transactions.ts'

@@ -130,11 +130,7 @@ export class ControlPlane {
   }
 
   /** Opens a stream over an existing connection. Throws PEER_UNREACHABLE where there is none. */
-  async openStream(
-    nodeKey: Uint8Array,
-    protocol: string,
-    tally?: StreamTally,
-  ): Promise<Duplex> {
+  async openStream(nodeKey: Uint8Array, protocol: string, tally?: StreamTally): Promise<Duplex> {
     const connection = this.#openConnection(peerIdOf(nodeKey))
     if (!connection) throw new TransferError('PEER_UNREACHABLE', 'no connection to this node')
     try {

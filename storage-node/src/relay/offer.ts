@@ -1,13 +1,6 @@
 import { ContainerType, ListCompositeType, type ValueOf } from '@chainsafe/ssz'
 import { publicKeyOf, sign, signingDigest, verifySignature } from '@ioex/chain/bytes'
-import {
-  byteList,
-  Count64,
-  PublicKeyBytes,
-  SignatureBytes,
-  U8,
-  Units64,
-} from '@ioex/chain/types'
+import { byteList, Count64, PublicKeyBytes, SignatureBytes, U8, Units64 } from '@ioex/chain/types'
 
 /** What a node offers: disk space, or relaying. */
 export const OfferKind = { storage: 1, relay: 2 } as const

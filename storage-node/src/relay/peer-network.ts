@@ -169,7 +169,10 @@ export class PeerNetwork {
           this.#linked = await this.controlPlane.dial(address)
           break
         } catch (error) {
-          this.#options.logger.debug({ address, reason: reasonOf(error) }, 'bootstrap node is not good')
+          this.#options.logger.debug(
+            { address, reason: reasonOf(error) },
+            'bootstrap node is not good',
+          )
         }
       }
       if (this.#linked) {

@@ -1,11 +1,5 @@
 import { ContainerType, ListCompositeType, UnionType, type ValueOf } from '@chainsafe/ssz'
-import {
-  byteList,
-  Count64,
-  PublicKeyBytes,
-  SignedVoucherType,
-  U32,
-} from '@ioex/chain/types'
+import { byteList, Count64, PublicKeyBytes, SignedVoucherType, U32 } from '@ioex/chain/types'
 import { ByteVectorType } from '@chainsafe/ssz'
 
 /** Payer to relay: "splice me to this node" (PROTOCOL 8). */

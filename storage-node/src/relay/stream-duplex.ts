@@ -79,15 +79,36 @@ function send(
   done: (error?: Error | null) => void,
 ): void {
   try {
-    let takesMore = true
     for (const chunk of chunks) {
       tally.written += chunk.length
-      takesMore = stream.send(chunk)
+      stream.send(chunk)
     }
     tally.onChange?.()
-    if (takesMore) done()
-    else stream.onDrain().then(() => done(), done)
+    flushed(stream).then(() => done(), done)
   } catch (error) {
     done(error as Error)
   }
+}
+
+/**
+ * Waits until the muxer has taken everything. "drain" alone is not enough: it comes with every
+ * window update, however small, and whoever then writes more fills the stream without bound.
+ */
+async function flushed(stream: Stream): Promise<void> {
+  if (stream.writeBufferLength > 0) await idle(stream)
+  if (stream.writableNeedsDrain) await stream.onDrain()
+}
+
+function idle(stream: Stream): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onClose = () => settle(() => reject(new Error('the stream was closed')))
+    const onIdle = () => settle(resolve)
+    const settle = (finish: () => void) => {
+      stream.removeEventListener('idle', onIdle)
+      stream.removeEventListener('close', onClose)
+      finish()
+    }
+    stream.addEventListener('idle', onIdle)
+    stream.addEventListener('close', onClose)
+  })
 }

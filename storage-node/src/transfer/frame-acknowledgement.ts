@@ -1,45 +1,63 @@
-import { createHash, type Hash } from 'node:crypto'
+import { createHash } from 'node:crypto'
+import { ContainerType, type ValueOf } from '@chainsafe/ssz'
 import { bytesEqual } from '@ioex/chain/bytes'
 import { Bytes32, Count64 } from '@ioex/chain/types'
-import { ContainerType, type ValueOf } from '@chainsafe/ssz'
 
 /**
- * The receiver's acknowledgement of PROTOCOL 8: bytes of frames received since the channel
- * opened, and the SHA-256 of all of them. Whoever pays a relay signs vouchers for acknowledged
- * bytes only, so a relay that swallows bytes is not paid for them.
+ * The receiver's acknowledgement of PROTOCOL 8: bytes received since the channel opened, at a
+ * multiple of 64 KiB, and the SHA-256 of all of them. Whoever pays a relay signs vouchers for
+ * acknowledged bytes only, so a relay that swallows bytes is not paid for them.
  */
 export const AcknowledgementType = new ContainerType({ bytes: Count64, hash: Bytes32 })
 export type Acknowledgement = ValueOf<typeof AcknowledgementType>
 export const ACKNOWLEDGEMENT_BYTES = 40
 
-const INTERVAL_BYTES_FIRST = 32 * 1024
-const INTERVAL_BYTES_MAX = 1024 * 1024
+const MARK_BYTES = 64 * 1024
+/** Always below what a voucher step leaves open, or payer and relay would wait for each other. */
+const INTERVAL_BYTES_MAX = 512 * 1024
+
+/** Running hash of a stream of bytes; reports it at every mark. */
+class MarkedHash {
+  readonly #hash = createHash('sha256')
+  #bytes = 0
+
+  add(bytes: Uint8Array, onMark: (mark: Acknowledgement) => void): void {
+    for (let at = 0; at < bytes.length; ) {
+      const take = Math.min(bytes.length - at, MARK_BYTES - (this.#bytes % MARK_BYTES))
+      this.#hash.update(bytes.subarray(at, at + take))
+      this.#bytes += take
+      at += take
+      if (this.#bytes % MARK_BYTES === 0) {
+        onMark({ bytes: this.#bytes, hash: this.#hash.copy().digest() })
+      }
+    }
+  }
+}
 
 /** Counts and hashes what arrives; says when the next acknowledgement is due. */
 export class ReceivedTally {
-  readonly #hash: Hash = createHash('sha256')
-  #bytes = 0
+  readonly #hash = new MarkedHash()
   #acknowledged = 0
-  #interval = INTERVAL_BYTES_FIRST
+  #interval = MARK_BYTES
 
   /** The acknowledgement to send now, if one is due after these bytes. */
-  add(parts: readonly Uint8Array[]): Acknowledgement | undefined {
-    for (const part of parts) {
-      this.#hash.update(part)
-      this.#bytes += part.length
+  add(bytes: Uint8Array): Acknowledgement | undefined {
+    let due: Acknowledgement | undefined
+    this.#hash.add(bytes, (mark) => {
+      if (mark.bytes - this.#acknowledged >= this.#interval) due = mark
+    })
+    if (due) {
+      this.#acknowledged = due.bytes
+      this.#interval = Math.min(INTERVAL_BYTES_MAX, Math.floor(this.#interval * 1.5))
     }
-    if (this.#bytes - this.#acknowledged < this.#interval) return undefined
-    this.#acknowledged = this.#bytes
-    this.#interval = Math.min(INTERVAL_BYTES_MAX, Math.floor(this.#interval * 1.5))
-    return { bytes: this.#bytes, hash: this.#hash.copy().digest() }
+    return due
   }
 }
 
 /** Remembers what was sent until the other side acknowledges it. */
 export class SentTally {
-  readonly #hash: Hash = createHash('sha256')
-  readonly #marks: { bytes: number; hash: Uint8Array }[] = []
-  #bytes = 0
+  readonly #hash = new MarkedHash()
+  #marks: Acknowledgement[] = []
   #acknowledged = 0
 
   get acknowledgedBytes(): number {
@@ -47,11 +65,7 @@ export class SentTally {
   }
 
   add(parts: readonly Uint8Array[]): void {
-    for (const part of parts) {
-      this.#hash.update(part)
-      this.#bytes += part.length
-    }
-    this.#marks.push({ bytes: this.#bytes, hash: this.#hash.copy().digest() })
+    for (const part of parts) this.#hash.add(part, (mark) => void this.#marks.push(mark))
   }
 
   /** False if the acknowledgement is not one of exactly what was sent. */
@@ -59,7 +73,7 @@ export class SentTally {
     const at = this.#marks.findIndex((mark) => mark.bytes === acknowledgement.bytes)
     const mark = this.#marks[at]
     if (mark === undefined || !bytesEqual(mark.hash, acknowledgement.hash)) return false
-    this.#marks.splice(0, at + 1)
+    this.#marks = this.#marks.slice(at + 1)
     this.#acknowledged = mark.bytes
     return true
   }

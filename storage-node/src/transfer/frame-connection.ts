@@ -102,7 +102,7 @@ export class FrameConnection {
     this.#stream.write(header)
     for (const part of parts) this.#stream.write(part)
     process.nextTick(() => this.#stream.uncork())
-    if (kind !== FrameKind.acknowledgement) this.#sent?.add([header, ...parts])
+    this.#sent?.add([header, ...parts])
     if (this.#stream.writableNeedDrain) {
       try {
         await drained(this.#stream)
@@ -149,6 +149,11 @@ export class FrameConnection {
   }
 
   #consume(chunk: Uint8Array): void {
+    const due = this.#received?.add(chunk)
+    if (due) {
+      // An answer to a closing peer is lost with it; its own next step then fails.
+      this.send(FrameKind.acknowledgement, AcknowledgementType.serialize(due)).catch(() => {})
+    }
     let at = 0
     while (at < chunk.length && this.#failure === undefined) {
       if (this.#payload === undefined) {
@@ -190,11 +195,6 @@ export class FrameConnection {
     if (kind === FrameKind.acknowledgement) {
       this.#acceptAcknowledgement(payload)
       return
-    }
-    const due = this.#received?.add([this.#header, payload])
-    if (due) {
-      // An answer to a closing peer is lost with it; its own next step then fails.
-      this.send(FrameKind.acknowledgement, AcknowledgementType.serialize(due)).catch(() => {})
     }
     const frame = { kind, payload }
     const reader = this.#reader

@@ -1,10 +1,4 @@
-import {
-  ContainerType,
-  ListCompositeType,
-  NoneType,
-  UnionType,
-  type ValueOf,
-} from '@chainsafe/ssz'
+import { ContainerType, ListCompositeType, NoneType, UnionType, type ValueOf } from '@chainsafe/ssz'
 import { decodeCanonical } from '@ioex/chain/bytes'
 import {
   Bytes32,
@@ -33,7 +27,12 @@ export const FILE_NAME_BYTES_MAX = 255
 export const OfferRequestType = new ContainerType({ version: U8 })
 export const DATA_PLANE_VERSION = 1
 /** Bytes of a slot follow in data frames of whole 64-KiB blocks, then an end frame. */
-export const PutSlotType = new ContainerType({ contract: U32, salt: Bytes32, slot: U8, leaves: U32 })
+export const PutSlotType = new ContainerType({
+  contract: U32,
+  salt: Bytes32,
+  slot: U8,
+  leaves: U32,
+})
 export const GrantType = new ContainerType({
   grant: SlotGrantType,
   payerKey: PublicKeyBytes,
@@ -69,7 +68,14 @@ export const RequestType = new UnionType([
   GetBlocksType,
   DeliverType,
 ])
-export const RequestKind = { ping: 0, offer: 1, putSlot: 2, grant: 3, getBlocks: 4, deliver: 5 } as const
+export const RequestKind = {
+  ping: 0,
+  offer: 1,
+  putSlot: 2,
+  grant: 3,
+  getBlocks: 4,
+  deliver: 5,
+} as const
 export const REQUEST_BYTES_MAX = 1024
 
 export const PingAnswerType = new ContainerType({ timeMs: Count64 })
@@ -108,7 +114,6 @@ export type Request =
   | { readonly selector: 3; value: Grant }
   | { readonly selector: 4; value: GetBlocks }
   | { readonly selector: 5; value: Deliver }
-
 
 export function encodeRequest(request: Request): Uint8Array {
   return RequestType.serialize(request)

@@ -4,6 +4,8 @@ import { TransferError } from './transfer-error.ts'
 import type { VoucherLedger } from './voucher-ledger.ts'
 import { KIB, nextStepBytes, STEP_BYTES_FIRST } from './voucher-step.ts'
 
+/** More KiB than any rail can carry. */
+const KIB_MAX = Math.floor(Number.MAX_SAFE_INTEGER / KIB)
 /** How long a session waits for the next voucher before it is cut (PROTOCOL 8). */
 const VOUCHER_WAIT_MS = 10_000
 
@@ -95,7 +97,7 @@ export class RailMeter {
     const reserved = reservationPrice * BigInt(this.#newest?.voucher.reservations ?? 0)
     const left = lockUnits > reserved ? lockUnits - reserved : 0n
     const kib = (left * KIB_PER_GIB) / unitPrice
-    return kib > BigInt(Number.MAX_SAFE_INTEGER / KIB) ? Number.MAX_SAFE_INTEGER : Number(kib) * KIB
+    return kib > BigInt(KIB_MAX) ? Number.MAX_SAFE_INTEGER : Number(kib) * KIB
   }
 
   /**

@@ -135,7 +135,8 @@ async function railTerms(
   const { generation, contract, slot } = request
   const rail = await chain.rail(request.rail)
   const node = rail && (await chain.nodeAt(rail.node))
-  const isMine = node && bytesEqual(addressOf(node.nodeKey), addressOf(publicKeyOf(identity.nodeKey)))
+  const isMine =
+    node && bytesEqual(addressOf(node.nodeKey), addressOf(publicKeyOf(identity.nodeKey)))
   const record = store.find(request)
   const isForSlot = rail?.contract === contract && rail.slot === slot
   if (!rail?.live || rail.generation !== generation || !isMine || !isForSlot || !record) {

@@ -197,7 +197,10 @@ export class World {
   ): Result<undefined> {
     const attempt = draftOf(this.draft)
     const emitted: ReceiptBody[] = []
-    const applied = rule(attempt, this.context(sender, (receipt) => emitted.push(receipt)))
+    const applied = rule(
+      attempt,
+      this.context(sender, (receipt) => emitted.push(receipt)),
+    )
     if (!applied.ok) return applied
     merge(attempt)
     this.receipts.push(...emitted.map((receipt) => ({ ...receipt, at: this.epoch })))

@@ -13,7 +13,10 @@ import type {
   Receipt,
   Transaction,
 } from '@ioex/chain/types'
-import { SampleChain, type SampleOptions } from '../../../../chain/src/rules/testing/sample-chain.ts'
+import {
+  SampleChain,
+  type SampleOptions,
+} from '../../../../chain/src/rules/testing/sample-chain.ts'
 import {
   type ChainClient,
   type ChainHead,
@@ -41,6 +44,7 @@ export class MemoryChain implements ChainClient {
   /** Fault codes of transactions that were refused or dropped. */
   readonly refusals: string[] = []
   #timer: NodeJS.Timeout | undefined
+  #soon: NodeJS.Timeout | undefined
 
   constructor(options: SampleOptions = {}) {
     this.sample = new SampleChain(options)
@@ -54,17 +58,20 @@ export class MemoryChain implements ChainClient {
     return this.sample.params
   }
 
-  /** Makes a block every few milliseconds. */
-  start(intervalMs = 20): void {
+  /** Makes a block every so often, beside those that submitted transactions cause. */
+  start(intervalMs: number): void {
     this.#timer = setInterval(() => this.tick(), intervalMs)
   }
 
   stop(): void {
     clearInterval(this.#timer)
+    clearTimeout(this.#soon)
   }
 
   /** Makes one block of what is pending, with the next main header. */
   tick(): void {
+    clearTimeout(this.#soon)
+    this.#soon = undefined
     const { sample } = this
     const time = Math.max(sample.main.tip.time + 1, Math.floor(this.#timeMs() / 1000) + 1)
     const headers = sample.mainHeaders([sample.main.mine(time)])
@@ -210,6 +217,7 @@ export class MemoryChain implements ChainClient {
     }
     const id = bytesToHex(transactionId(decoded.value))
     this.#pending.set(id, decoded.value)
+    this.#soon ??= setTimeout(() => this.tick(), 5)
     return Promise.resolve(id)
   }
 

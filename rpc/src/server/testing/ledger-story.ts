@@ -1,4 +1,11 @@
-import { addressOf, publicKeyOf, sha256, utf8ToBytes } from '@ioex/chain/bytes'
+import {
+  addressOf,
+  buildSumTree,
+  bytesToHex,
+  publicKeyOf,
+  sha256,
+  utf8ToBytes,
+} from '@ioex/chain/bytes'
 import type { NetworkParams } from '@ioex/chain/params'
 import {
   AnchorReceiptType,
@@ -35,7 +42,9 @@ export const addresses = {
   peer: addressOf(publicKeyOf(secrets.peer)),
   bootstrap: addressOf(publicKeyOf(secrets.bootstrap)),
 }
-export const INVENTORY_ROOT = new Uint8Array(32).fill(7)
+const inventory: InventoryEntry[] = [{ rail: 0, generation: 0, weight: 12_345n }]
+/** Root of the peer's inventory, of one entry. */
+export const INVENTORY_ROOT = buildSumTree(inventory).root
 
 /**
  * A short history with something for every method: a contract of (1, 2) with one slot filled by
@@ -88,8 +97,7 @@ function addRecords(ledger: MemoryLedger): void {
     inventoryBytes: 65_536,
     log: [{ epoch: 1, A: 1, P: 1, passed: true }],
   })
-  const entry: InventoryEntry = { rail: 0, generation: 0, weight: 12_345n }
-  ledger.inventories.set(`1 ${'07'.repeat(32)}`, [entry])
+  ledger.inventories.set(`1 ${bytesToHex(INVENTORY_ROOT)}`, inventory)
   const end = 100
   ledger.railRecords.set(0, {
     ...RailType.defaultValue(),

@@ -46,7 +46,7 @@ import {
   verifyTransaction,
   VoteKind,
 } from '@ioex/chain/types'
-import type { Indexed, LedgerBlock, LedgerSource, Page, ReceiptQuery } from './ledger-source.ts'
+import type { Indexed, LedgerBlock, LedgerSource, Page, ReceiptQuery } from '../ledger-source.ts'
 
 export interface MemoryLedgerOptions {
   readonly params: NetworkParams

@@ -1,0 +1,7 @@
+export * from './audit-export.ts'
+export * from './audit-report.ts'
+export * from './audited-node.ts'
+export * from './download-export.ts'
+export * from './export-format.ts'
+export * from './recomputed-contract.ts'
+export * from './recomputed-statements.ts'

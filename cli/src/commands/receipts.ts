@@ -1,0 +1,148 @@
+import { type ReceiptView, receiptType, type ResultOf } from '@ioex/rpc/contract'
+import { type Command, Option } from 'commander'
+import {
+  type CommandContext,
+  contextOf,
+  countArgument,
+  readNodeArgument,
+} from '../command-context.ts'
+import { formatAmount, formatIoex } from '../output/amount.ts'
+import { factsText } from '../output/table.ts'
+
+const EXAMPLES = `
+Examples:
+  $ ioex receipts ls --type storage --epoch 12
+  $ ioex receipts ls --node lioex1… --limit 200
+  $ ioex receipts show 4f0c…
+`
+const PAGE_MAX = 200
+
+interface ListOptions {
+  readonly node?: string
+  readonly rail?: number
+  readonly contract?: number
+  readonly epoch?: number
+  readonly type?: ReceiptView['type']
+  readonly limit: number
+}
+
+/** receipts ls | show: what the chain wrote down about every payment, proof and punishment. */
+export function registerReceipts(program: Command): void {
+  const receipts = program
+    .command('receipts')
+    .description('what the chain wrote down: proofs, payments, forfeits, anchors')
+    .addHelpText('after', EXAMPLES)
+  receipts
+    .command('ls')
+    .description('list receipts, oldest first')
+    .option('--node <id>', 'of a node: its index or address')
+    .option('--rail <index>', 'of a rail', countArgument)
+    .option('--contract <index>', 'of a contract', countArgument)
+    .option('--epoch <epoch>', 'booked in this epoch', countArgument)
+    .addOption(new Option('--type <type>', 'of one kind').choices(receiptType.options))
+    .option('--limit <count>', 'at most so many', countArgument, 50)
+    .action(async (options: ListOptions, command: Command) => {
+      const context = await contextOf(command)
+      const found = await readReceipts(context, options)
+      context.output.result({ receipts: found }, () => receiptsText(context, found))
+    })
+  receipts
+    .command('show')
+    .description('show one receipt, with the proof that its block holds it')
+    .argument('<id>', 'id of the receipt, 64 hex digits')
+    .action(async (id: string, _options, command: Command) => {
+      const context = await contextOf(command)
+      const found = await (await context.client()).call('receipts_get', { id, prove: true })
+      context.output.result(found, () => receiptText(found))
+    })
+}
+
+async function readReceipts(
+  context: CommandContext,
+  { node, rail, contract, epoch, type, limit }: ListOptions,
+): Promise<ReceiptView[]> {
+  const client = await context.client()
+  const receipts: ReceiptView[] = []
+  let cursor: string | null = null
+  do {
+    const page: ResultOf<'receipts_list'> = await client.call('receipts_list', {
+      ...(node !== undefined && { node: readNodeArgument(node) }),
+      ...(rail !== undefined && { rail }),
+      ...(contract !== undefined && { contract }),
+      ...(epoch !== undefined && { fromEpoch: epoch, toEpoch: epoch }),
+      ...(type !== undefined && { type }),
+      ...(cursor !== null && { cursor }),
+      limit: Math.max(1, Math.min(PAGE_MAX, limit - receipts.length)),
+    })
+    receipts.push(...page.receipts)
+    cursor = page.next
+  } while (cursor !== null && receipts.length < limit)
+  return receipts.slice(0, limit)
+}
+
+function receiptsText({ output }: CommandContext, receipts: readonly ReceiptView[]): string {
+  if (receipts.length === 0) return 'No receipts.'
+  return output.table(
+    [
+      { head: 'epoch', align: 'right' },
+      { head: 'height', align: 'right' },
+      { head: 'type' },
+      { head: 'IOEX', align: 'right' },
+      { head: 'about' },
+      { head: 'id' },
+    ],
+    receipts.map((receipt) => [
+      String(receipt.epoch),
+      String(receipt.height),
+      receipt.type,
+      amountOf(receipt),
+      subjectOf(receipt),
+      receipt.id,
+    ]),
+  )
+}
+
+/** The amount that people look for first: what the receipt is about in money. */
+function amountOf({ body }: ReceiptView): string {
+  const { fee, amount, paid, held, baseFee } = body
+  const units = paid !== undefined && fee === undefined ? paid : (fee ?? amount ?? held ?? baseFee)
+  return typeof units === 'string' ? formatAmount(BigInt(units)) : ''
+}
+
+function subjectOf({ body }: ReceiptView): string {
+  const { rail, contract, node, payer, epoch, mainHeight } = body
+  if (typeof mainHeight === 'number' && typeof epoch === 'number') {
+    return `epoch ${epoch} in main block ${mainHeight}`
+  }
+  const parts = [
+    typeof rail === 'number' ? `rail ${rail}` : '',
+    typeof contract === 'number' ? `contract ${contract}` : '',
+    typeof node === 'string' ? node : typeof payer === 'string' ? payer : '',
+  ]
+  return parts.filter((part) => part !== '').join(', ')
+}
+
+const MONEY_FIELDS = new Set(
+  (
+    'fee burned toValidators net held released paid lockUnits need debt toPots epochFees emission ' +
+    'amount refundTime refundUnits releasedHeld baseFee tip proceeds byteFee debtPaid refundLocks ' +
+    'refundPot refundFees refundDeposit'
+  ).split(' '),
+)
+
+function receiptText({ receipt, proof }: ResultOf<'receipts_get'>): string {
+  const fields = Object.entries(receipt.body)
+    .filter(([name]) => name !== 'type')
+    .map(([name, value]) => {
+      const isMoney = MONEY_FIELDS.has(name) && typeof value === 'string'
+      const text = typeof value === 'object' ? JSON.stringify(value) : String(value)
+      return [name, isMoney ? formatIoex(value) : text] as const
+    })
+  return factsText([
+    ['id', receipt.id],
+    ['type', receipt.type],
+    ['block', `${receipt.height} (epoch ${receipt.epoch}), position ${receipt.index}`],
+    ...fields,
+    ['proof', proof ? `${proof.branch.length} hashes up to receiptRoot ${proof.root}` : 'none'],
+  ])
+}

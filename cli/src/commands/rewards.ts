@@ -1,0 +1,188 @@
+import { formatAddress } from '@ioex/chain/bytes'
+import type { RpcClient } from '@ioex/rpc/client'
+import type { ResultOf } from '@ioex/rpc/contract'
+import type { Command } from 'commander'
+import {
+  type CommandContext,
+  contextOf,
+  countArgument,
+  readNodeArgument,
+} from '../command-context.ts'
+import { formatAmount, formatIoex } from '../output/amount.ts'
+import { CommandError, usageError } from '../output/failure.ts'
+import { factsText } from '../output/table.ts'
+import { readWallet } from '../wallet/wallet-file.ts'
+
+const EXAMPLES = `
+Without ADDRESS: all nodes whose owner is your wallet. Default range: the last 24 epochs.
+
+Examples:
+  $ ioex rewards
+  $ ioex rewards lioex1… --epoch 12          one statement, with every number explained
+  $ ioex rewards lioex1… --from 1 --to 100 --csv > earnings.csv
+`
+const EPOCHS_DEFAULT = 24
+const NODES_MAX = 1000
+
+interface RewardsOptions {
+  readonly epoch?: number
+  readonly from?: number
+  readonly to?: number
+  readonly csv?: boolean
+}
+type Summary = ResultOf<'rewards_getSummary'>
+type Statement = ResultOf<'rewards_getStatement'>
+
+const SUM_COLUMNS = [
+  'fees',
+  'burned',
+  'toValidators',
+  'net',
+  'held',
+  'released',
+  'forfeited',
+  'subsidy',
+  'paid',
+] as const
+
+/** rewards [ADDRESS]: what a node earned, epoch by epoch, or one epoch's statement. */
+export function registerRewards(program: Command): void {
+  program
+    .command('rewards')
+    .description('what a node earned, and why')
+    .argument('[node]', "a node's address or index")
+    .option('--epoch <epoch>', 'the statement of one epoch', countArgument)
+    .option('--from <epoch>', 'first epoch', countArgument)
+    .option('--to <epoch>', 'last epoch', countArgument)
+    .option('--csv', 'comma-separated values, amounts in units')
+    .addHelpText('after', EXAMPLES)
+    .action(async (node: string | undefined, options: RewardsOptions, command: Command) => {
+      const context = await contextOf(command)
+      if (options.epoch !== undefined && (options.from ?? options.to) !== undefined) {
+        throw usageError('give --epoch, or --from and --to, not both')
+      }
+      const client = await context.client()
+      const nodes = node === undefined ? await ownNodes(context, client) : [readNodeArgument(node)]
+      if (options.epoch !== undefined && !options.csv) {
+        await showStatements(context, client, nodes, options.epoch)
+      } else {
+        await showSummaries(context, client, nodes, options)
+      }
+    })
+}
+
+/** Addresses of the nodes that belong to the wallet. */
+async function ownNodes(context: CommandContext, client: RpcClient): Promise<string[]> {
+  const { owner } = await readWallet(context.settings.data)
+  const address = formatAddress(owner.address, context.addressPrefix)
+  const own: string[] = []
+  let cursor: string | null = null
+  do {
+    const page: ResultOf<'nodes_list'> = await client.call('nodes_list', {
+      limit: 200,
+      ...(cursor !== null && { cursor }),
+    })
+    own.push(...page.nodes.filter((node) => node.owner === address).map((node) => node.address))
+    cursor = page.next
+  } while (cursor !== null && own.length < NODES_MAX)
+  if (own.length > 0) return own
+  throw new CommandError(
+    'NO_NODES',
+    `no node on the chain belongs to ${address}: name a node's address, see "ioex rpc nodes_list"`,
+  )
+}
+
+async function showStatements(
+  context: CommandContext,
+  client: RpcClient,
+  nodes: readonly (string | number)[],
+  epoch: number,
+): Promise<void> {
+  const statements: Statement[] = []
+  for (const node of nodes) {
+    statements.push(await client.call('rewards_getStatement', { node, epoch }))
+  }
+  context.output.result(statements.length === 1 ? statements[0] : { statements }, () =>
+    statements.map(statementText).join('\n\n'),
+  )
+}
+
+function statementText(statement: Statement): string {
+  const { inputs, receipts } = statement
+  const percent = (basisPoints: number) => `${basisPoints / 100} %`
+  const kinds = Map.groupBy(receipts, ({ type }) => type)
+  const counts = [...kinds].map(([type, { length }]) => `${length} ${type}`)
+  return factsText([
+    ['node', statement.node],
+    ['epoch', `${statement.epoch}${inputs.closed ? '' : ' (still open)'}`],
+    ['fees paid by customers', formatIoex(statement.fees)],
+    [`  burned (${percent(inputs.phi)}, also of lost time)`, formatIoex(statement.burned)],
+    [`  to validators (${percent(inputs.nu)})`, formatIoex(statement.toValidators)],
+    ['  net', formatIoex(statement.net)],
+    ['held back', formatIoex(statement.held)],
+    ['held pay released', formatIoex(statement.released)],
+    ['held pay forfeited', formatIoex(statement.forfeited)],
+    [
+      'byte fees and proof debt',
+      formatIoex(BigInt(statement.byteFees) + BigInt(statement.debtPaid)),
+    ],
+    ['paid out', formatIoex(statement.paid)],
+    ['subsidy', `${formatIoex(statement.subsidy)} (${statement.subsidyState})`],
+    [
+      '  = M x fees / F',
+      `M ${formatIoex(inputs.emission)}, F ${formatIoex(inputs.epochFees)}, ` +
+        `burned ${formatIoex(inputs.epochBurned)}, rho ${percent(inputs.rho)}`,
+    ],
+    ['intervals forfeited', String(statement.forfeits)],
+    ['receipts', counts.join(', ') || 'none'],
+  ])
+}
+
+async function showSummaries(
+  context: CommandContext,
+  client: RpcClient,
+  nodes: readonly (string | number)[],
+  options: RewardsOptions,
+): Promise<void> {
+  const now = (await client.call('chain_getStatus', {})).epoch
+  const toEpoch = options.epoch ?? options.to ?? now
+  const fromEpoch = options.epoch ?? options.from ?? Math.max(0, toEpoch - EPOCHS_DEFAULT + 1)
+  if (fromEpoch > toEpoch) throw usageError('--from lies after --to')
+  const summaries: Summary[] = []
+  for (const node of nodes) {
+    summaries.push(await client.call('rewards_getSummary', { node, fromEpoch, toEpoch }))
+  }
+  const { output } = context
+  if (options.csv && !output.isJson) {
+    context.io.stdout.write(`${csvText(summaries)}\n`)
+    return
+  }
+  output.result(summaries.length === 1 ? summaries[0] : { summaries }, () =>
+    summaries.map((summary) => summaryText(context, summary)).join('\n\n'),
+  )
+}
+
+function csvText(summaries: readonly Summary[]): string {
+  const rows = summaries.flatMap(({ node, epochs }) =>
+    epochs.map((sums) => [node, sums.epoch, ...SUM_COLUMNS.map((name) => sums[name])]),
+  )
+  return [['node', 'epoch', ...SUM_COLUMNS], ...rows].map((row) => row.join(',')).join('\n')
+}
+
+function summaryText({ output }: CommandContext, summary: Summary): string {
+  const { node, fromEpoch, toEpoch, epochs, totals } = summary
+  const title = `${node}, epochs ${fromEpoch} to ${toEpoch}, IOEX`
+  if (epochs.length === 0) return `${title}\nNothing was booked.`
+  const row = (name: string, sums: Summary['totals']) => [
+    name,
+    ...SUM_COLUMNS.map((column) => formatAmount(BigInt(sums[column]))),
+  ]
+  const table = output.table(
+    [
+      { head: 'epoch', align: 'right' },
+      ...SUM_COLUMNS.map((head) => ({ head, align: 'right' as const })),
+    ],
+    [...epochs.map((sums) => row(String(sums.epoch), sums)), row('all', totals)],
+  )
+  return `${title}\n${table}`
+}

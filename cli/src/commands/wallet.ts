@@ -1,0 +1,160 @@
+import { open, readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { formatAddress } from '@ioex/chain/bytes'
+import type { ResultOf } from '@ioex/rpc/contract'
+import type { Command } from 'commander'
+import {
+  argument,
+  type CommandContext,
+  contextOf,
+  readAddressArgument,
+} from '../command-context.ts'
+import { formatIoex, parseAmount } from '../output/amount.ts'
+import { usageError } from '../output/failure.ts'
+import { factsText } from '../output/table.ts'
+import { OWNER_KEY_PATH } from '../wallet/owner-key.ts'
+import { sendTransfer } from '../wallet/transfer.ts'
+import { createWallet, importWallet, readWallet, type Wallet } from '../wallet/wallet-file.ts'
+
+const EXAMPLES = `
+The wallet is a file with 24 words, in clear, readable by you only: DATA/wallet/wallet.json.
+Its key is ${OWNER_KEY_PATH}/0 (BIP-32) of the words (BIP-39).
+
+Examples:
+  $ ioex wallet create
+  $ ioex wallet export > words.txt        keep them on paper, not on a disk
+  $ ioex wallet import --phrase-file words.txt
+  $ ioex wallet balance
+  $ ioex wallet send lioex1… 12.5
+`
+
+/** wallet create | import | address | balance | send | export */
+export function registerWallet(program: Command): void {
+  const wallet = program
+    .command('wallet')
+    .description('the key that holds your money: make it, show it, pay with it')
+    .addHelpText('after', EXAMPLES)
+  wallet
+    .command('create')
+    .description('make a wallet with new words')
+    .action(async (_options, command: Command) => {
+      const context = await contextOf(command)
+      showWallet(context, await createWallet(context.settings.data))
+      context.output.note('Write its 24 words down now: "ioex wallet export" shows them.')
+    })
+  wallet
+    .command('import')
+    .description('bring the 24 words of a wallet, from a file or from standard input')
+    .option('--phrase-file <file>', 'file with the words; default standard input')
+    .action(async ({ phraseFile }: { phraseFile?: string }, command: Command) => {
+      const context = await contextOf(command)
+      const text = await readPhrase(context, phraseFile)
+      showWallet(context, await importWallet(context.settings.data, text))
+    })
+  wallet
+    .command('address')
+    .description('show the address to be paid at')
+    .action(async (_options, command: Command) => {
+      const context = await contextOf(command)
+      const address = addressText(context, await readWallet(context.settings.data))
+      context.output.result({ address }, () => address)
+    })
+  wallet
+    .command('balance')
+    .description('show the money of the wallet, or of any address')
+    .argument('[address]', 'default: the wallet')
+    .action(async (address: string | undefined, _options, command: Command) => {
+      await showBalance(await contextOf(command), address)
+    })
+  registerSend(wallet)
+  registerExport(wallet)
+}
+
+function registerSend(wallet: Command): void {
+  wallet
+    .command('send')
+    .description('pay an address; waits until the transfer is final')
+    .argument('<to>', 'address')
+    .argument('<amount>', 'IOEX, up to 8 decimals', argument(parseAmount))
+    .option('--no-wait', 'do not wait')
+    .addHelpText('after', '\nExample:\n  $ ioex wallet send lioex1… 0.25\n')
+    .action(async (to: string, amount: bigint, options: { wait: boolean }, command: Command) => {
+      const context = await contextOf(command)
+      if (amount === 0n) throw usageError('give an amount above 0')
+      const receiver = readAddressArgument(to, context)
+      const { owner } = await readWallet(context.settings.data)
+      const client = await context.client()
+      const terms = { to: receiver, amount }
+      const { id, final } = await sendTransfer(client, owner, terms, options.wait)
+      const height = final?.height ?? null
+      context.output.result({ id, to, amount, height, state: final?.state ?? 'pending' }, () =>
+        height === null
+          ? `Sent ${formatIoex(amount)} to ${to}, not final yet: transaction ${id}`
+          : `Sent ${formatIoex(amount)} to ${to}: final in block ${height}, transaction ${id}`,
+      )
+    })
+}
+
+function registerExport(wallet: Command): void {
+  wallet
+    .command('export')
+    .description('show the 24 words; whoever has them has the money')
+    .option('-o, --output <file>', 'write them to a new file that only you can read')
+    .action(async ({ output: path }: { output?: string }, command: Command) => {
+      const context = await contextOf(command)
+      const { phrase } = await readWallet(context.settings.data)
+      if (path === undefined) {
+        context.output.result({ phrase }, () => phrase)
+        return
+      }
+      const target = resolve(context.io.folder, path)
+      const file = await open(target, 'wx', 0o600)
+      try {
+        await file.writeFile(`${phrase}\n`)
+        await file.sync()
+      } finally {
+        await file.close()
+      }
+      context.output.result({ path: target }, () => `Wrote the words to ${target}`)
+    })
+}
+
+async function readPhrase({ io }: CommandContext, path: string | undefined): Promise<string> {
+  if (path !== undefined) return readFile(resolve(io.folder, path), 'utf8')
+  let text = ''
+  for await (const chunk of io.stdin) {
+    text += chunk.toString()
+    if (text.length > 10_000) throw usageError('standard input holds more than 24 words')
+  }
+  return text
+}
+
+function addressText({ addressPrefix }: CommandContext, { owner }: Wallet): string {
+  return formatAddress(owner.address, addressPrefix)
+}
+
+function showWallet(context: CommandContext, wallet: Wallet): void {
+  const address = addressText(context, wallet)
+  const { path } = wallet
+  context.output.result({ address, path }, () =>
+    factsText([
+      ['address', address],
+      ['file', path],
+    ]),
+  )
+}
+
+async function showBalance(context: CommandContext, given: string | undefined): Promise<void> {
+  const address = given ?? addressText(context, await readWallet(context.settings.data))
+  const client = await context.client()
+  const account: ResultOf<'chain_getAccount'> = await client.call('chain_getAccount', { address })
+  const { balance, bond, nonce, height } = account
+  context.output.result({ address, balance, bond, nonce, height }, () =>
+    factsText([
+      ['address', address],
+      ['balance', formatIoex(balance)],
+      ...(bond === '0' ? [] : [['bond', formatIoex(bond)] as const]),
+      ['as of block', String(height)],
+    ]),
+  )
+}

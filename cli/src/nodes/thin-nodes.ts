@@ -1,0 +1,127 @@
+import { join } from 'node:path'
+import type { Logger } from 'pino'
+import { addressOf, bytesToHex, parseHex, publicKeyOf } from '@ioex/chain/bytes'
+import { bindNode, type PeerNode, startBootstrapNode, startPeerNode } from '@ioex/storage-node/node'
+import type { StorageClient } from '@ioex/storage-node/scheduler'
+import { z } from 'zod'
+import { readGenesis } from './genesis-of.ts'
+import { readKey } from './key-file.ts'
+import { openLightChain } from './light-chain.ts'
+import { ConfigError, type NodeConfig } from './node-config.ts'
+import { type RunningNode, unknownQuestion } from './running-node.ts'
+
+/** What bootstrap nodes and peers share: keys, genesis and a light client of the chain. */
+async function openThinNode(config: NodeConfig, logger: Logger) {
+  const genesis = await readGenesis(config.genesis)
+  const key = (name: string) => readKey(join(config.data, 'keys', `${name}.key`))
+  const [ownerKey, nodeKey] = await Promise.all([key('owner'), key('node')])
+  if (!config.rpcUrls || config.rpcUrls.length < 2) {
+    throw new ConfigError(`${config.name}: give at least two rpcUrls, so that none can lie alone`)
+  }
+  const chain = await openLightChain(genesis, config.rpcUrls, (message) => logger.fatal(message))
+  return { genesis, ownerKey, nodeKey, chain }
+}
+
+export async function startBootstrap(config: NodeConfig, logger: Logger): Promise<RunningNode> {
+  const { listen, relay } = config
+  if (!listen || !relay)
+    throw new ConfigError(`${config.name}: a bootstrap node needs listen and relay`)
+  const { chain, nodeKey } = await openThinNode(config, logger)
+  const node = await startBootstrapNode({
+    dataDir: config.data,
+    nodeKey,
+    chain,
+    bootstrap: config.peers,
+    listen,
+    unitPrice: BigInt(relay.unitPrice),
+    reservationPrice: BigInt(relay.reservationPrice),
+    logger,
+  })
+  return {
+    info: { nodeKey: bytesToHex(node.nodeKey), multiaddrs: node.multiaddrs },
+    async ask(question) {
+      if (question === 'status') return node.status()
+      if (question === 'redeem') return node.redeem()
+      throw unknownQuestion(question)
+    },
+    async stop() {
+      await node.stop()
+      await chain.close()
+    },
+  }
+}
+
+export async function startPeer(config: NodeConfig, logger: Logger): Promise<RunningNode> {
+  const { storage } = config
+  if (!storage) throw new ConfigError(`${config.name}: a peer needs storage`)
+  const { chain, genesis, nodeKey, ownerKey } = await openThinNode(config, logger)
+  const nodePublicKey = publicKeyOf(nodeKey)
+  const peer = await startPeerNode({
+    dataDir: config.data,
+    nodeKey,
+    identity: bindNode(genesis.chainId, ownerKey, nodePublicKey, addressOf(publicKeyOf(ownerKey))),
+    chain,
+    bootstrap: config.peers,
+    listen: config.listen ?? undefined,
+    capacityBytes: storage.capacityBytes,
+    price: BigInt(storage.price),
+    unitPrice: BigInt(storage.unitPrice),
+    friends: storage.friends.map(friendKey),
+    logger,
+  })
+  let client: Promise<StorageClient> | undefined
+  // A peer that only stores never loads what sending files needs.
+  const sender = () => {
+    client ??= import('@ioex/storage-node/scheduler').then(({ createStorageClient }) =>
+      createStorageClient({
+        dataDir: join(config.data, 'client'),
+        ownerKey,
+        nodeKey,
+        chain,
+        bootstrap: config.peers,
+        network: peer.network,
+        logger,
+      }),
+    )
+    return client
+  }
+  return {
+    info: { nodeKey: bytesToHex(peer.nodeKey), port: peer.port },
+    ask: (question, argument) => answerPeer(peer, sender, question, argument),
+    async stop() {
+      await (await client)?.close()
+      await peer.stop()
+      await chain.close()
+    },
+  }
+}
+
+const DeliverySchema = z.strictObject({ to: z.string(), source: z.string(), name: z.string() })
+
+async function answerPeer(
+  peer: PeerNode,
+  sender: () => Promise<StorageClient>,
+  question: string,
+  argument: unknown,
+): Promise<unknown> {
+  switch (question) {
+    case 'status':
+      return peer.status()
+    case 'redeem':
+      return peer.redeem()
+    case 'deliver': {
+      const { to, source, name } = DeliverySchema.parse(argument)
+      return (await sender()).deliver({ to: friendKey(to), source, name })
+    }
+    default:
+      throw unknownQuestion(question)
+  }
+}
+
+function friendKey(text: string): Uint8Array {
+  const key = parseHex(text, 33)
+  if (!key.ok || key.value.length !== 33) {
+    throw new ConfigError(`"${text}" is not a node key: expected 66 hex digits`)
+  }
+  return key.value
+}

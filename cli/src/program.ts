@@ -1,0 +1,70 @@
+import { Command, CommanderError } from 'commander'
+import { type CommandIo, setCommandIo } from './command-context.ts'
+import { registerAnchor } from './commands/anchor.ts'
+import { registerDemo } from './commands/demo.ts'
+import { registerDevnet } from './commands/devnet.ts'
+import { registerGet } from './commands/get.ts'
+import { registerLs } from './commands/ls.ts'
+import { registerNode } from './commands/node.ts'
+import { registerPut } from './commands/put.ts'
+import { registerReceipts } from './commands/receipts.ts'
+import { registerRewards } from './commands/rewards.ts'
+import { registerRpc } from './commands/rpc.ts'
+import { registerWallet } from './commands/wallet.ts'
+import { EXIT_OK, EXIT_USAGE, reportFailure, usageError } from './output/failure.ts'
+import { VERSION } from './version.ts'
+
+/** Adds one verb to the program. */
+export type RegisterCommand = (program: Command) => void
+
+const commands: readonly RegisterCommand[] = [
+  registerDevnet,
+  registerDemo,
+  registerNode,
+  registerWallet,
+  registerPut,
+  registerGet,
+  registerLs,
+  registerRewards,
+  registerReceipts,
+  registerAnchor,
+  registerRpc,
+]
+
+export function createProgram(io: CommandIo, isJson: boolean): Command {
+  const program = new Command('ioex')
+    .description('Backs up files on a network of peers, and pays them; see "ioex COMMAND --help"')
+    .version(VERSION)
+    .option('--json', 'one JSON document instead of text')
+    .option('--rpc <url>', 'JSON-RPC address of the node to ask (IOEX_RPC)')
+    .option('--data <dir>', 'folder of the wallet and of everything local (IOEX_DATA)')
+    .option('--network <name>', 'main, test, local or ci (IOEX_NETWORK)')
+    .option('--config <file>', 'file with these options, default DATA/ioex.yaml')
+    .option('--token-file <file>', 'access token of the node, default DATA/rpc-token')
+    .configureHelp({ showGlobalOptions: true })
+    .showHelpAfterError('(add --help for the usage)')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void io.stdout.write(text),
+      writeErr: (text) => {
+        if (!isJson) io.stderr.write(text)
+      },
+    })
+  setCommandIo(program, io)
+  for (const register of commands) register(program)
+  return program
+}
+
+/** Runs one command line (without node and script); gives the exit code. Never throws. */
+export async function runCommandLine(args: readonly string[], io: CommandIo): Promise<number> {
+  const isJson = args.includes('--json')
+  try {
+    await createProgram(io, isJson).parseAsync([...args], { from: 'user' })
+    return EXIT_OK
+  } catch (error) {
+    if (!(error instanceof CommanderError)) return reportFailure(error, io, isJson)
+    // Asking for help or the version is no mistake; commander has already told a person the rest.
+    if (error.exitCode === 0) return EXIT_OK
+    return isJson ? reportFailure(usageError(error.message), io, isJson) : EXIT_USAGE
+  }
+}

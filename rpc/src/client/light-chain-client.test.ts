@@ -1,0 +1,193 @@
+import { bytesToHex } from '@ioex/chain/bytes'
+import { NodeRole, transactionId } from '@ioex/chain/types'
+import { presets } from '@ioex/genesis/presets'
+import { afterEach, expect, test, vi } from 'vitest'
+import {
+  addresses,
+  createLedgerStory,
+  INVENTORY_ROOT,
+  payout,
+  transfer,
+} from '../server/testing/ledger-story.ts'
+import type { MemoryLedger } from '../server/testing/memory-ledger.ts'
+import { type RpcServer, startRpcServer } from '../server/rpc-server.ts'
+import type { ForkAlarm } from './head-follower.ts'
+import { LightChainClient, type LightChainClientOptions } from './light-chain-client.ts'
+
+// Generous, because the machine may be busy; nothing here waits for a time to pass.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
+const soon = { timeout: 30_000 }
+
+const { params } = { params: presets.ci }
+const open: { close(): Promise<void> }[] = []
+
+afterEach(async () => {
+  await Promise.all(open.splice(0).map((each) => each.close()))
+})
+
+async function serve(ledger: MemoryLedger, port = 0): Promise<RpcServer> {
+  const server = await startRpcServer({ ledger, port })
+  open.unshift(server)
+  return server
+}
+
+async function follow(
+  ledger: MemoryLedger,
+  servers: readonly RpcServer[],
+  options: Partial<LightChainClientOptions> = {},
+): Promise<LightChainClient> {
+  const client = new LightChainClient({
+    endpoints: servers.map(({ url }) => url),
+    chainId: ledger.chainId,
+    params,
+    validators: ledger.validatorSet(),
+    minimumPollMs: 10,
+    compareMs: 0,
+    ...options,
+  })
+  open.unshift(client)
+  await client.start()
+  return client
+}
+
+/** The same block on several ledgers of one story. */
+function appendAll(ledgers: readonly MemoryLedger[], certified = true): void {
+  for (const ledger of ledgers) ledger.append([], { certified })
+}
+
+test('follows certified heads, through blocks that only a later one certifies', async () => {
+  const ledgers = [createLedgerStory(params), createLedgerStory(params)] as const
+  const servers = await Promise.all(ledgers.map((ledger) => serve(ledger)))
+  const client = await follow(ledgers[0], servers)
+  const heights: number[] = []
+  client.onHead(({ height }) => heights.push(height))
+  const { height } = ledgers[0].status()
+  expect((await client.head()).height).toBe(height)
+  appendAll(ledgers, false)
+  appendAll(ledgers, false)
+  appendAll(ledgers)
+  await expect.poll(async () => (await client.head()).height, soon).toBe(height + 3)
+  expect(heights).toEqual([height + 3])
+  expect((await client.head()).hash).toBe(bytesToHex(ledgers[0].status().hash))
+})
+
+test('reads records as full nodes give them', async () => {
+  const ledger = createLedgerStory(params)
+  const servers = [await serve(ledger), await serve(ledger)]
+  const client = await follow(ledger, servers)
+  expect((await client.account(addresses.payer))?.balance).toBe(1_000_000n)
+  expect(await client.account(new Uint8Array(20))).toBeUndefined()
+  const node = await client.node(addresses.peer)
+  expect(node?.index).toBe(1)
+  expect(node?.record).toEqual(ledger.nodeAt(1))
+  expect(await client.nodeAt(7)).toBeUndefined()
+  expect((await client.nodesByRole(NodeRole.bootstrap)).map(({ index }) => index)).toEqual([0])
+  expect(await client.rail(0)).toEqual(ledger.railAt(0))
+  expect(await client.railsOfNode(1)).toHaveLength(1)
+  expect(await client.railsOfPayer(addresses.peer)).toEqual([])
+  expect(await client.contract(0)).toEqual(ledger.contractAt(0))
+  expect(await client.contractsOfPayer(addresses.payer)).toHaveLength(1)
+  expect(await client.epoch(1)).toEqual(ledger.epoch(1))
+  expect(await client.inventory(1, INVENTORY_ROOT)).toEqual(ledger.inventory(1, INVENTORY_ROOT))
+  expect(await client.inventory(1, new Uint8Array(32))).toBeUndefined()
+})
+
+test('reads a list of more than one page', async () => {
+  const ledger = createLedgerStory(params)
+  const rail = ledger.railAt(0)
+  if (!rail) throw new Error('the story has a rail')
+  for (let index = 1; index < 450; index++) ledger.railRecords.set(index, rail)
+  const client = await follow(ledger, [await serve(ledger), await serve(ledger)])
+  const rails = await client.railsOfNode(1)
+  expect(rails.map(({ index }) => index)).toEqual([...Array.from({ length: 450 }).keys()])
+})
+
+test('a transaction is submitted, proven final with its receipts, or expires', async () => {
+  const ledger = createLedgerStory(params)
+  const servers = [await serve(ledger), await serve(ledger)]
+  const refusal = (code: string, message: string) => new TypeError(`${code}: ${message}`)
+  const client = await follow(ledger, servers, { refusal })
+  const transaction = transfer(ledger, 5n, 0)
+  const id = await client.submit(transaction)
+  expect(id).toBe(bytesToHex(transactionId(transaction)))
+  expect(await client.submit(transaction)).toBe(id)
+  const waiting = client.outcome(id, transaction.body.validUntil)
+  ledger.append([payout(3n)])
+  const outcome = await waiting
+  expect(outcome.height).toBe(ledger.status().height)
+  expect(outcome.receipts).toHaveLength(1)
+  await expect(client.submit(transfer(ledger, 5n, 0))).rejects.toThrow('NONCE_TOO_LOW')
+  const height = ledger.status().height
+  const never = client.outcome('00'.repeat(32), height + 1)
+  ledger.append([])
+  ledger.append([])
+  await expect(never).rejects.toThrow('EXPIRED')
+})
+
+test('goes on with the other node when the leading one dies, and comes back', async () => {
+  const ledger = createLedgerStory(params)
+  const servers = [await serve(ledger), await serve(ledger)] as const
+  const client = await follow(ledger, servers, { requestTimeoutMs: 2000 })
+  await servers[0].close()
+  ledger.append([])
+  await expect.poll(async () => (await client.head()).height, soon).toBe(ledger.status().height)
+  expect((await client.account(addresses.payer))?.balance).toBe(1_000_000n)
+})
+
+test('a node with a forged history is not believed', async () => {
+  const ledger = createLedgerStory(params)
+  const forged = createLedgerStory(params)
+  // Only one of the four validators signs the forger's blocks.
+  const certify = forged.certify.bind(forged)
+  forged.certify = (epoch, view, hash) => certify(epoch, view, hash, [0])
+  for (let i = 0; i < 5; i++) forged.append([payout(1n)])
+  ledger.append([])
+  const servers = [await serve(forged), await serve(ledger)]
+  const client = await follow(ledger, servers)
+  expect((await client.head()).hash).toBe(bytesToHex(ledger.status().hash))
+  expect(client.alarm).toBeUndefined()
+})
+
+test('two certified histories raise the alarm and stop everything', async () => {
+  const ledgers = [createLedgerStory(params), createLedgerStory(params)] as const
+  const servers = await Promise.all(ledgers.map((ledger) => serve(ledger)))
+  const alarms: ForkAlarm[] = []
+  const client = await follow(ledgers[0], servers, { onAlarm: (alarm) => alarms.push(alarm) })
+  ledgers[0].append([])
+  ledgers[1].append([payout(1n)])
+  const height = ledgers[0].status().height
+  await expect.poll(() => alarms.length, soon).toBe(1)
+  expect(alarms[0]?.height).toBe(height)
+  expect(alarms[0]?.ours.hash).not.toBe(alarms[0]?.theirs.hash)
+  await expect(client.head()).rejects.toMatchObject({ reason: 'FORK_ALARM' })
+  await expect(client.account(addresses.payer)).rejects.toMatchObject({ reason: 'FORK_ALARM' })
+  await expect(client.submit(transfer(ledgers[0], 1n, 0))).rejects.toMatchObject({
+    reason: 'FORK_ALARM',
+  })
+})
+
+test('a beacon that two nodes name differently is not used', async () => {
+  const ledgers = [createLedgerStory(params), createLedgerStory(params)] as const
+  const servers = await Promise.all(ledgers.map((ledger) => serve(ledger)))
+  const client = await follow(ledgers[0], servers)
+  const record = ledgers[1].epoch(1)
+  if (!record) throw new Error('the story has epoch 1')
+  ledgers[1].epochRecords.set(1, { ...record, beacon: new Uint8Array(32).fill(6) })
+  await expect(client.epoch(1)).rejects.toMatchObject({ reason: 'RECORD_DISPUTED' })
+})
+
+test('one node alone is not enough unless it is allowed', async () => {
+  const ledger = createLedgerStory(params)
+  const server = await serve(ledger)
+  await expect(follow(ledger, [server])).rejects.toThrow('at least two')
+  const client = await follow(ledger, [server], { allowSingleEndpoint: true })
+  expect((await client.head()).height).toBe(ledger.status().height)
+})
+
+test('after a gap it jumps to the tip instead of asking for every header', async () => {
+  const ledger = createLedgerStory(params)
+  const server = await serve(ledger)
+  const client = await follow(ledger, [server], { allowSingleEndpoint: true })
+  for (let i = 0; i < 600; i++) ledger.append([], { certified: i % 4 === 3 })
+  await expect.poll(async () => (await client.head()).height, soon).toBe(ledger.status().height)
+})

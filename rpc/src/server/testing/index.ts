@@ -1,0 +1,2 @@
+export * from './ledger-story.ts'
+export * from './memory-ledger.ts'

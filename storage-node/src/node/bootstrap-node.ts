@@ -1,0 +1,203 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { bytesEqual, bytesToHex, utf8ToBytes } from '@ioex/chain/bytes'
+import type { Logger } from 'pino'
+import { ControlPlane } from '../relay/control-plane.ts'
+import {
+  announceOffer,
+  DIRECTORY_PROTOCOL,
+  fetchOffers,
+  OfferDirectory,
+  serveDirectory,
+} from '../relay/directory.ts'
+import { OFFER_REPEAT_MS, OfferKind, signOffer, type SignedOffer } from '../relay/offer.ts'
+import { RelayService } from '../relay/relay-service.ts'
+import { RailMeters } from '../transfer/rail-meter.ts'
+import { reasonOf } from '../transfer/transfer-error.ts'
+import { openVoucherLedger, type VoucherLedger } from '../transfer/voucher-ledger.ts'
+import { HeadRunner } from './head-runner.ts'
+import { NodeAccount } from './node-account.ts'
+import type { BootstrapNode, BootstrapNodeOptions, BootstrapStatus } from './node-interfaces.ts'
+import { Redeemer } from './redeemer.ts'
+
+const CONNECTIONS_MAX = 4096
+const REDIAL_MS = 5_000
+
+/** Starts a bootstrap node: a directory of offers and a paid relay. */
+export async function startBootstrapNode(options: BootstrapNodeOptions): Promise<BootstrapNode> {
+  const { chain, dataDir, nodeKey, logger, listen } = options
+  await mkdir(dataDir, { recursive: true })
+  const vouchers = await openVoucherLedger(join(dataDir, 'vouchers'))
+  const controlPlane = await ControlPlane.start({
+    nodeKey,
+    listen: [`/ip4/${listen.host}/tcp/${listen.port}`],
+    advertise: options.advertise,
+    connectionsMax: CONNECTIONS_MAX,
+    logger,
+  })
+  const account = new NodeAccount(chain, nodeKey)
+  const relay = new RelayService({
+    nodeKey,
+    chain,
+    controlPlane,
+    meters: new RailMeters(vouchers),
+    unitPrice: options.unitPrice,
+    logger,
+  })
+  await relay.start()
+  const directory = new OfferDirectory(chain.chainId)
+  const node = new RunningBootstrap(options, {
+    controlPlane,
+    vouchers,
+    relay,
+    account,
+    directory,
+    redeemer: new Redeemer({ chain, account, vouchers, logger }),
+  })
+  await node.start()
+  return node
+}
+
+interface BootstrapParts {
+  readonly controlPlane: ControlPlane
+  readonly vouchers: VoucherLedger
+  readonly relay: RelayService
+  readonly account: NodeAccount
+  readonly directory: OfferDirectory
+  readonly redeemer: Redeemer
+}
+
+class RunningBootstrap implements BootstrapNode {
+  readonly nodeKey: Uint8Array
+  readonly #options: BootstrapNodeOptions
+  readonly #parts: BootstrapParts
+  readonly #logger: Logger
+  readonly #others = new Map<string, Uint8Array>()
+  readonly #timers: NodeJS.Timeout[] = []
+  #runner: HeadRunner | undefined
+  #meeting: Promise<void> = Promise.resolve()
+  #stopped = false
+
+  constructor(options: BootstrapNodeOptions, parts: BootstrapParts) {
+    this.#options = options
+    this.#parts = parts
+    this.#logger = options.logger
+    this.nodeKey = parts.account.publicKey
+  }
+
+  get multiaddrs(): readonly string[] {
+    return this.#parts.controlPlane.multiaddrs()
+  }
+
+  async start(): Promise<void> {
+    const { controlPlane, directory, redeemer } = this.#parts
+    const server = {
+      directory,
+      isBootstrap: (key: Uint8Array) => this.#others.has(bytesToHex(key)),
+      onNews: (signed: SignedOffer, from: Uint8Array) => void this.#tell(signed, from),
+    }
+    await controlPlane.handle(DIRECTORY_PROTOCOL, (stream, peer) =>
+      serveDirectory(server, stream, peer),
+    )
+    this.#announceSelf()
+    this.#timers.push(
+      setInterval(() => this.#announceSelf(), OFFER_REPEAT_MS),
+      setInterval(() => this.#meetOthers(), REDIAL_MS),
+    )
+    this.#meetOthers()
+    this.#runner = new HeadRunner(this.#options.chain, this.#logger, (head) => redeemer.onHead(head))
+  }
+
+  /** Its own entry in the directory: where it relays and for how much. */
+  #announceSelf(): void {
+    const { chain, nodeKey, unitPrice, reservationPrice } = this.#options
+    const signed = signOffer(
+      chain.chainId,
+      {
+        kind: OfferKind.relay,
+        nodeKey: this.nodeKey,
+        sequence: Date.now(),
+        addresses: this.multiaddrs.slice(0, 4).map(utf8ToBytes),
+        price: 0n,
+        unitPrice,
+        reservationPrice,
+        freeBytes: 0,
+        relays: [],
+      },
+      nodeKey,
+    )
+    this.#parts.directory.add(signed, Date.now())
+    void this.#tell(signed, this.nodeKey)
+  }
+
+  /** Connects to bootstrap nodes it is not connected to and takes what they know. */
+  #meetOthers(): void {
+    this.#meeting = this.#meeting.then(async () => {
+      for (const address of this.#options.bootstrap) {
+        if (this.#stopped) return
+        await this.#meet(address).catch((error: unknown) => {
+          this.#logger.debug({ address, reason: reasonOf(error) }, 'bootstrap node not reached')
+        })
+      }
+    })
+  }
+
+  /** A dial to a node that is connected gives that connection. */
+  async #meet(address: string): Promise<void> {
+    const { controlPlane, directory } = this.#parts
+    const key = await controlPlane.dial(address)
+    const isNew = !this.#others.has(bytesToHex(key))
+    this.#others.set(bytesToHex(key), key)
+    if (!isNew) return
+    const open = () => controlPlane.openStream(key, DIRECTORY_PROTOCOL)
+    for (const signed of await fetchOffers(this.#options.chain.chainId, open)) {
+      directory.add(signed, Date.now())
+    }
+    for (const signed of directory.all()) await announceOffer(await open(), signed)
+  }
+
+  /** Passes a new offer on to the other bootstrap nodes; they pass on only what is new to them. */
+  async #tell(signed: SignedOffer, from: Uint8Array): Promise<void> {
+    const { controlPlane } = this.#parts
+    for (const [name, key] of this.#others) {
+      if (bytesEqual(key, from)) continue
+      try {
+        await announceOffer(await controlPlane.openStream(key, DIRECTORY_PROTOCOL), signed)
+      } catch (error) {
+        this.#others.delete(name)
+        this.#logger.debug({ reason: reasonOf(error) }, 'bootstrap node lost')
+      }
+    }
+  }
+
+  status(): BootstrapStatus {
+    const { controlPlane, directory, relay, redeemer, account } = this.#parts
+    const { sessionsTotal, bytesTotal, cutTotal, vouchersTotal } = relay.counters
+    return {
+      nodeKey: bytesToHex(this.nodeKey),
+      nodeAddress: bytesToHex(account.address),
+      multiaddrs: this.multiaddrs,
+      connections: controlPlane.connectionCount,
+      offers: directory.size,
+      relay: { sessions: relay.sessionCount, sessionsTotal, bytesTotal, cutTotal, vouchersTotal },
+      redeems: { ...redeemer.counters },
+    }
+  }
+
+  async redeem(): Promise<string[]> {
+    const { epoch } = await this.#options.chain.head()
+    return this.#parts.redeemer.redeem(epoch, true)
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    for (const timer of this.#timers) clearInterval(timer)
+    const { relay, controlPlane, vouchers, account } = this.#parts
+    account.stop()
+    await relay.stop()
+    await controlPlane.stop()
+    await this.#meeting
+    await this.#runner?.stop()
+    await vouchers.close()
+  }
+}

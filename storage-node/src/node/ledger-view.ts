@@ -1,0 +1,28 @@
+import type { LedgerDraft } from '@ioex/chain/state'
+import type { Contract, Epoch } from '@ioex/chain/types'
+import type { ChainClient } from './chain-client.ts'
+
+/**
+ * The few records that a node fetched, in the shape that the rules read them: so a thin node
+ * reckons its challenges and pay with the very code that will judge it. Rules called on it read
+ * parameters, epochs and contracts only; reading anything else is a bug and fails at once.
+ */
+export function ledgerView(
+  chain: ChainClient,
+  records: {
+    readonly epochs?: ReadonlyMap<number, Epoch>
+    readonly contracts?: ReadonlyMap<number, Contract>
+  },
+): LedgerDraft {
+  const view = {
+    params: chain.params,
+    chainId: chain.chainId,
+    epochs: tableOf(records.epochs ?? new Map()),
+    contracts: tableOf(records.contracts ?? new Map()),
+  }
+  return view as unknown as LedgerDraft
+}
+
+function tableOf<T>(records: ReadonlyMap<number, T>) {
+  return { get: (index: number) => records.get(index) }
+}

@@ -1,0 +1,187 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { bytesToHex, utf8ToBytes } from '@ioex/chain/bytes'
+import { SlotStore } from '../blobs/slot-store.ts'
+import { OfferKind, type Offer } from '../relay/offer.ts'
+import { PeerNetwork } from '../relay/peer-network.ts'
+import {
+  RELAY_STOP_BYTES,
+  RELAY_STOP_PROTOCOL,
+  RelayStopType,
+} from '../relay/relay-messages.ts'
+import { createChannelCredentials } from '../transfer/channel-credentials.ts'
+import { Inbox } from '../transfer/inbox.ts'
+import { readMessage } from '../transfer/length-prefixed.ts'
+import type { ProviderCounters } from '../transfer/provider-context.ts'
+import { ProviderService } from '../transfer/provider-service.ts'
+import { RailMeters } from '../transfer/rail-meter.ts'
+import { openVoucherLedger, type VoucherLedger } from '../transfer/voucher-ledger.ts'
+import type { ChainHead } from './chain-client.ts'
+import { FillWorker } from './fill-worker.ts'
+import { HeadRunner } from './head-runner.ts'
+import { NodeAccount } from './node-account.ts'
+import type { PeerNode, PeerNodeOptions, PeerStatus } from './node-interfaces.ts'
+import { Prover } from './prover.ts'
+import { Redeemer } from './redeemer.ts'
+import { SlotKeeper } from './slot-keeper.ts'
+
+const RELAY_STOP_MS = 10_000
+
+/**
+ * Starts a home peer: stores and serves slots, proves and redeems them, takes files from friends.
+ * Everything it must remember is in its folder; started again it goes on.
+ */
+export async function startPeerNode(options: PeerNodeOptions): Promise<PeerNode> {
+  const { dataDir, chain, logger } = options
+  await mkdir(dataDir, { recursive: true })
+  const store = await SlotStore.open(join(dataDir, 'slots'), options.capacityBytes)
+  for (const [slot, reason] of store.damaged()) logger.error({ slot, reason }, 'slot damaged')
+  const vouchers = await openVoucherLedger(join(dataDir, 'vouchers'))
+  const inbox = await Inbox.open(join(dataDir, 'inbox'), options.friends)
+  const account = new NodeAccount(chain, options.nodeKey)
+  const keeper = new SlotKeeper({ chain, store, nodeAddress: account.address, logger })
+  const counters = { bytesIn: 0, bytesOut: 0, slotsReceived: 0, filesReceived: 0 }
+  const fills = new FillWorker({
+    chain,
+    store,
+    account,
+    identity: options.identity,
+    onFilled: () => void chain.head().then(({ epoch }) => keeper.reconcile(epoch)),
+    logger,
+  })
+  const provider = new ProviderService({
+    identity: { chainId: chain.chainId, nodeKey: options.nodeKey },
+    credentials: await createChannelCredentials(),
+    chain,
+    store,
+    meters: new RailMeters(vouchers),
+    inbox,
+    price: options.price,
+    unitPrice: options.unitPrice,
+    submitFill: (grant) => fills.submit(grant),
+    counters,
+    logger,
+  })
+  const peer = new RunningPeer(options, {
+    store,
+    vouchers,
+    inbox,
+    account,
+    keeper,
+    provider,
+    counters,
+    prover: new Prover({ chain, store, account, logger }),
+    redeemer: new Redeemer({ chain, account, vouchers, logger }),
+  })
+  await peer.start()
+  return peer
+}
+
+interface PeerParts {
+  readonly store: SlotStore
+  readonly vouchers: VoucherLedger
+  readonly inbox: Inbox
+  readonly account: NodeAccount
+  readonly keeper: SlotKeeper
+  readonly provider: ProviderService
+  readonly counters: ProviderCounters
+  readonly prover: Prover
+  readonly redeemer: Redeemer
+}
+
+class RunningPeer implements PeerNode {
+  readonly nodeKey: Uint8Array
+  port: number | undefined
+  readonly #options: PeerNodeOptions
+  readonly #parts: PeerParts
+  readonly #runners: HeadRunner[] = []
+  #network: PeerNetwork | undefined
+  #reconciledEpoch: number | undefined
+
+  constructor(options: PeerNodeOptions, parts: PeerParts) {
+    this.#options = options
+    this.#parts = parts
+    this.nodeKey = parts.account.publicKey
+  }
+
+  get network(): PeerNetwork {
+    if (!this.#network) throw new Error('the peer has not started')
+    return this.#network
+  }
+
+  async start(): Promise<void> {
+    const { chain, nodeKey, bootstrap, listen, logger } = this.#options
+    const { provider, prover, redeemer } = this.#parts
+    if (listen) this.port = await provider.listen(listen.host, listen.port)
+    this.#network = await PeerNetwork.start({ chainId: chain.chainId, nodeKey, bootstrap, logger })
+    await this.#network.handle(RELAY_STOP_PROTOCOL, async (stream) => {
+      const bounds = { bytesMax: RELAY_STOP_BYTES, timeoutMs: RELAY_STOP_MS }
+      await readMessage(stream, RelayStopType, bounds)
+      provider.accept(stream, true)
+    })
+    this.#network.announce(() => Promise.resolve(this.#offer()))
+    const run = (task: (head: ChainHead) => Promise<void>) =>
+      this.#runners.push(new HeadRunner(chain, logger, task))
+    run((head) => prover.onHead(head))
+    run((head) => redeemer.onHead(head))
+    run((head) => this.#reconcile(head))
+  }
+
+  async #reconcile({ epoch }: ChainHead): Promise<void> {
+    if (this.#reconciledEpoch === epoch) return
+    await this.#parts.keeper.reconcile(epoch)
+    this.#reconciledEpoch = epoch
+  }
+
+  #offer(): Offer {
+    const { price, unitPrice } = this.#options
+    return {
+      kind: OfferKind.storage,
+      nodeKey: this.nodeKey,
+      sequence: 0,
+      addresses: this.#addresses().map(utf8ToBytes),
+      price,
+      unitPrice,
+      reservationPrice: 0n,
+      freeBytes: this.#parts.store.freeBytes,
+      relays: [],
+    }
+  }
+
+  #addresses(): readonly string[] {
+    const { advertise, listen } = this.#options
+    if (advertise) return advertise
+    return listen ? [`${listen.host}:${this.port}`] : []
+  }
+
+  async status(): Promise<PeerStatus> {
+    const { store, counters, prover, redeemer, inbox, account } = this.#parts
+    const bootstrap = this.network.bootstrapKey
+    return {
+      nodeKey: bytesToHex(this.nodeKey),
+      nodeAddress: bytesToHex(account.address),
+      listening: this.#addresses()[0],
+      bootstrap: bootstrap && bytesToHex(bootstrap),
+      slots: store.figures(),
+      proofs: { ...prover.counters, lastEpoch: prover.lastEpoch },
+      redeems: { ...redeemer.counters },
+      bytesIn: counters.bytesIn,
+      bytesOut: counters.bytesOut,
+      inboxFiles: (await inbox.files()).length,
+    }
+  }
+
+  async redeem(): Promise<string[]> {
+    const { epoch } = await this.#options.chain.head()
+    return this.#parts.redeemer.redeem(epoch, true)
+  }
+
+  async stop(): Promise<void> {
+    const { account, provider, vouchers } = this.#parts
+    account.stop()
+    await this.#network?.stop()
+    await provider.stop()
+    await Promise.all(this.#runners.map((runner) => runner.stop()))
+    await vouchers.close()
+  }
+}

@@ -1,0 +1,114 @@
+import {
+  askOf,
+  byteFee,
+  railEpochs,
+  railTotals,
+  stopOf,
+} from '@ioex/chain/rules'
+import {
+  type Contract,
+  KIB_PER_GIB,
+  type Node,
+  NONE,
+  PayloadKind,
+  type Rail,
+  RAILS_PER_REDEEM_MAX,
+  type Redeem,
+  type SignedVoucher,
+} from '@ioex/chain/types'
+import type { VoucherLedger } from '../transfer/voucher-ledger.ts'
+import type { ChainClient, Indexed } from './chain-client.ts'
+import { ledgerView } from './ledger-view.ts'
+
+/** What a redeem must bring in relation to its byte fee, to be worth a transaction. */
+const WORTH_FACTOR = 4n
+/** Serialized bytes of a redeem beside its rails and vouchers, and of each of those. */
+const REDEEM_FIXED_BYTES = 300
+const REDEEM_RAIL_BYTES = 4
+const REDEEM_VOUCHER_BYTES = 121
+
+/** One rail of a redeem, and what it would bring now. */
+interface DueRail {
+  readonly index: number
+  readonly voucher: SignedVoucher | undefined
+  readonly proceeds: bigint
+}
+
+/**
+ * Redeems that are worth their fee now: all rails of a node that would bring something, in
+ * batches (PROTOCOL 7). `node` is the node's record as the rules see it now. With `always` even
+ * small sums are redeemed, as long as they pay the byte fee.
+ */
+export async function dueRedeems(
+  chain: ChainClient,
+  ledger: VoucherLedger,
+  parts: { nodeIndex: number; node: Readonly<Node>; nowEpoch: number; always?: boolean },
+): Promise<{ selector: 6; value: Redeem }[]> {
+  const rails = await chain.railsOfNode(parts.nodeIndex)
+  const contracts = await contractsOf(chain, rails)
+  const due: DueRail[] = []
+  for (const { index, record } of rails) {
+    const voucher = await ledger.voucher(index, record.generation)
+    const proceeds = proceedsOf(chain, { ...parts, contracts, rail: record, voucher })
+    if (proceeds > 0n) due.push({ index, voucher, proceeds })
+  }
+  due.sort((a, b) => (a.proceeds < b.proceeds ? 1 : -1))
+  const redeems: { selector: 6; value: Redeem }[] = []
+  for (let at = 0; at < due.length; at += RAILS_PER_REDEEM_MAX) {
+    const batch = due.slice(at, at + RAILS_PER_REDEEM_MAX)
+    const vouchers = batch.flatMap(({ voucher }) => (voucher ? [voucher] : []))
+    const fee = byteFee(chain.params, redeemBytes(batch.length, vouchers.length))
+    const sum = batch.reduce((total, { proceeds }) => total + proceeds, 0n)
+    if (sum < fee * (parts.always ? 1n : WORTH_FACTOR)) break
+    const value = { rails: batch.map(({ index }) => index), vouchers }
+    redeems.push({ selector: PayloadKind.redeem, value })
+  }
+  return redeems
+}
+
+function redeemBytes(rails: number, vouchers: number): number {
+  return REDEEM_FIXED_BYTES + rails * REDEEM_RAIL_BYTES + vouchers * REDEEM_VOUCHER_BYTES
+}
+
+async function contractsOf(
+  chain: ChainClient,
+  rails: readonly Indexed<Rail>[],
+): Promise<Map<number, Contract>> {
+  const contracts = new Map<number, Contract>()
+  for (const { record } of rails) {
+    if (record.contract === NONE || contracts.has(record.contract)) continue
+    const contract = await chain.contract(record.contract)
+    if (contract) contracts.set(record.contract, contract)
+  }
+  return contracts
+}
+
+/** What settling a rail now would pay out, before the byte fee. */
+function proceedsOf(
+  chain: ChainClient,
+  parts: {
+    readonly rail: Rail
+    readonly voucher: SignedVoucher | undefined
+    readonly node: Readonly<Node>
+    readonly nowEpoch: number
+    readonly contracts: ReadonlyMap<number, Contract>
+  },
+): bigint {
+  const { rail, node, nowEpoch, contracts } = parts
+  const view = ledgerView(chain, { contracts })
+  const stop = stopOf(node.log, rail, askOf(view, rail, nowEpoch))
+  const { kib = 0, reservations = 0 } = parts.voucher?.voucher ?? {}
+  const counted = {
+    ...rail,
+    kib: Math.max(rail.kib, kib),
+    reservations: Math.max(rail.reservations, reservations),
+  }
+  const totals = railTotals(chain.params, counted, railEpochs(node.log, rail, stop))
+  return totals.net - totals.held - (rail.net - rail.held)
+}
+
+/** Units that so many bytes over a rail cost, rounded up. */
+export function trafficUnits(unitPrice: bigint, bytes: number): bigint {
+  const kib = BigInt(Math.ceil(bytes / 1024))
+  return (unitPrice * kib + KIB_PER_GIB - 1n) / KIB_PER_GIB
+}

@@ -1,0 +1,68 @@
+import { PayloadKind } from '@ioex/chain/types'
+import type { Logger } from 'pino'
+import { reasonOf } from '../transfer/transfer-error.ts'
+import type { VoucherLedger } from '../transfer/voucher-ledger.ts'
+import type { ChainClient, ChainHead } from './chain-client.ts'
+import type { NodeAccount } from './node-account.ts'
+import { currentNode } from './proving.ts'
+import { dueRedeems } from './rail-settlement.ts'
+
+export interface RedeemerOptions {
+  readonly chain: ChainClient
+  readonly account: NodeAccount
+  readonly vouchers: VoucherLedger
+  readonly logger: Logger
+}
+
+/** Redeems a node's rails once an epoch, where that is worth the byte fee. */
+export class Redeemer {
+  readonly #options: RedeemerOptions
+  readonly counters = { sent: 0, refused: 0 }
+  #lastEpoch: number | undefined
+
+  constructor(options: RedeemerOptions) {
+    this.#options = options
+  }
+
+  /**
+   * At a block of the epoch that differs from node to node, so that not all of them come at once.
+   */
+  async onHead(head: ChainHead): Promise<void> {
+    const { chain, account } = this.#options
+    if (this.#lastEpoch === head.epoch) return
+    const { epochBlocks } = chain.params
+    const inEpoch = head.height - (head.epoch - 1) * epochBlocks
+    if (inEpoch < jitterBlocks(account.address, Math.floor(epochBlocks / 2))) return
+    this.#lastEpoch = head.epoch
+    await this.redeem(head.epoch, false)
+  }
+
+  /** Redeems what is due; `always` small sums too. Gives the ids of the transactions. */
+  async redeem(nowEpoch: number, always: boolean): Promise<string[]> {
+    const { chain, account, vouchers, logger } = this.#options
+    const found = await chain.node(account.address)
+    if (!found) return []
+    const { node } = await currentNode(chain, found.record, nowEpoch)
+    const parts = { nodeIndex: found.index, node, nowEpoch, always }
+    const ids: string[] = []
+    for (const redeem of await dueRedeems(chain, vouchers, parts)) {
+      try {
+        const { id, final } = await account.send(PayloadKind.redeem, () => Promise.resolve(redeem))
+        await final
+        ids.push(id)
+        this.counters.sent += 1
+        logger.info({ rails: redeem.value.rails.length }, 'rails redeemed')
+      } catch (error) {
+        this.counters.refused += 1
+        logger.warn({ reason: reasonOf(error) }, 'redeem refused')
+      }
+    }
+    return ids
+  }
+}
+
+/** Blocks by which a node waits: 0..most-1, from its address. */
+export function jitterBlocks(nodeAddress: Uint8Array, most: number): number {
+  if (most <= 1) return 0
+  return new DataView(nodeAddress.buffer, nodeAddress.byteOffset).getUint32(0, true) % most
+}

@@ -1,0 +1,83 @@
+import { bytesEqual } from '@ioex/chain/bytes'
+import { NONE, type Rail } from '@ioex/chain/types'
+import type { Logger } from 'pino'
+import type { SlotRecord } from '../blobs/slot-record.ts'
+import type { SlotStore } from '../blobs/slot-store.ts'
+import type { ChainClient, Indexed } from './chain-client.ts'
+
+export interface SlotKeeperOptions {
+  readonly chain: ChainClient
+  readonly store: SlotStore
+  readonly nodeAddress: Uint8Array
+  readonly logger: Logger
+}
+
+/**
+ * Keeps the disk and the chain in step: notes which rail pays for which slot, and deletes slots
+ * whose payer closed their rail, whose grace is over, or which were never filled.
+ */
+export class SlotKeeper {
+  readonly #options: SlotKeeperOptions
+  #last: Promise<void> = Promise.resolve()
+
+  constructor(options: SlotKeeperOptions) {
+    this.#options = options
+  }
+
+  /** Runs after what is running; everything it does may be repeated. */
+  reconcile(nowEpoch: number): Promise<void> {
+    const run = this.#last.then(() => this.#reconcile(nowEpoch))
+    this.#last = run.catch(() => {})
+    return run
+  }
+
+  async #reconcile(nowEpoch: number): Promise<void> {
+    const { chain, store, nodeAddress } = this.#options
+    const node = await chain.node(nodeAddress)
+    const rails = node ? await chain.railsOfNode(node.index) : []
+    for (const record of store.records()) {
+      const rail = rails.find((candidate) => pays(candidate.record, record))
+      if (rail) await this.#keep(record, rail, nowEpoch)
+      else await this.#release(record, nowEpoch)
+    }
+    await store.deleteParts((key) => this.#isExpected(Number(key.split('-')[0])))
+  }
+
+  async #keep(record: SlotRecord, rail: Indexed<Rail>, nowEpoch: number): Promise<void> {
+    const { store, chain } = this.#options
+    const { generation, price, unitPrice, end } = rail.record
+    if (record.rail !== rail.index || record.generation !== generation) {
+      await store.update(record, { rail: rail.index, generation, price, unitPrice })
+    }
+    // Unpaid since the end, but the payer has until the end of the grace to prolong it.
+    if (nowEpoch >= end + chain.params.graceEpochs) await this.#delete(record, 'grace is over')
+  }
+
+  /** No live rail pays for the slot: it ended, or its fill never came. */
+  async #release(record: SlotRecord, nowEpoch: number): Promise<void> {
+    if (record.rail !== NONE) {
+      await this.#delete(record, 'its rail was closed')
+      return
+    }
+    const { chain } = this.#options
+    const contract = await chain.contract(record.contract)
+    const isOpen = contract?.live && bytesEqual(contract.salt, record.salt)
+    const deadline = (contract?.openEpoch ?? 0) + chain.params.fillDeadlineEpochs
+    if (!isOpen || nowEpoch > deadline + 1) await this.#delete(record, 'it was never filled')
+  }
+
+  async #isExpected(contract: number): Promise<boolean> {
+    return (await this.#options.chain.contract(contract))?.live ?? false
+  }
+
+  async #delete(record: SlotRecord, reason: string): Promise<void> {
+    const { contract, slot } = record
+    this.#options.logger.info({ contract, slot, reason }, 'slot deleted')
+    await this.#options.store.delete(record)
+  }
+}
+
+function pays(rail: Rail, record: SlotRecord): boolean {
+  if (rail.contract !== record.contract || rail.slot !== record.slot) return false
+  return rail.live && bytesEqual(rail.root, record.root)
+}

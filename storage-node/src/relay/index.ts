@@ -1,0 +1,6 @@
+export * from './control-plane.ts'
+export * from './directory.ts'
+export * from './offer.ts'
+export * from './peer-network.ts'
+export * from './relay-service.ts'
+export * from './relay-session.ts'

@@ -1,0 +1,86 @@
+import { addressOf, bytesEqual, bytesToHex } from '@ioex/chain/bytes'
+import type { ChainClient } from '../node/chain-client.ts'
+import { addressesOf, type Offer } from '../relay/offer.ts'
+
+/** A peer that could take a slot. */
+export interface Candidate {
+  readonly offer: Offer
+  /** Owner's address (hex) where the chain knows the node. */
+  readonly owner: string | undefined
+  /** Host it advertises; undefined where nobody can dial it. */
+  readonly host: string | undefined
+  /** Measured round trip, milliseconds. */
+  readonly rttMs: number
+}
+
+export interface CandidateWishes {
+  readonly slotBytes: number
+  /** This client's own node, which must not keep its own backup. */
+  readonly ownNodeKey: Uint8Array
+}
+
+/** Offers with room for the slots, with what the chain knows of their owners. */
+export async function candidatesOf(
+  chain: ChainClient,
+  offers: readonly Offer[],
+  wishes: CandidateWishes,
+): Promise<Candidate[]> {
+  const candidates: Candidate[] = []
+  for (const offer of offers) {
+    if (offer.freeBytes < wishes.slotBytes) continue
+    if (bytesEqual(offer.nodeKey, wishes.ownNodeKey)) continue
+    const node = await chain.node(addressOf(offer.nodeKey))
+    if (node?.record.evicted) continue
+    candidates.push({
+      offer,
+      owner: node && bytesToHex(node.record.owner),
+      host: addressesOf(offer)[0]?.replace(/:\d+$/, ''),
+      rttMs: Number.POSITIVE_INFINITY,
+    })
+  }
+  return candidates
+}
+
+/**
+ * Orders candidates: cheap before dear, near before far; then takes them so that owners and
+ * hosts differ as long as others are left (PROTOCOL 10: placement trusts what is observed).
+ */
+export function orderCandidates(candidates: readonly Candidate[]): Candidate[] {
+  const sorted = [...candidates].sort(
+    (a, b) => compare(a.offer.price, b.offer.price) || compare(a.rttMs, b.rttMs),
+  )
+  const order: Candidate[] = []
+  const owners = new Map<string, number>()
+  const hosts = new Map<string, number>()
+  while (sorted.length > 0) {
+    let best = 0
+    for (let i = 1; i < sorted.length; i++) {
+      if (crowding(sorted[i], owners, hosts) < crowding(sorted[best], owners, hosts)) best = i
+    }
+    const [taken] = sorted.splice(best, 1)
+    if (!taken) break
+    order.push(taken)
+    count(owners, taken.owner)
+    count(hosts, taken.host)
+  }
+  return order
+}
+
+function compare<T extends number | bigint>(a: T, b: T): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}
+
+/** How many peers of its owner, then of its host, are taken already. */
+function crowding(
+  candidate: Candidate | undefined,
+  owners: ReadonlyMap<string, number>,
+  hosts: ReadonlyMap<string, number>,
+): number {
+  const ofOwner = candidate?.owner === undefined ? 0 : (owners.get(candidate.owner) ?? 0)
+  const ofHost = candidate?.host === undefined ? 0 : (hosts.get(candidate.host) ?? 0)
+  return ofOwner * 1000 + ofHost
+}
+
+function count(counts: Map<string, number>, key: string | undefined): void {
+  if (key !== undefined) counts.set(key, (counts.get(key) ?? 0) + 1)
+}

@@ -1,0 +1,93 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { ChildNode } from '../../cli/src/devnet/child-node.ts'
+import type { DevnetOptions } from '../../cli/src/devnet/devnet-files.ts'
+import { LocalNetwork } from '../../cli/src/devnet/local-network.ts'
+
+const POLL_MS = 100
+
+/** Waits until the probe gives a value; throws with what it last said when time is up. */
+export async function until<T>(
+  what: string,
+  probe: () => Promise<T | undefined | false>,
+  deadlineMs = 60_000,
+): Promise<T> {
+  const end = Date.now() + deadlineMs
+  let last: unknown
+  for (;;) {
+    try {
+      const value = await probe()
+      if (value !== undefined && value !== false) return value
+      last = value
+    } catch (error) {
+      last = error
+    }
+    if (Date.now() > end) throw new Error(`time is up waiting for ${what}; last: ${String(last)}`)
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+  }
+}
+
+export interface ValidatorStatus {
+  readonly height: number
+  readonly epoch: number
+  readonly hash: string
+  readonly peers: number
+}
+
+export async function statusOf(node: ChildNode): Promise<ValidatorStatus> {
+  return (await node.ask('status')) as ValidatorStatus
+}
+
+export async function untilHeight(
+  node: ChildNode,
+  height: number,
+  deadlineMs?: number,
+): Promise<ValidatorStatus> {
+  return until(
+    `${node.name} at height ${height}`,
+    async () => {
+      const status = await statusOf(node)
+      return status.height >= height && status
+    },
+    deadlineMs,
+  )
+}
+
+/** A network of the ci preset in a temporary folder, on free ports. */
+export class TestNetwork {
+  readonly options: DevnetOptions
+  #network: LocalNetwork | undefined
+
+  private constructor(options: DevnetOptions) {
+    this.options = options
+  }
+
+  static async create(
+    size: Pick<DevnetOptions, 'validators' | 'bootstraps' | 'peers'>,
+  ): Promise<TestNetwork> {
+    const data = await mkdtemp(join(tmpdir(), 'ioex-e2e-'))
+    const network = new TestNetwork({ data, preset: 'ci', portBase: 0, ...size })
+    await network.start()
+    return network
+  }
+
+  get running(): LocalNetwork {
+    if (!this.#network) throw new Error('the network is not running')
+    return this.#network
+  }
+
+  async start(): Promise<void> {
+    this.#network = await LocalNetwork.start(this.options)
+  }
+
+  async stop(): Promise<void> {
+    await this.#network?.stop()
+    this.#network = undefined
+  }
+
+  async destroy(): Promise<void> {
+    await this.stop()
+    await rm(this.options.data, { recursive: true, force: true })
+  }
+}

@@ -1,0 +1,59 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { presets } from '@ioex/genesis/presets'
+import { createRpcClient } from '@ioex/rpc/client'
+import { statusOf, TestNetwork, until, untilHeight } from './network-harness.ts'
+
+const EPOCH = presets.ci.epochBlocks
+
+describe('four validator processes and a main chain', () => {
+  let network: TestNetwork
+  beforeAll(async () => {
+    network = await TestNetwork.create({ validators: 4, bootstraps: 0, peers: 0 })
+  })
+  afterAll(() => network.destroy())
+
+  const validators = () => network.running.nodesOf('validator')
+
+  test('finalise the same blocks over an epoch boundary', async () => {
+    await Promise.all(validators().map((node) => untilHeight(node, EPOCH + 2)))
+    const clients = network.running.rpcUrls().map((url) => createRpcClient({ url }))
+    const blocks = await Promise.all(
+      clients.map((client) => client.call('chain_getBlock', { height: EPOCH + 1 })),
+    )
+    expect(new Set(blocks.map(({ hash }) => hash)).size).toBe(1)
+  })
+
+  test('go on when one is killed; killed with -9 it comes back and catches up', async () => {
+    const [first, , , victim] = validators()
+    if (!first || !victim) throw new Error('four validators')
+    await victim.kill()
+    const { height } = await statusOf(first)
+    await untilHeight(first, height + 2 * EPOCH)
+    await victim.start()
+    const target = (await statusOf(first)).height
+    await untilHeight(victim, target)
+    // It votes again: with another one dead, finality needs its vote.
+    await validators()[1]?.kill()
+    const before = await statusOf(first)
+    await untilHeight(first, before.height + EPOCH)
+  })
+
+  test('anchor their checkpoints on the main chain', async () => {
+    const [url] = network.running.rpcUrls()
+    const client = createRpcClient({ url: url as string })
+    const status = await until('an anchor', async () => {
+      const answer = await client.call('anchor_getStatus', {})
+      return answer.epoch !== null && answer
+    })
+    expect(status).toMatchObject({ method: 'memo', confirmations: expect.any(Number) })
+  })
+
+  test('stop and start again where they were', async () => {
+    const before = await statusOf(validators()[0] as never)
+    await network.stop()
+    await network.start()
+    const after = await statusOf(validators()[0] as never)
+    expect(after.height).toBeGreaterThanOrEqual(before.height)
+    await untilHeight(validators()[0] as never, after.height + EPOCH)
+  })
+})
