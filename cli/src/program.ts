@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import { type CommandIo, setCommandIo } from './command-context.ts'
 import { registerAnchor } from './commands/anchor.ts'
+import { registerAudit } from './commands/audit.ts'
 import { registerDemo } from './commands/demo.ts'
 import { registerDevnet } from './commands/devnet.ts'
 import { registerGet } from './commands/get.ts'
@@ -27,6 +28,7 @@ const commands: readonly RegisterCommand[] = [
   registerLs,
   registerRewards,
   registerReceipts,
+  registerAudit,
   registerAnchor,
   registerRpc,
 ]

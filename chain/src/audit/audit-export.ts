@@ -56,6 +56,7 @@ export async function auditExport(options: AuditOptions): Promise<AuditReport> {
   const { totals, nextHeight } = audit.replay
   return {
     network: genesis.params.network,
+    addressPrefix: genesis.params.addressPrefix,
     chainId: bytesToHex(genesis.chainId),
     from: 0,
     to: nextHeight - 1,

@@ -24,6 +24,8 @@ export interface AskedFindings {
 
 export interface AuditReport extends ReplayTotals {
   readonly network: string
+  /** Human-readable part of its addresses. */
+  readonly addressPrefix: string
   readonly chainId: Hex
   /** Heights audited, inclusive; `to` is -1 where not even genesis held. */
   readonly from: number

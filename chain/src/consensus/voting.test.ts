@@ -29,12 +29,12 @@ describe('what a validator may sign (consensus 1.5)', () => {
     expect(bench.effects.at(-1)).toMatchObject({ type: 'broadcast', message: { type: 'vote' } })
   })
 
-  test('never notarizes twice: a second proposal brings evidence and no second vote', () => {
+  test('never notarizes twice: a second proposal brings evidence and ends the view', () => {
     const { bench, view, block } = follower()
     bench.accept(block)
     const other = bench.propose(view, undefined, { txRoot: new Uint8Array(32).fill(7) })
     bench.accept(other)
-    expect(votesCast(bench.effects)).toEqual([`notarize ${view}`])
+    expect(votesCast(bench.effects)).toEqual([`notarize ${view}`, `nullify ${view}`])
     expect(ofType(bench.effects, 'evidence')).toHaveLength(1)
   })
 
@@ -188,6 +188,20 @@ describe('when a validator gives a view up (consensus 1.6)', () => {
       .map(({ atMs }) => atMs - bench.nowMs)
     expect(waits.slice(0, 6)).toEqual([2000, 2000, 2000, 3000, 4500, 6750])
     expect(waits.at(-1)).toBe(60_000)
+  })
+})
+
+describe('patience', () => {
+  test('is shortened when finality arrives within a view that was given much time', () => {
+    const { bench } = follower()
+    const view = bench.viewLed(false, 12)
+    bench.skipTo(view)
+    const long = bench.machine.skipAtMs
+    bench.certify(finalize, view - 1, new Uint8Array(32).fill(1))
+    expect(bench.view).toBe(view)
+    expect(long - bench.machine.skipAtMs).toBeGreaterThan(20_000)
+    const timers = ofType(bench.effects, 'setTimer').slice(-3, -1)
+    expect(timers.map(({ timer }) => timer)).toEqual(['skip', 'standstill'])
   })
 })
 

@@ -38,9 +38,10 @@ import {
   encodeMessage,
   type WireMessage,
 } from './message-codec.ts'
+import { MessageInbox } from './message-inbox.ts'
 import { secureSigner, type ValidatorIdentity } from './signer-history.ts'
 import type { SignerLease } from './signer-lease.ts'
-import { type LogCondition, WriteAheadLog } from './write-ahead-log.ts'
+import { isAfter, type LogCondition, WriteAheadLog } from './write-ahead-log.ts'
 
 export interface ConsensusDriverOptions {
   readonly host: BlockHost
@@ -67,9 +68,6 @@ export interface ConsensusStatus {
   readonly votesAbove: number | undefined
 }
 
-/** Messages that wait while the machine is busy; more are dropped, as a network would. */
-const INBOX_MESSAGES_MAX = 2048
-const INBOX_BYTES_MAX = 32 * 1024 * 1024
 const BLOCK_READS_MAX = 4
 /** Bodies of next epoch's proposals kept until it starts, in all and from one peer. */
 const EARLY_BODIES_MAX = 16
@@ -109,8 +107,7 @@ export class ConsensusDriver {
   readonly #timers = new Map<TimerName, () => void>()
   readonly #work: Work[] = []
   readonly #behindNoticeMs = new Map<PeerName | undefined, number>()
-  #inboxMessages = 0
-  #inboxBytes = 0
+  readonly #inbox = new MessageInbox()
   #busy: Promise<void> | undefined
   readonly #hostCalls = new HostCalls()
   #generation = 0
@@ -141,17 +138,30 @@ export class ConsensusDriver {
    */
   static async start(options: ConsensusDriverOptions): Promise<ConsensusDriver> {
     const { directory, chainId, transport, logger, host, params, validator } = options
-    const epoch = epochOfHeight(params, (await host.head()).header.height + 1)
+    const head = await host.head()
+    const epoch = epochOfHeight(params, head.header.height + 1)
     let lease: SignerLease | undefined
     const secure = async (condition: LogCondition) => {
       if (!validator) return
       lease = await secureSigner(directory, chainId, validator, condition, epoch)
     }
     await mkdir(directory, { recursive: true })
-    const { log, condition } = await WriteAheadLog.open(join(directory, 'wal'), chainId, secure)
+    const opened = await WriteAheadLog.open(join(directory, 'wal'), chainId, secure)
+    const { log, condition, prunedThrough } = opened
     if (condition === 'damaged') logger.error('the write-ahead log is damaged: no vote this epoch')
+    const finalView = head.header.epoch === epoch ? (head.certificate?.statement.view ?? 0) : 0
+    if (isAfter(prunedThrough, { epoch, view: finalView })) {
+      // The database was set back behind what the log has already forgotten.
+      logger.error('the chain is older than the write-ahead log: votes only above the lease')
+      await lease?.forbidLeased()
+    }
     const driver = new ConsensusDriver(options, log, lease)
-    await driver.#enqueue(() => driver.#begin())
+    try {
+      await driver.#enqueue(() => driver.#begin())
+    } catch (error) {
+      await driver.stop()
+      throw error
+    }
     transport.onMessage((peer, bytes) => driver.#receive(peer, bytes))
     return driver
   }
@@ -207,11 +217,7 @@ export class ConsensusDriver {
   }
 
   #receive(peer: PeerName, bytes: Uint8Array): void {
-    if (this.#stopped) return
-    if (this.#inboxMessages >= INBOX_MESSAGES_MAX) return
-    if (this.#inboxBytes + bytes.length > INBOX_BYTES_MAX) return
-    this.#inboxMessages += 1
-    this.#inboxBytes += bytes.length
+    if (this.#stopped || !this.#inbox.admit(peer, bytes.length)) return
     this.#push({ type: 'bytes', peer, bytes })
   }
 
@@ -261,6 +267,15 @@ export class ConsensusDriver {
 
   /** The head may have moved without the machine. */
   async #followHead(): Promise<void> {
+    try {
+      await this.#moveToHead()
+    } catch (cause) {
+      this.#fail({ code: 'DRIVER_FAILED', message: 'the chain cannot be read', cause })
+      throw cause
+    }
+  }
+
+  async #moveToHead(): Promise<void> {
     const head = await this.#hostCalls.run(() => this.#options.host.head())
     const { tree, config } = this.#machine()
     if (head.hash === tree.head.hash) return
@@ -297,8 +312,7 @@ export class ConsensusDriver {
   }
 
   async #handle(peer: PeerName, bytes: Uint8Array): Promise<void> {
-    this.#inboxMessages -= 1
-    this.#inboxBytes -= bytes.length
+    this.#inbox.release(peer, bytes.length)
     const wire = decodeMessage(bytes)
     if (!wire.ok) {
       this.#options.logger.debug({ peer, fault: wire.fault }, 'malformed consensus message')

@@ -20,6 +20,13 @@ export interface OpenedLog {
   readonly log: WriteAheadLog
   readonly entries: readonly LogEntry[]
   readonly condition: LogCondition
+  /** Entries up to here may be missing because they were pruned. */
+  readonly prunedThrough: LogPlace
+}
+
+export interface LogPlace {
+  readonly epoch: number
+  readonly view: number
 }
 
 /** Longer than any entry: a block with its justification. */
@@ -29,7 +36,7 @@ const SEGMENT_BYTES_MAX = 4 * 1024 * 1024
 /** len u32 | crc32 u32; the sum covers kind u8 | epoch u64 | view u64 | payload. */
 const PREFIX_BYTES = 8
 const FIELDS_BYTES = 17
-/** Kind of a segment's first entry: magic and chain id. */
+/** Kind of a segment's first entry: magic and chain id; its place is how far was pruned. */
 const OPENING_KIND = 0
 const MAGIC = utf8ToBytes('ioex-wal/1')
 const SEGMENT_NAME = /^(\d{8})\.wal$/
@@ -46,12 +53,14 @@ export class WriteAheadLog {
   #number: number
   #bytes: number
   #live: LogEntry[]
+  #pruned: LogPlace
 
   private constructor(
     directory: string,
     chainId: Uint8Array,
-    segment: { file: FileHandle; number: number; bytes: number },
+    segment: Segment,
     live: LogEntry[],
+    pruned: LogPlace,
   ) {
     this.#directory = directory
     this.#chainId = chainId
@@ -59,6 +68,7 @@ export class WriteAheadLog {
     this.#number = segment.number
     this.#bytes = segment.bytes
     this.#live = live
+    this.#pruned = pruned
   }
 
   /**
@@ -75,19 +85,26 @@ export class WriteAheadLog {
     const numbers = await segmentNumbers(directory)
     const entries: LogEntry[] = []
     const damaged: string[] = []
+    let pruned: LogPlace = { epoch: 0, view: 0 }
     for (const number of numbers) {
       const path = join(directory, segmentName(number))
-      const read = readSegment(await readFile(path), chainId, number === numbers.at(-1))
+      const read = readSegment(
+        new Uint8Array(await readFile(path)),
+        chainId,
+        number === numbers.at(-1),
+      )
       entries.push(...read.entries)
+      if (isAfter(read.pruned, pruned)) pruned = read.pruned
       if (read.damaged) damaged.push(path)
     }
     const condition = damaged.length > 0 ? 'damaged' : numbers.length === 0 ? 'new' : 'intact'
     await secure(condition)
     for (const path of damaged) await rename(path, `${path}.damaged`)
     const number = (numbers.at(-1) ?? 0) + 1
-    const segment = await writeSegment(directory, chainId, number, entries)
+    const segment = await writeSegment(directory, chainId, number, entries, pruned)
     await dropSegments(directory, number)
-    return { log: new WriteAheadLog(directory, chainId, segment, [...entries]), entries, condition }
+    const log = new WriteAheadLog(directory, chainId, segment, [...entries], pruned)
+    return { log, entries, condition, prunedThrough: pruned }
   }
 
   /** Entries not yet pruned, oldest first. */
@@ -115,9 +132,9 @@ export class WriteAheadLog {
 
   /** Forgets entries up to and including a committed view; frees the disk now and then. */
   async prune(epoch: number, view: number): Promise<void> {
-    this.#live = this.#live.filter(
-      (entry) => entry.epoch > epoch || (entry.epoch === epoch && entry.view > view),
-    )
+    const through = { epoch, view }
+    this.#live = this.#live.filter((entry) => isAfter(entry, through))
+    if (isAfter(through, this.#pruned)) this.#pruned = through
     if (this.#bytes > SEGMENT_BYTES_MAX) await this.#rewrite()
   }
 
@@ -127,7 +144,13 @@ export class WriteAheadLog {
 
   async #rewrite(): Promise<void> {
     const next = this.#number + 1
-    const segment = await writeSegment(this.#directory, this.#chainId, next, this.#live)
+    const segment = await writeSegment(
+      this.#directory,
+      this.#chainId,
+      next,
+      this.#live,
+      this.#pruned,
+    )
     await this.#file.close()
     this.#file = segment.file
     this.#number = next
@@ -136,18 +159,25 @@ export class WriteAheadLog {
   }
 }
 
+interface Segment {
+  readonly file: FileHandle
+  readonly number: number
+  readonly bytes: number
+}
+
 /** A new segment appears complete or not at all: written aside, synced, then renamed. */
 async function writeSegment(
   directory: string,
   chainId: Uint8Array,
   number: number,
   entries: readonly LogEntry[],
-): Promise<{ file: FileHandle; number: number; bytes: number }> {
+  pruned: LogPlace,
+): Promise<Segment> {
   const path = join(directory, segmentName(number))
   const file = await open(`${path}.new`, 'w')
   const payload = new Uint8Array([...MAGIC, ...chainId])
   let bytes = 0
-  for (const entry of [{ kind: OPENING_KIND, epoch: 0, view: 0, payload }, ...entries]) {
+  for (const entry of [{ kind: OPENING_KIND, ...pruned, payload }, ...entries]) {
     const encoded = encodeEntry(entry)
     await writeWhole(file, encoded)
     bytes += encoded.length
@@ -196,6 +226,10 @@ function segmentName(number: number): string {
   return `${String(number).padStart(8, '0')}.wal`
 }
 
+export function isAfter(place: LogPlace, other: LogPlace): boolean {
+  return place.epoch > other.epoch || (place.epoch === other.epoch && place.view > other.view)
+}
+
 function encodeEntry({ kind, epoch, view, payload }: LogEntry): Uint8Array {
   const length = FIELDS_BYTES + payload.length
   assert(length <= ENTRY_BYTES_MAX, 'a log entry is within its bound')
@@ -234,10 +268,14 @@ function readSegment(
   bytes: Uint8Array,
   chainId: Uint8Array,
   isLast: boolean,
-): { entries: LogEntry[]; damaged: boolean } {
+): { entries: LogEntry[]; damaged: boolean; pruned: LogPlace } {
   const opening = entryAt(bytes, 0)
   // Segments are renamed into place complete, so a bad opening is never a torn write.
-  if (!opening || !isOpening(opening.entry, chainId)) return { entries: [], damaged: true }
+  if (!opening || !isOpening(opening.entry, chainId)) {
+    return { entries: [], damaged: true, pruned: { epoch: 0, view: 0 } }
+  }
+  const { epoch, view } = opening.entry
+  const pruned = { epoch, view }
   const entries: LogEntry[] = []
   let offset = opening.end
   for (;;) {
@@ -246,8 +284,8 @@ function readSegment(
     entries.push(next.entry)
     offset = next.end
   }
-  if (offset === bytes.length) return { entries, damaged: false }
-  return { entries, damaged: !isLast || !isTornEnd(bytes, offset) }
+  if (offset === bytes.length) return { entries, damaged: false, pruned }
+  return { entries, damaged: !isLast || !isTornEnd(bytes, offset), pruned }
 }
 
 function isOpening({ kind, payload }: LogEntry, chainId: Uint8Array): boolean {

@@ -51,6 +51,8 @@ export interface FullNodeOptions {
 
 /** How often a node asks its peers whether they are ahead, besides hints from consensus. */
 const SYNC_POLL_MS = 5000
+/** Nearer than this, consensus fetches missing blocks itself, without being interrupted. */
+const SYNC_POLL_LEAD = 32
 
 /**
  * A full node: final chain on disk, consensus, block sync, pool, the followed main chain. Starts
@@ -177,7 +179,7 @@ export class FullNode {
     })
     const sync = this.#sync
     await network.serveSync((request) => sync.answer(request), SYNC_REQUEST_BYTES_MAX)
-    this.#syncTimer = setInterval(() => void sync.catchUp(), SYNC_POLL_MS)
+    this.#syncTimer = setInterval(() => void sync.catchUp(SYNC_POLL_LEAD), SYNC_POLL_MS)
     if (validator) this.#startAnchoring(validator)
   }
 

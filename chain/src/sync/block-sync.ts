@@ -60,11 +60,12 @@ export class BlockSync {
   }
 
   /**
-   * Downloads and commits until no connected peer is ahead. Resolves to whether the head moved.
-   * Overlapping calls share one run.
+   * Downloads and commits until no connected peer is `leastLead` blocks ahead. Resolves to whether
+   * the head moved. Overlapping calls share one run. An import interrupts consensus, so whoever
+   * merely looks around asks for a lead that consensus would not close by itself.
    */
-  catchUp(): Promise<boolean> {
-    this.#running ??= this.#run().finally(() => {
+  catchUp(leastLead = 1): Promise<boolean> {
+    this.#running ??= this.#run(leastLead).finally(() => {
       this.#running = undefined
     })
     return this.#running
@@ -77,12 +78,12 @@ export class BlockSync {
     return SyncAnswerType.serialize({ status: this.#status(), blocks })
   }
 
-  async #run(): Promise<boolean> {
+  async #run(leastLead: number): Promise<boolean> {
     const { manager, peers } = this.#options
     const start = manager.final.header.height
     for (const peer of peers.peers()) {
       try {
-        while (await this.#advanceFrom(peer));
+        while (await this.#advanceFrom(peer, leastLead));
       } catch {
         // A peer that fails or lies is left for the next one; it is asked again another time.
       }
@@ -91,14 +92,16 @@ export class BlockSync {
   }
 
   /** One range from one peer; true if there is more to ask it for. */
-  async #advanceFrom(peer: string): Promise<boolean> {
+  async #advanceFrom(peer: string, leastLead: number): Promise<boolean> {
     const { manager, peers, onProgress, exclusively } = this.#options
     const from = manager.final.header.height + 1
     const request = { kind: SyncRequestKind.range, from, count: SYNC_BLOCKS_MAX, hash: ZERO_HASH }
     const bytes = await peers.ask(peer, SyncRequestType.serialize(request), SYNC_FRAME_BYTES_MAX)
     const answer = decodeCanonical(SyncAnswerType, bytes, SYNC_FRAME_BYTES_MAX)
     if (!answer.ok || answer.value.blocks.length === 0) return false
-    if (!bytesEqual(answer.value.status.chainId, manager.chainId)) return false
+    const { status } = answer.value
+    if (!bytesEqual(status.chainId, manager.chainId)) return false
+    if (status.height < manager.final.header.height + leastLead) return false
     const ranges = this.#prove(answer.value.blocks)
     if (!ranges.ok) return false
     let done = true
@@ -107,8 +110,8 @@ export class BlockSync {
       if (manager.final.header.height + 1 !== from) return
       for (const range of ranges.value) done &&= await importRange(manager, range)
     })
-    onProgress?.(manager.final.header.height, answer.value.status.height)
-    return done && manager.final.header.height < answer.value.status.height
+    onProgress?.(manager.final.header.height, status.height)
+    return done && manager.final.header.height < status.height
   }
 
   /**

@@ -2,7 +2,7 @@ import { bytesToHex, fromHex } from '@ioex/chain/bytes'
 import { type Receipt, ReceiptKind, ReceiptType } from '@ioex/chain/types'
 import type { RpcClient } from '@ioex/rpc/client'
 
-const PAGE = 500
+const PAGE = 200
 
 /** Every receipt of the chain so far, decoded from its SSZ bytes. */
 export async function allReceipts(rpc: RpcClient): Promise<Receipt[]> {

@@ -2,7 +2,6 @@ import { join } from 'node:path'
 import { createRpcClient } from '@ioex/rpc/client'
 import { createStorageClient } from '@ioex/storage-node/scheduler'
 import pino from 'pino'
-import { auditNetwork } from '../audit/run-audit.ts'
 import { genesisPath } from '../devnet/devnet-files.ts'
 import type { LocalNetwork } from '../devnet/local-network.ts'
 import { readGenesis } from '../nodes/genesis-of.ts'
@@ -67,7 +66,6 @@ export async function runDemo(
     const restored = await restore(cast, file)
     const settlement = await settle(cast, put, victims)
     const anchor = await awaitAnchor(cast, settlement.epoch)
-    await audit(cast)
     const supply = await cast.rpc.call('chain_getSupply', {})
     const { total, epoch } = settlement
     const result: DemoResult = {
@@ -100,7 +98,7 @@ async function gatherCast(
   const genesis = await readGenesis(genesisPath(network.data))
   const chain = await openLightChain(genesis, network.rpcUrls(), (message) => teller.done(message))
   const { owner } = await readWallet(network.data)
-  const consumer = createStorageClient({
+  const consumer = await createStorageClient({
     dataDir: join(network.data, 'consumer'),
     ownerKey: owner.secretKey,
     nodeKey: await readOrCreateKey(join(network.data, 'consumer', 'node.key')),
@@ -116,16 +114,4 @@ async function gatherCast(
       await chain.close()
     },
   }
-}
-
-/** Recomputes the whole chain from an export, with the genesis file as the only trust. */
-async function audit({ network, rpc, teller }: Cast): Promise<void> {
-  teller.chapter('Audit: recompute everything from exported blocks and the genesis file')
-  const report = await auditNetwork({
-    rpcUrl: rpc.url,
-    genesisFile: genesisPath(network.data),
-    exportFolder: join(network.data, 'audit'),
-    onProgress: (done, total) => teller.progress(done, total, 'blocks'),
-  })
-  teller.done(`${report.blocks} blocks, ${report.receipts} receipts, every root the same`)
 }

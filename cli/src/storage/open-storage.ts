@@ -36,7 +36,7 @@ export async function openStorage({ settings }: CommandContext): Promise<OpenSto
     throw new CommandError('FORK', message)
   })
   const folder = join(data, 'consumer')
-  const client = createStorageClient({
+  const client = await createStorageClient({
     dataDir: folder,
     ownerKey: owner.secretKey,
     nodeKey: await readOrCreateKey(join(folder, 'node.key')),

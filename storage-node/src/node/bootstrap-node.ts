@@ -105,7 +105,9 @@ class RunningBootstrap implements BootstrapNode {
       setInterval(() => this.#meetOthers(), REDIAL_MS),
     )
     this.#meetOthers()
-    this.#runner = new HeadRunner(this.#options.chain, this.#logger, (head) => redeemer.onHead(head))
+    this.#runner = new HeadRunner(this.#options.chain, this.#logger, (head) =>
+      redeemer.onHead(head),
+    )
   }
 
   /** Its own entry in the directory: where it relays and for how much. */

@@ -4,11 +4,7 @@ import { bytesToHex, utf8ToBytes } from '@ioex/chain/bytes'
 import { SlotStore } from '../blobs/slot-store.ts'
 import { OfferKind, type Offer } from '../relay/offer.ts'
 import { PeerNetwork } from '../relay/peer-network.ts'
-import {
-  RELAY_STOP_BYTES,
-  RELAY_STOP_PROTOCOL,
-  RelayStopType,
-} from '../relay/relay-messages.ts'
+import { RELAY_STOP_BYTES, RELAY_STOP_PROTOCOL, RelayStopType } from '../relay/relay-messages.ts'
 import { createChannelCredentials } from '../transfer/channel-credentials.ts'
 import { Inbox } from '../transfer/inbox.ts'
 import { readMessage } from '../transfer/length-prefixed.ts'

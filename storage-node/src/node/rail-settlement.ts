@@ -1,10 +1,4 @@
-import {
-  askOf,
-  byteFee,
-  railEpochs,
-  railTotals,
-  stopOf,
-} from '@ioex/chain/rules'
+import { askOf, byteFee, railEpochs, railTotals, stopOf } from '@ioex/chain/rules'
 import {
   type Contract,
   KIB_PER_GIB,

@@ -1,4 +1,4 @@
-import { createHash, type Hash } from 'node:crypto'
+import { createHash, createSecretKey, type Hash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { chmod, type FileHandle, mkdir, open, rename, rm, utimes } from 'node:fs/promises'
 import { dirname } from 'node:path'
@@ -92,7 +92,7 @@ async function* contentOf(
     if (start >= end) continue
     const inPack = entry.packOffset - entry.partOffset
     const sealed = readPack(options, pack, inPack + start, inPack + end)
-    yield* throughKeystream(sealed, entry.contentKey, start)
+    yield* throughKeystream(sealed, createSecretKey(entry.contentKey), start)
   }
 }
 

@@ -27,7 +27,8 @@ export async function ownPacks(
   const packs: OwnPack[] = []
   for (const { index, record } of await chain.contractsOfPayer(owner)) {
     const pack = openPack(index, record, master)
-    if (typeof pack === 'string') logger.debug({ contract: index, reason: pack }, 'label not opened')
+    if (typeof pack === 'string')
+      logger.debug({ contract: index, reason: pack }, 'label not opened')
     else packs.push(pack)
   }
   return packs

@@ -40,11 +40,7 @@ export async function readSealedManifest(
 }
 
 /** Opens a manifest that was read or cached. Throws FILE_UNREADABLE where it is not genuine. */
-export function openPackManifest(
-  master: Uint8Array,
-  pack: OwnPack,
-  sealed: Uint8Array,
-): Manifest {
+export function openPackManifest(master: Uint8Array, pack: OwnPack, sealed: Uint8Array): Manifest {
   const opened = openManifest(master, pack.record.salt, pack.label, sealed)
   if (opened.ok) return opened.value
   throw new StorageError('FILE_UNREADABLE', `contract ${pack.contract}: ${opened.fault.message}`)

@@ -6,7 +6,6 @@ import { buildManifests, type PutFile, type PutIdentity } from '../manifest/buil
 import type { Manifest } from '../manifest/manifest.ts'
 import { type PackPlan, planPacks } from '../manifest/plan-packs.ts'
 import type { PackPart } from '../sealing/pack-source.ts'
-import type { Redundancy } from '../slicing/redundancy.ts'
 import { type PutRequest, StorageError } from './storage-interfaces.ts'
 
 const READ_CHUNK_BYTES = 1024 * 1024
@@ -41,8 +40,8 @@ export async function statSources(files: PutRequest['files']): Promise<SourceFil
 export function planPut(
   files: readonly SourceFile[],
   remove: readonly string[],
-  { k }: Redundancy,
-  packBytes?: number,
+  k: number,
+  packBytes: number | undefined,
 ): PackPlan[] {
   const plans = planPacks(files, remove, k, packBytes)
   if (!plans.ok) throw new StorageError('FILE_MISSING', plans.fault.message)

@@ -14,6 +14,8 @@ export interface StorageClientOptions {
   readonly bootstrap: readonly string[]
   /** Links of a peer in the same process, with the same node key. */
   readonly network?: PeerNetwork | undefined
+  /** Largest pack, bytes; 1 GiB where undefined. Smaller packs mean more contracts. */
+  readonly packBytes?: number | undefined
   readonly logger: Logger
 }
 

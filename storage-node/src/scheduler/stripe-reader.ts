@@ -75,7 +75,10 @@ export class StripeReader {
   }
 
   /** The next untried slot from a stripe on. */
-  async #open(stripe: number, to: number): Promise<{ slot: number; feed: () => Promise<SlotFeed> }> {
+  async #open(
+    stripe: number,
+    to: number,
+  ): Promise<{ slot: number; feed: () => Promise<SlotFeed> }> {
     const slot = this.#untried.shift()
     if (slot === undefined) {
       const { k, n } = this.#pack.geometry
@@ -92,9 +95,7 @@ export class StripeReader {
 
 /** One of the k parallel readings; its slot changes when a peer is replaced. */
 class Lane {
-  readonly #choose: (
-    stripe: number,
-  ) => Promise<{ slot: number; feed: () => Promise<SlotFeed> }>
+  readonly #choose: (stripe: number) => Promise<{ slot: number; feed: () => Promise<SlotFeed> }>
   #feed: SlotFeed | undefined
   slot: number | undefined
 

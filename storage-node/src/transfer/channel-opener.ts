@@ -74,7 +74,8 @@ export class ChannelOpener {
         failures.push(`relay ${bytesToHex(key).slice(0, 12)}: ${reasonOf(error)}`)
       }
     }
-    const tried = failures.length === 0 ? 'it has no address and no known relay' : failures.join('; ')
+    const tried =
+      failures.length === 0 ? 'it has no address and no known relay' : failures.join('; ')
     const name = bytesToHex(peer.nodeKey).slice(0, 12)
     throw new TransferError('PEER_UNREACHABLE', `peer ${name} cannot be reached: ${tried}`)
   }

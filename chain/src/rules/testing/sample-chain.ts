@@ -17,6 +17,7 @@ import { epochOfHeight, type NetworkParams } from '../../params/network-params.t
 import { draftOf, type Ledger, merge } from '../../state/ledger.ts'
 import { blockHash } from '../../types/block.ts'
 import type { Header } from '../../types/consensus-objects.ts'
+import type { GenesisDocument } from '../../types/genesis-document.ts'
 import { ZERO_KEY, ZERO_SIGNATURE } from '../../types/primitives.ts'
 import { signTransaction } from '../../types/transaction-codec.ts'
 import type { Payload, Transaction, TransactionBody } from '../../types/transactions.ts'
@@ -155,6 +156,7 @@ const VALIDATORS = ['validator-0', 'validator-1', 'validator-2', 'validator-3']
 /** A chain of real blocks without consensus: production rules over production state. */
 export class SampleChain {
   readonly params: NetworkParams
+  readonly document: GenesisDocument
   readonly genesis: Genesis
   readonly ledger: Ledger
   readonly main: SampleMainChain
@@ -167,7 +169,7 @@ export class SampleChain {
     const checkpointTime = GENESIS_TIME_MS / 1000 - 10
     this.main = SampleMainChain.start(MAIN_CHECKPOINT_HEIGHT, checkpointTime, options.mainBits)
     const balances = options.balances ?? { alice: 1_000n * UNITS, bob: 1_000n * UNITS }
-    const document = genesisDocument({
+    this.document = genesisDocument({
       params: this.params,
       timeMs: GENESIS_TIME_MS,
       allocations: Object.entries(balances).map(([name, amount]) => ({
@@ -190,7 +192,7 @@ export class SampleChain {
       })),
       mainCheckpoint: this.main.tip.raw,
     })
-    const built = buildGenesis(document)
+    const built = buildGenesis(this.document)
     assert(built.ok, `genesis: ${built.ok ? '' : built.fault.message}`)
     this.genesis = built.value
     this.ledger = this.genesis.ledger

@@ -1,0 +1,301 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pino } from 'pino'
+import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { bytesToHex } from '../bytes/hex.ts'
+import { publicKeyOf } from '../bytes/signature.ts'
+import { signersOf } from '../consensus/certificate.ts'
+import { GENESIS_MS, headerWith } from '../consensus/testing/machine-bench.ts'
+import { installNativeCrypto } from '../native/install-native-crypto.ts'
+import type { NetworkParams } from '../params/network-params.ts'
+import { type Vote, VoteKind } from '../types/consensus-objects.ts'
+import { ConsensusDriver } from './consensus-driver.ts'
+import { decodeMessage, encodeMessage } from './message-codec.ts'
+import { SignerHistoryError } from './signer-lease.ts'
+import { MemoryHost } from './testing/memory-host.ts'
+import { MemoryNetwork } from './testing/memory-transport.ts'
+import { WriteAheadLog } from './write-ahead-log.ts'
+
+const EPOCH_BLOCKS = 12
+const CHAIN_ID = new Uint8Array(32).fill(9)
+const DEADLINE = { timeout: 30_000, interval: 10 }
+/** The driver reads only what paces consensus. */
+const params = {
+  blockIntervalMs: 30,
+  skipTimeoutMs: 300,
+  skipTimeoutGrowthPercent: 150,
+  skipTimeoutCapMs: 2000,
+  rebroadcastMs: 150,
+  clockAheadMs: 1000,
+  clockBehindMs: 10_000,
+  epochBlocks: EPOCH_BLOCKS,
+} as NetworkParams
+const secretKeys = [1, 2, 3, 4].map((i) => new Uint8Array(32).fill(i))
+
+interface Member {
+  readonly name: string
+  readonly secretKey: Uint8Array
+  readonly host: MemoryHost
+  driver: ConsensusDriver | undefined
+}
+
+let folder = ''
+let network = new MemoryNetwork()
+let members: Member[] = []
+/** Every vote that left a node, by validator: what others have seen of it. */
+let sent: Vote[] = []
+
+beforeAll(() => installNativeCrypto())
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'ioex-driver-'))
+  network = new MemoryNetwork()
+  sent = []
+  network.filter = (_, __, message) => {
+    sent.push(...votesOfSender(message))
+    return true
+  }
+  const validators = secretKeys.map((key) => ({ publicKey: publicKeyOf(key), weight: 1 }))
+  const genesis = headerWith({ epoch: 0, timeMs: GENESIS_MS })
+  members = secretKeys.map((secretKey, i) => ({
+    name: `node ${i}`,
+    secretKey,
+    host: new MemoryHost(`node ${i}`, genesis, validators, EPOCH_BLOCKS),
+    driver: undefined,
+  }))
+})
+afterEach(async () => {
+  await Promise.all(members.map(stop))
+  await rm(folder, { recursive: true, force: true })
+})
+
+function votesOfSender(message: Uint8Array): Vote[] {
+  const wire = decodeMessage(message)
+  if (!wire.ok || wire.value.type !== 'consensus') return []
+  const { message: said } = wire.value
+  if (said.type === 'vote') return [said.vote]
+  if (said.type === 'proposal') return [said.proposal.leaderVote]
+  return said.type === 'bundle' ? [...said.bundle.votes] : []
+}
+
+async function start(member: Member, newValidator = true): Promise<ConsensusDriver> {
+  member.driver = await ConsensusDriver.start({
+    host: member.host,
+    transport: network.join(member.name),
+    params,
+    chainId: CHAIN_ID,
+    directory: join(folder, member.name),
+    validator: { secretKey: member.secretKey, newValidator },
+    logger: pino({ level: 'silent' }),
+  })
+  return member.driver
+}
+
+async function stop(member: Member): Promise<void> {
+  network.leave(member.name)
+  await member.driver?.stop()
+  member.driver = undefined
+}
+
+const reaches = (height: number, of = members) =>
+  vi.waitFor(() => {
+    for (const { host } of of) expect(host.height).toBeGreaterThanOrEqual(height)
+  }, DEADLINE)
+
+function expectOneChain(): void {
+  const lowest = Math.min(...members.map(({ host }) => host.height))
+  const chains = members.map(({ host }) => host.chain.slice(0, lowest).map(({ hash }) => hash))
+  for (const chain of chains) expect(chain).toEqual(chains[0])
+  for (const { host } of members) expect([host.halts, host.evidence]).toEqual([[], []])
+}
+
+/** I4 on the wire: no two votes of a validator contradict, over all its restarts. */
+function expectNoContradiction(): void {
+  const said = new Map<string, string>()
+  for (const { statement, validator } of sent) {
+    const { kind, epoch, view } = statement
+    const place = `${validator}/${epoch}/${view}`
+    const hash = bytesToHex(statement.hash)
+    if (kind === VoteKind.nullify) expect(said.has(`${place}/final`)).toBe(false)
+    const key = kind === VoteKind.finalize ? `${place}/final` : `${place}/${kind}`
+    expect(said.get(key) ?? hash).toBe(hash)
+    said.set(key, hash)
+  }
+}
+
+const [a, b, c, d] = [0, 1, 2, 3].map((i) => () => members[i] as Member) as [
+  () => Member,
+  () => Member,
+  () => Member,
+  () => Member,
+]
+
+describe('four drivers with real signatures', { timeout: 90_000 }, () => {
+  test('finalise blocks over epoch boundaries; one stopped in an epoch comes back in a later one', async () => {
+    for (const member of members) await start(member)
+    await reaches(8)
+    await stop(d())
+    const { height } = d().host
+    await reaches(height + 2 * EPOCH_BLOCKS, [a(), b(), c()])
+    expect(d().host.height).toBe(height)
+
+    d().host.onBehindHint = () => {
+      void d().driver?.advanceTo(() => d().host.importFrom(a().host))
+    }
+    await start(d(), false)
+    await reaches(a().host.height + 6)
+    const back = d().host.height
+    await vi.waitFor(() => {
+      const recent = a().host.chain.slice(back)
+      const voters = recent.flatMap(({ certificate }) =>
+        certificate ? signersOf(certificate) : [],
+      )
+      expect(voters).toContain(3)
+    }, DEADLINE)
+    expect(a().host.height).toBeGreaterThan(30)
+    expect(d().driver?.status()).toMatchObject({ validator: 3, votesAbove: 0 })
+    expectOneChain()
+    expectNoContradiction()
+  })
+
+  test('all stopped at once go on from their logs', async () => {
+    for (let round = 1; round <= 3; round++) {
+      await Promise.all(members.map((member) => start(member, round === 1)))
+      await reaches(6 * round)
+      await Promise.all(members.map(stop))
+    }
+    expectOneChain()
+    expectNoContradiction()
+  })
+
+  test('three of four go on alone and the fourth needs no sync to catch up within the epoch', async () => {
+    for (const member of [a(), b(), c()]) await start(member)
+    await reaches(5, [a(), b(), c()])
+    await start(d())
+    await reaches(9)
+    expect(d().host.behind).toEqual([])
+    expectOneChain()
+  })
+})
+
+describe('a driver and the world', { timeout: 90_000 }, () => {
+  test('an honest header with another body changes nothing', async () => {
+    const tampered: string[] = []
+    network.filter = (from, to, message) => {
+      const wire = decodeMessage(message)
+      if (to !== d().name || !wire.ok || wire.value.type !== 'consensus') return true
+      if (wire.value.message.type !== 'proposal') return true
+      tampered.push(from)
+      const other = encodeMessage({ ...wire.value, body: new Uint8Array(9) })
+      if (tampered.length < 20) network.deliver('nobody', d().name, other)
+      return true
+    }
+    network.filter = onlyOnce(network.filter)
+    for (const member of members) await start(member)
+    await reaches(10)
+    expect(tampered.length).toBeGreaterThan(2)
+    expectOneChain()
+  })
+
+  test('garbage, and messages about everything, do not stop it', async () => {
+    for (const member of members) await start(member)
+    for (let i = 0; i < 300; i++) {
+      const bytes = Uint8Array.from({ length: i }, (_, j) => (i * 31 + j * 17) & 255)
+      network.deliver('nobody', a().name, Uint8Array.of(i % 8, ...bytes))
+    }
+    await reaches(5)
+    expectOneChain()
+  })
+
+  test('a second process with the same key makes the first one stop', async () => {
+    for (const member of members) await start(member)
+    await reaches(3)
+    const twin = { ...a(), name: 'twin', host: new MemoryHost('twin', ...hostArguments()) }
+    await twin.host.importFrom(b().host)
+    members.push(twin)
+    await start(twin)
+    await vi.waitFor(() => {
+      const halts = [...a().host.halts, ...twin.host.halts].map(({ code }) => code)
+      expect(halts).toContain('DOPPELGANGER')
+    }, DEADLINE)
+    members.pop()
+    await stop(twin)
+  })
+
+  test('a write that fails stops the driver with its reason', async () => {
+    for (const member of members) await start(member)
+    await reaches(3)
+    d().host.diskError = new Error('no space left on device')
+    await vi.waitFor(() => expect(d().host.halts).toHaveLength(1), DEADLINE)
+    expect(d().host.halts[0]).toMatchObject({ code: 'DRIVER_FAILED', cause: d().host.diskError })
+    await reaches(8, [a(), b(), c()])
+  })
+
+  test('without its history a validator refuses to start', async () => {
+    await expect(start(a(), false)).rejects.toThrow(SignerHistoryError)
+  })
+
+  test('with a damaged log it follows, and votes again from the next epoch on', async () => {
+    for (const member of members) await start(member)
+    await reaches(2)
+    await stop(d())
+    const log = join(folder, d().name, 'wal')
+    const [name] = (await readdir(log)).filter((each) => each.endsWith('.wal'))
+    const path = join(log, name as string)
+    const bytes = await readFile(path)
+    bytes[100] = (bytes[100] as number) ^ 1
+    await writeFile(path, bytes)
+    const driver = await start(d(), false)
+    const { epoch, votesAbove } = driver.status()
+    expect(votesAbove).toBeUndefined()
+    const before = sent.length
+    await vi.waitFor(() => expect(driver.status().epoch).toBeGreaterThan(epoch), DEADLINE)
+    const silent = sent.slice(before).filter(({ validator }) => validator === 3)
+    expect(silent.filter(({ statement }) => statement.epoch === epoch)).toEqual([])
+    expect(driver.status().votesAbove).toBe(0)
+    await reaches(d().host.height + 2)
+    expectOneChain()
+  })
+
+  test('a chain set back behind its log is no reason to sign again', async () => {
+    for (const member of members) await start(member)
+    await reaches(4)
+    await stop(d())
+    // What a long run does by itself: the segment is rewritten without what is committed.
+    const { log } = await WriteAheadLog.open(join(folder, d().name, 'wal'), CHAIN_ID, nothing)
+    const { certificate } = await d().host.head()
+    const { epoch, view } = certificate?.statement ?? { epoch: 0, view: 0 }
+    const payload = new Uint8Array(1024 * 1024)
+    for (let i = 0; i < 5; i++) await log.append({ kind: 3, epoch, view, payload })
+    await log.prune(epoch, view)
+    await log.close()
+    d().host.chain.length = 0
+    const driver = await start(d(), false)
+    expect(driver.status().votesAbove ?? 64).toBeGreaterThanOrEqual(64)
+    await reaches(6)
+    expectOneChain()
+    expectNoContradiction()
+  })
+
+  test('an import that fails leaves consensus going; so does one that brings nothing', async () => {
+    for (const member of members) await start(member)
+    await reaches(2)
+    const failure = new Error('a peer sent nonsense')
+    await expect(d().driver?.advanceTo(() => Promise.reject(failure))).rejects.toBe(failure)
+    await d().driver?.advanceTo(() => Promise.resolve())
+    await reaches(6)
+    expectOneChain()
+  })
+})
+
+const nothing = () => Promise.resolve()
+
+function hostArguments() {
+  const validators = secretKeys.map((key) => ({ publicKey: publicKeyOf(key), weight: 1 }))
+  return [headerWith({ epoch: 0, timeMs: GENESIS_MS }), validators, EPOCH_BLOCKS] as const
+}
+
+/** Keeps a filter that sends messages itself from filtering those. */
+function onlyOnce(filter: MemoryNetwork['filter']): MemoryNetwork['filter'] {
+  return (from, to, message) => from === 'nobody' || filter(from, to, message)
+}

@@ -1,0 +1,2 @@
+export * from './storage-client.ts'
+export * from './storage-interfaces.ts'

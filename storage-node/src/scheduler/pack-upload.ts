@@ -1,0 +1,213 @@
+import { addressOf, bytesToHex, sign, signingDigest } from '@ioex/chain/bytes'
+import { type Contract, NONE, SlotGrantType } from '@ioex/chain/types'
+import type { Logger } from 'pino'
+import type { ChainClient } from '../node/chain-client.ts'
+import { nextHead } from '../node/transactions.ts'
+import { encodePack } from '../sealing/encode-pack.ts'
+import type { PackSecrets } from '../sealing/pack-secrets.ts'
+import { packSource, type PackPart } from '../sealing/pack-source.ts'
+import { SourceChangedError } from '../sealing/seal-errors.ts'
+import { type PackGeometry, stripePlainBytes } from '../slicing/pack-geometry.ts'
+import type { OpenChannel } from '../transfer/channel-opener.ts'
+import { beginPutSlot, grantSlot } from '../transfer/provider-client.ts'
+import { reasonOf } from '../transfer/transfer-error.ts'
+import type { ChannelPool } from './channel-pool.ts'
+import type { Candidate } from './peer-choice.ts'
+import { SlotSender } from './slot-sender.ts'
+import { StorageError } from './storage-interfaces.ts'
+
+/** Blocks that a granted slot may take to be filled. */
+const FILL_BLOCKS = 90
+/** Passes over the pack: each brings slots whose peers failed to other peers. */
+const PASSES_MAX = 4
+
+export interface PackToUpload {
+  readonly contract: number
+  readonly salt: Uint8Array
+  readonly geometry: PackGeometry
+  readonly secrets: PackSecrets
+  readonly sealedManifest: Uint8Array
+  readonly parts: readonly PackPart[]
+}
+
+export interface UploadOptions {
+  readonly chain: ChainClient
+  readonly ownerKey: Uint8Array
+  readonly payerKey: Uint8Array
+  readonly pool: ChannelPool
+  readonly logger: Logger
+  /** Peers by slot; replaced in place where one fails. */
+  readonly nodes: Candidate[]
+  /** Peers that can step in, best first. */
+  readonly spares: Candidate[]
+  /** Bytes of the pack that were encoded in the first pass. */
+  onBytes(bytes: number): void
+  onLost(): void
+  readonly signal: AbortSignal | undefined
+}
+
+/**
+ * Brings a pack to its peers: encodes it once, sends every slot to its peer at the same time at
+ * the pace of the slowest, grants the slots and waits for their fills. Slots whose peers fail go
+ * to spare peers in further passes. Throws PEERS_TOO_FEW where the contract cannot become active.
+ */
+export async function uploadPack(options: UploadOptions, pack: PackToUpload): Promise<void> {
+  for (let pass = 1; ; pass++) {
+    options.signal?.throwIfAborted()
+    const open = await openSlots(options.chain, pack)
+    if (open.length === 0) return
+    if (pass > PASSES_MAX || (pass > 1 && !replaceFailed(options, open))) {
+      await assertActive(options.chain, pack)
+      return
+    }
+    const granted = await sendSlots(options, pack, open, pass === 1)
+    await filled(options.chain, pack.contract, granted)
+  }
+}
+
+/** Slots that no rail pays for yet. */
+async function openSlots(chain: ChainClient, pack: PackToUpload): Promise<number[]> {
+  const { rails } = await contractOf(chain, pack.contract)
+  return rails.flatMap(({ rail }, slot) => (rail === NONE ? [slot] : []))
+}
+
+async function contractOf(chain: ChainClient, index: number): Promise<Contract> {
+  const contract = await chain.contract(index)
+  if (contract) return contract
+  throw new StorageError('CONTRACT_INACTIVE', `contract ${index} is gone: put the files again`)
+}
+
+/** Gives each slot that is still open to a spare peer; false if there are none left for any. */
+function replaceFailed({ nodes, spares, onLost, logger }: UploadOptions, open: number[]): boolean {
+  let replaced = 0
+  for (const slot of open) {
+    onLost()
+    const spare = spares.shift()
+    if (!spare) continue
+    logger.info({ slot, peer: bytesToHex(spare.offer.nodeKey) }, 'slot goes to another peer')
+    nodes[slot] = spare
+    replaced += 1
+  }
+  return replaced > 0
+}
+
+async function assertActive(chain: ChainClient, pack: PackToUpload): Promise<void> {
+  const { active, filled: fills, n } = await contractOf(chain, pack.contract)
+  if (active) return
+  const message =
+    `only ${fills} of ${n} peers took a slot of contract ${pack.contract}: ` +
+    'the same put goes on when more peers are on'
+  throw new StorageError('PEERS_TOO_FEW', message)
+}
+
+interface Sending {
+  readonly slot: number
+  readonly candidate: Candidate
+  readonly channel: OpenChannel
+  readonly sender: SlotSender
+}
+
+/** One pass of the encoder over the pack; gives the slots that were granted. */
+async function sendSlots(
+  options: UploadOptions,
+  pack: PackToUpload,
+  slots: readonly number[],
+  isFirst: boolean,
+): Promise<number[]> {
+  const opened = await Promise.all(slots.map((slot) => openSending(options, pack, slot)))
+  const sendings = opened.flatMap((sending) => (sending ? [sending] : []))
+  try {
+    if (sendings.length === 0) return []
+    await encodeTo(options, pack, sendings, isFirst)
+  } catch (error) {
+    for (const { channel } of sendings) options.pool.discard(channel)
+    if (!(error instanceof SourceChangedError)) throw error
+    throw new StorageError('FILE_CHANGED', error.message, error)
+  }
+  const granted = await Promise.all(sendings.map((sending) => grant(options, pack, sending)))
+  return granted.flatMap((slot) => (slot === undefined ? [] : [slot]))
+}
+
+async function openSending(
+  options: UploadOptions,
+  pack: PackToUpload,
+  slot: number,
+): Promise<Sending | undefined> {
+  const candidate = options.nodes[slot]
+  if (!candidate) return undefined
+  const { contract, salt, geometry } = pack
+  let channel: OpenChannel | undefined
+  try {
+    channel = await options.pool.acquire(candidate.offer, geometry.slotBytes * 1.03)
+    const request = { contract, salt, slot, leaves: geometry.leafCount }
+    const sender = new SlotSender(await beginPutSlot(channel.channel, request))
+    return { slot, candidate, channel, sender }
+  } catch (error) {
+    if (channel) options.pool.discard(channel)
+    options.logger.warn({ slot, reason: reasonOf(error) }, 'peer does not take the slot')
+    return undefined
+  }
+}
+
+async function encodeTo(
+  options: UploadOptions,
+  pack: PackToUpload,
+  sendings: readonly Sending[],
+  isFirst: boolean,
+): Promise<void> {
+  const source = packSource(pack.sealedManifest, pack.parts)
+  for await (const { stripe, cells } of encodePack(pack.geometry, pack.secrets, source)) {
+    options.signal?.throwIfAborted()
+    for (const { slot, sender } of sendings) sender.push(cells[slot] as Uint8Array)
+    await Promise.all(sendings.map(({ sender }) => sender.room()))
+    if (sendings.every(({ sender }) => sender.failure)) return
+    if (isFirst) options.onBytes(stripePlainBytes(pack.geometry, stripe))
+  }
+}
+
+/** Ends the slot and signs its SlotGrant; the peer answers when its fill is on the way. */
+async function grant(
+  { chain, ownerKey, payerKey, pool, logger }: UploadOptions,
+  pack: PackToUpload,
+  { slot, candidate, channel, sender }: Sending,
+): Promise<number | undefined> {
+  try {
+    const root = await sender.finish()
+    const { price, unitPrice, nodeKey } = candidate.offer
+    const slotGrant = {
+      contract: pack.contract,
+      salt: pack.salt,
+      slot,
+      root,
+      leaves: pack.geometry.leafCount,
+      node: addressOf(nodeKey),
+      price,
+      unitPrice,
+    }
+    const hash = SlotGrantType.hashTreeRoot(slotGrant)
+    const signature = sign(signingDigest('slot-grant', chain.chainId, hash), ownerKey)
+    await grantSlot(channel.channel, { grant: slotGrant, payerKey, signature })
+    pool.release(candidate.offer, channel)
+    return slot
+  } catch (error) {
+    pool.discard(channel)
+    logger.warn({ slot, reason: reasonOf(error) }, 'slot not stored')
+    return undefined
+  }
+}
+
+/** Waits until the granted slots have their rails, or long enough. */
+async function filled(
+  chain: ChainClient,
+  contract: number,
+  slots: readonly number[],
+): Promise<void> {
+  if (slots.length === 0) return
+  const { height: start } = await chain.head()
+  for (;;) {
+    const { rails } = await contractOf(chain, contract)
+    if (slots.every((slot) => rails[slot]?.rail !== NONE)) return
+    if ((await chain.head()).height > start + FILL_BLOCKS) return
+    await nextHead(chain)
+  }
+}

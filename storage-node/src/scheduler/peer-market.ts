@@ -1,0 +1,104 @@
+import type { Logger } from 'pino'
+import type { ChainClient } from '../node/chain-client.ts'
+import { chooseRedundancy, type Redundancy } from '../slicing/redundancy.ts'
+import { ping } from '../transfer/provider-client.ts'
+import { reasonOf } from '../transfer/transfer-error.ts'
+import type { ChannelPool, OfferBook } from './channel-pool.ts'
+import { type Candidate, candidatesOf, orderCandidates } from './peer-choice.ts'
+import { StorageError } from './storage-interfaces.ts'
+
+/** Peers that are probed beside those needed, as spares. */
+const SPARES = 4
+
+export interface Market {
+  readonly chain: ChainClient
+  readonly offers: OfferBook
+  readonly pool: ChannelPool
+  readonly ownNodeKey: Uint8Array
+  readonly logger: Logger
+}
+
+export interface Placement extends Redundancy {
+  /** Peers by slot. */
+  readonly nodes: Candidate[]
+  /** Peers that can step in, best first. */
+  readonly spares: Candidate[]
+}
+
+/**
+ * How many shards the peers that offer space now allow, unless the user says so. `bytesOf` gives
+ * the bytes that each peer must have free for so many data shards.
+ */
+export async function chooseShards(
+  market: Market,
+  bytesOf: (k: number) => number,
+  wanted: Redundancy | undefined,
+): Promise<{ redundancy: Redundancy; candidates: Candidate[] }> {
+  const offers = await market.offers.storage()
+  const withRoom = (k: number) =>
+    candidatesOf(market.chain, offers, { slotBytes: bytesOf(k), ownNodeKey: market.ownNodeKey })
+  if (wanted) return { redundancy: wanted, candidates: await withRoom(wanted.k) }
+  let redundancy = redundancyFor(offers.length)
+  // Fewer peers mean larger slots, which again fewer peers have room for.
+  for (;;) {
+    const candidates = await withRoom(redundancy.k)
+    const allowed = redundancyFor(candidates.length)
+    if (allowed.n >= redundancy.n) return { redundancy, candidates }
+    redundancy = allowed
+  }
+}
+
+function redundancyFor(peers: number): Redundancy {
+  const chosen = chooseRedundancy(peers)
+  if (chosen.ok) return chosen.value
+  throw new StorageError('PEERS_TOO_FEW', `${chosen.fault.message}; try again when more are on`)
+}
+
+/**
+ * Picks the peers of a put: connects to more than are needed, measures them, and takes those that
+ * answer, with distinct owners and hosts first. Throws PEERS_TOO_FEW.
+ */
+export async function choosePeers(
+  market: Market,
+  redundancy: Redundancy,
+  candidates: readonly Candidate[],
+  slotBytes: number,
+): Promise<Placement> {
+  const { k, n } = redundancy
+  const ordered = orderCandidates(candidates)
+  const reachable: Candidate[] = []
+  for (let at = 0; at < ordered.length && reachable.length < n + SPARES / 2; ) {
+    const group = ordered.slice(at, at + n + SPARES - reachable.length)
+    at += group.length
+    const probed = await Promise.all(group.map((one) => probe(market, one, slotBytes)))
+    reachable.push(...probed.flatMap((one) => (one ? [one] : [])))
+  }
+  if (reachable.length < n) {
+    const message = `${reachable.length} peers with room answer where ${n} are needed`
+    throw new StorageError('PEERS_TOO_FEW', `${message}: use fewer shards or try again later`)
+  }
+  const best = orderCandidates(reachable)
+  return { k, n, nodes: best.slice(0, n), spares: best.slice(n) }
+}
+
+/** The candidate with its measured round trip; undefined where it does not answer. */
+async function probe(
+  { pool, logger }: Market,
+  candidate: Candidate,
+  slotBytes: number,
+): Promise<Candidate | undefined> {
+  try {
+    const channel = await pool.acquire(candidate.offer, slotBytes * 1.03)
+    try {
+      const rttMs = await ping(channel.channel)
+      pool.release(candidate.offer, channel)
+      return { ...candidate, rttMs }
+    } catch (error) {
+      pool.discard(channel)
+      throw error
+    }
+  } catch (error) {
+    logger.debug({ reason: reasonOf(error) }, 'peer does not answer')
+    return undefined
+  }
+}

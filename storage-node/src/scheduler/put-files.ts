@@ -1,0 +1,366 @@
+import { randomBytes } from 'node:crypto'
+import { bytesEqual, bytesToHex } from '@ioex/chain/bytes'
+import { openContractCost } from '@ioex/chain/rules'
+import { type OpenContract, PayloadKind, ReceiptKind, ZERO_ADDRESS } from '@ioex/chain/types'
+import type { Logger } from 'pino'
+import { LABEL_VERSION, LabelKind } from '../manifest/pack-label.ts'
+import type { PackPlan } from '../manifest/plan-packs.ts'
+import type { ChainClient } from '../node/chain-client.ts'
+import { trafficUnits } from '../node/rail-settlement.ts'
+import { type OwnerAccount, refusalCode } from '../node/transactions.ts'
+import { sealLabel, sealPack } from '../sealing/pack-secrets.ts'
+import { packGeometry, type PackGeometry, SLOTS_MAX } from '../slicing/pack-geometry.ts'
+import { reasonOf } from '../transfer/transfer-error.ts'
+import { type PackToUpload, uploadPack } from './pack-upload.ts'
+import type { Candidate } from './peer-choice.ts'
+import { choosePeers, chooseShards, type Market, type Placement } from './peer-market.ts'
+import type { PutJournal, PutJournals } from './put-journal.ts'
+import {
+  packContents,
+  planPut,
+  putFingerprint,
+  readSources,
+  type SourceFile,
+  statSources,
+} from './put-plan.ts'
+import {
+  type PutRequest,
+  type PutResult,
+  StorageError,
+  type TransferProgress,
+} from './storage-interfaces.ts'
+
+/** Reads of a whole slot that its traffic lock pays by default, and the least it pays, bytes. */
+const READS = 3
+const TRAFFIC_BYTES_MIN = 4 * 1024 * 1024
+/** CreationReceipt.kind of a contract. */
+const CONTRACT_KIND = 1
+
+export interface PutOptions {
+  readonly market: Market
+  readonly chain: ChainClient
+  readonly account: OwnerAccount
+  readonly ownerKey: Uint8Array
+  readonly master: Uint8Array
+  readonly device: Uint8Array
+  readonly journals: PutJournals
+  /** Largest pack, bytes. */
+  readonly packBytes: number | undefined
+  /** Sequence of the newest put of the owner on the chain, 0 if there is none. */
+  newestSequence(): Promise<number>
+  readonly logger: Logger
+}
+
+/** Stores files: see StorageClient.put. An interrupted put of the same files goes on. */
+export async function putFiles(options: PutOptions, request: PutRequest): Promise<PutResult> {
+  const meter = new ProgressMeter(request)
+  const sources = await statSources(request.files)
+  meter.total(sources.reduce((sum, { size }) => sum + size, 0))
+  const fingerprint = putFingerprint(sources, request.remove ?? [])
+  const { placement, journal } = await prepare(options, request, { sources, fingerprint, meter })
+  meter.peers(placement.n)
+  const put = { options, request, journal, placement, meter }
+  let locked = 0n
+  let storedBytes = 0
+  for (const [pack, { parts, ...upload }] of planned(put).entries()) {
+    const { geometry } = upload
+    storedBytes += geometry.slotBytes * geometry.n
+    const contract = await contractFor(put, pack, upload)
+    locked += contract.cost
+    await upload.send({ ...upload, parts, contract: contract.index })
+    const state = journal.packs[pack]
+    if (state) state.done = true
+    await options.journals.save(journal)
+  }
+  await options.journals.delete(fingerprint)
+  meter.done()
+  return {
+    contracts: journal.packs.flatMap(({ contract }) => (contract === undefined ? [] : [contract])),
+    bytes: meter.bytesTotal,
+    storedBytes,
+    k: placement.k,
+    n: placement.n,
+    nodes: placement.nodes.map(({ offer }) => bytesToHex(offer.nodeKey)),
+    lockedUnits: locked,
+    relayed: options.market.pool.relayed.size,
+  }
+}
+
+interface Put {
+  readonly options: PutOptions
+  readonly request: PutRequest
+  readonly journal: PutJournal
+  readonly placement: Placement
+  readonly meter: ProgressMeter
+}
+
+/** Chooses peers and reads the files, or takes up the journal of the same put. */
+async function prepare(
+  options: PutOptions,
+  request: PutRequest,
+  found: { sources: SourceFile[]; fingerprint: string; meter: ProgressMeter },
+): Promise<{ placement: Placement; journal: PutJournal }> {
+  const { sources, fingerprint, meter } = found
+  const { market, packBytes } = options
+  const remove = request.remove ?? []
+  const earlier = await options.journals.find(fingerprint)
+  const wanted = checkedShards(earlier ?? request.redundancy)
+  const bytesOf = (k: number) => slotBytesOf(planPut(sources, remove, k, packBytes), k)
+  const { redundancy, candidates } = await chooseShards(market, bytesOf, wanted)
+  const plans = planPut(sources, remove, redundancy.k, packBytes)
+  meter.phase('reading')
+  const files = await readSources(sources, plans, (bytes) => meter.read(bytes))
+  const resumed = earlier && isSame(earlier, files) ? earlier : undefined
+  meter.phase('opening')
+  const affordable = candidates.filter(({ offer }) => !resumed || offer.price <= resumed.priceCap)
+  const ordered = resumed ? asBefore(affordable, resumed.nodes) : affordable
+  const placement = await choosePeers(market, redundancy, ordered, bytesOf(redundancy.k))
+  if (resumed) {
+    keepSeats(placement, resumed.nodes)
+    return { placement, journal: resumed }
+  }
+  const all = [...placement.nodes, ...placement.spares]
+  const journal: PutJournal = {
+    fingerprint,
+    device: options.device,
+    sequence: (await options.newestSequence()) + 1,
+    createdMs: Date.now(),
+    ...redundancy,
+    termEpochs: request.termEpochs,
+    priceCap: highest(all, ({ offer }) => offer.price),
+    unitPriceCap: highest(all, ({ offer }) => offer.unitPrice),
+    sources,
+    files,
+    remove,
+    packs: plans.map(() => ({ salt: salt(), contract: undefined, done: false })),
+    nodes: placement.nodes.map(({ offer }) => bytesToHex(offer.nodeKey)),
+  }
+  await options.journals.save(journal)
+  return { placement, journal }
+}
+
+function salt(): Uint8Array {
+  return new Uint8Array(randomBytes(32))
+}
+
+function checkedShards<T extends { k: number; n: number }>(wanted: T | undefined): T | undefined {
+  if (!wanted) return undefined
+  const { k, n } = wanted
+  if (Number.isInteger(k) && Number.isInteger(n) && k >= 1 && k <= n && n <= SLOTS_MAX)
+    return wanted
+  throw new StorageError('RANGE', `${k} of ${n} shards is no code: 1 <= k <= n <= ${SLOTS_MAX}`)
+}
+
+/** Bytes that all packs of a put take on each of its peers. */
+function slotBytesOf(plans: readonly PackPlan[], k: number): number {
+  return plans.reduce((sum, { packBytes }) => sum + geometryOf(k, k, packBytes).slotBytes, 0)
+}
+
+function geometryOf(k: number, n: number, packBytes: number): PackGeometry {
+  const geometry = packGeometry(k, n, packBytes)
+  if (geometry.ok) return geometry.value
+  throw new StorageError('RANGE', geometry.fault.message)
+}
+
+/** The content keys belong to these very contents: with others the put starts afresh. */
+function isSame(journal: PutJournal, files: PutJournal['files']): boolean {
+  return journal.files.every((file, i) => {
+    const now = files[i]
+    return now !== undefined && bytesEqual(file.sha256, now.sha256)
+  })
+}
+
+/** Peers of the interrupted put first: they have part of the bytes already. */
+function asBefore(candidates: readonly Candidate[], nodes: readonly string[]): Candidate[] {
+  const wasNode = ({ offer }: Candidate) => nodes.includes(bytesToHex(offer.nodeKey))
+  return [...candidates.filter(wasNode), ...candidates.filter((one) => !wasNode(one))]
+}
+
+/** Gives each peer of the interrupted put its slot again, where it answers. */
+function keepSeats(placement: Placement, nodes: readonly string[]): void {
+  const all = [...placement.nodes, ...placement.spares]
+  const take = (key: string | undefined) => {
+    const at = all.findIndex(({ offer }) => bytesToHex(offer.nodeKey) === key)
+    return at < 0 ? undefined : all.splice(at, 1)[0]
+  }
+  const seated = nodes.slice(0, placement.n).map(take)
+  for (let slot = 0; slot < placement.n; slot++) {
+    const next = seated[slot] ?? all.shift()
+    if (next) placement.nodes[slot] = next
+  }
+  placement.spares.splice(0, placement.spares.length, ...all)
+}
+
+function highest(all: readonly Candidate[], of: (one: Candidate) => bigint): bigint {
+  return all.reduce((most, one) => (of(one) > most ? of(one) : most), 0n)
+}
+
+/** Every pack of the put, sealed and ready to be encoded. */
+function planned(put: Put) {
+  const { journal, placement, options, request, meter } = put
+  const { sources, files, remove, device, sequence, createdMs } = journal
+  const plans = planPut(sources, remove, placement.k, options.packBytes)
+  const contents = packContents(sources, files, plans, { device, sequence, createdMs })
+  return contents.map(({ manifest, parts }, pack) => {
+    const contractSalt = journal.packs[pack]?.salt ?? salt()
+    const sealed = sealPack(options.master, contractSalt, placement.n, manifest)
+    const packBytes = plans[pack]?.packBytes ?? 0
+    const geometry = geometryOf(placement.k, placement.n, packBytes)
+    const label = sealLabel(options.master, contractSalt, {
+      version: LABEL_VERSION,
+      kind: LabelKind.pack,
+      device,
+      sequence,
+      pack,
+      packs: plans.length,
+      k: placement.k,
+      n: placement.n,
+      manifestBytes: sealed.sealedManifest.length,
+      packBytes,
+      keySalt: sealed.keySalt,
+    })
+    const { secrets, sealedManifest } = sealed
+    const contentBytes = packBytes - sealedManifest.length
+    const send = (upload: PackToUpload) => {
+      meter.phase('sending')
+      return uploadPack(
+        {
+          chain: options.chain,
+          ownerKey: options.ownerKey,
+          payerKey: options.account.publicKey,
+          pool: options.market.pool,
+          logger: options.logger,
+          nodes: placement.nodes,
+          spares: placement.spares,
+          onBytes: (bytes) => meter.sent(Math.min(bytes, contentBytes)),
+          onLost: () => meter.lost(),
+          signal: request.signal,
+        },
+        upload,
+      )
+    }
+    return { salt: contractSalt, geometry, secrets, sealedManifest, parts, label, send }
+  })
+}
+
+/** The pack's contract: opened now, or found where an interrupted put opened it. */
+async function contractFor(
+  put: Put,
+  pack: number,
+  { geometry, label }: { geometry: PackGeometry; label: Uint8Array },
+): Promise<{ index: number; cost: bigint }> {
+  const { options, journal, request } = put
+  const state = journal.packs[pack]
+  if (!state) throw new StorageError('RANGE', 'the journal of the put is damaged: put again')
+  const open: OpenContract = {
+    salt: state.salt,
+    k: journal.k,
+    n: journal.n,
+    maxLeaves: geometry.leafCount,
+    priceCap: journal.priceCap,
+    unitPriceCap: journal.unitPriceCap,
+    lockUnits: trafficUnits(
+      journal.unitPriceCap,
+      Math.max(TRAFFIC_BYTES_MIN, geometry.slotBytes * 1.02 * (request.reads ?? READS)),
+    ),
+    pot: 0n,
+    term: journal.termEpochs,
+    policy: 0,
+    delegate: ZERO_ADDRESS,
+    label,
+  }
+  const cost = openContractCost(options.chain.params, open)
+  const found = state.contract ?? (await contractWithSalt(options, state.salt))
+  state.contract = found ?? (await openContract(options, open, cost))
+  await options.journals.save(journal)
+  return { index: state.contract, cost }
+}
+
+async function contractWithSalt(
+  { chain, account }: PutOptions,
+  contractSalt: Uint8Array,
+): Promise<number | undefined> {
+  const own = await chain.contractsOfPayer(account.address)
+  return own.find(({ record }) => bytesEqual(record.salt, contractSalt))?.index
+}
+
+async function openContract(
+  { account }: PutOptions,
+  open: OpenContract,
+  cost: bigint,
+): Promise<number> {
+  try {
+    const payload = { selector: PayloadKind.openContract, value: open } as const
+    const { receipts } = await account.send(payload)
+    for (const { body } of receipts) {
+      const isContract = body.selector === ReceiptKind.creation && body.value.kind === CONTRACT_KIND
+      if (isContract) return body.value.index
+    }
+    throw new Error('the chain opened no contract')
+  } catch (error) {
+    const code = refusalCode(error) ?? 'unknown'
+    const message = `the contract was not opened (${code}): ${reasonOf(error)}`
+    const hint = code === 'INSUFFICIENT_FUNDS' ? `; it costs ${cost} units` : ''
+    throw new StorageError('CHAIN_REFUSED', `${message}${hint}`, error)
+  }
+}
+
+/** Turns what happens into progress calls. */
+class ProgressMeter {
+  readonly #report: ((progress: TransferProgress) => void) | undefined
+  #phase: TransferProgress['phase'] = 'reading'
+  #bytes = 0
+  #peers = 0
+  #lost = 0
+  bytesTotal = 0
+
+  constructor({ onProgress }: PutRequest) {
+    this.#report = onProgress
+  }
+
+  total(bytes: number): void {
+    this.bytesTotal = bytes
+  }
+
+  phase(phase: TransferProgress['phase']): void {
+    if (phase === 'sending' && this.#phase !== 'sending') this.#bytes = 0
+    this.#phase = phase
+    this.#tell()
+  }
+
+  peers(count: number): void {
+    this.#peers = count
+  }
+
+  lost(): void {
+    this.#lost += 1
+  }
+
+  read(bytes: number): void {
+    this.#bytes += bytes
+    this.#tell()
+  }
+
+  sent(bytes: number): void {
+    this.#bytes = Math.min(this.bytesTotal, this.#bytes + bytes)
+    // Everything is sent; what remains is to see the fills on the chain.
+    if (this.#bytes === this.bytesTotal) this.#phase = 'confirming'
+    this.#tell()
+  }
+
+  done(): void {
+    this.#phase = 'done'
+    this.#bytes = this.bytesTotal
+    this.#tell()
+  }
+
+  #tell(): void {
+    this.#report?.({
+      phase: this.#phase,
+      bytes: this.#bytes,
+      bytesTotal: this.bytesTotal,
+      peers: this.#peers,
+      peersLost: this.#lost,
+    })
+  }
+}

@@ -1,0 +1,223 @@
+import { join } from 'node:path'
+import { bytesToHex, publicKeyOf, utf8ToBytes } from '@ioex/chain/bytes'
+import { stat } from 'node:fs/promises'
+import { basename } from 'node:path'
+import { refusalCode, OwnerAccount } from '../node/transactions.ts'
+import { PeerNetwork } from '../relay/peer-network.ts'
+import { ChannelOpener } from '../transfer/channel-opener.ts'
+import { FILE_NAME_BYTES_MAX } from '../transfer/messages.ts'
+import { deliverFile, hashOf } from '../transfer/provider-client.ts'
+import type { RailPayer } from '../transfer/rail-payer.ts'
+import { isTransferError, reasonOf } from '../transfer/transfer-error.ts'
+import { ChannelPool, OfferBook } from './channel-pool.ts'
+import { type Catalog, readCatalog, storedFiles } from './file-catalog.ts'
+import { getFile } from './get-file.ts'
+import { ownPacks } from './own-packs.ts'
+import { deviceId, masterSecret } from './owner-secrets.ts'
+import { putFiles } from './put-files.ts'
+import { PutJournals } from './put-journal.ts'
+import { readRange } from './put-plan.ts'
+import {
+  type DeliverRequest,
+  type DeliverResult,
+  type GetRequest,
+  type GetResult,
+  type PutRequest,
+  type PutResult,
+  type StorageClient,
+  type StorageClientOptions,
+  StorageError,
+  type StoredFile,
+} from './storage-interfaces.ts'
+import type { StripeReaderOptions } from './stripe-reader.ts'
+
+/** Creates an owner's access to the network: see StorageClient. */
+export async function createStorageClient(options: StorageClientOptions): Promise<StorageClient> {
+  const { chain, nodeKey, bootstrap, logger } = options
+  const network =
+    options.network ??
+    (await PeerNetwork.start({ chainId: chain.chainId, nodeKey, bootstrap, logger }))
+  return new OwnerStorage(options, network, await deviceId(options.dataDir))
+}
+
+class OwnerStorage implements StorageClient {
+  readonly #options: StorageClientOptions
+  readonly #network: PeerNetwork
+  readonly #device: Uint8Array
+  readonly #master: Uint8Array
+  readonly #account: OwnerAccount
+  readonly #offers: OfferBook
+  readonly #opener: ChannelOpener
+  readonly #journals: PutJournals
+  readonly #payers = new Map<string, RailPayer>()
+
+  constructor(options: StorageClientOptions, network: PeerNetwork, device: Uint8Array) {
+    const { chain, ownerKey, nodeKey, logger } = options
+    this.#options = options
+    this.#network = network
+    this.#device = device
+    this.#master = masterSecret(ownerKey)
+    this.#account = new OwnerAccount(chain, ownerKey)
+    this.#offers = new OfferBook(network)
+    this.#opener = new ChannelOpener({
+      chain,
+      network,
+      identity: { chainId: chain.chainId, nodeKey, ownerKey },
+      ownerKey,
+      account: this.#account,
+      logger,
+    })
+    this.#journals = new PutJournals(join(options.dataDir, 'puts'))
+  }
+
+  put(request: PutRequest): Promise<PutResult> {
+    return this.#run(async (pool) => {
+      const { chain, ownerKey, nodeKey, logger } = this.#options
+      const ownNodeKey = publicKeyOf(nodeKey)
+      return putFiles(
+        {
+          market: { chain, offers: this.#offers, pool, ownNodeKey, logger },
+          chain,
+          account: this.#account,
+          ownerKey,
+          master: this.#master,
+          device: this.#device,
+          journals: this.#journals,
+          packBytes: this.#options.packBytes,
+          newestSequence: () => this.#newestSequence(),
+          logger,
+        },
+        request,
+      )
+    })
+  }
+
+  get(request: GetRequest): Promise<GetResult> {
+    return this.#run(async (pool) => {
+      const reader = this.#reader(pool)
+      const version = (await this.#catalog(reader)).get(request.path)
+      const newest = version?.removed ? undefined : version?.versions[0]
+      if (!newest) {
+        const message = `there is no file "${request.path}" in this owner's storage: list shows all`
+        throw new StorageError('NOT_FOUND', message)
+      }
+      const paidBefore = this.#paidKib()
+      const { bytes, sha256 } = await getFile(reader, { version: newest, request })
+      const { used, lost } = reader.figures
+      request.onProgress?.({
+        phase: 'done',
+        bytes,
+        bytesTotal: bytes,
+        peers: used.size,
+        peersLost: lost,
+      })
+      return {
+        bytes,
+        sha256: bytesToHex(sha256),
+        peers: used.size,
+        peersLost: lost,
+        relayed: pool.relayed.size,
+        paidKib: this.#paidKib() - paidBefore,
+      }
+    })
+  }
+
+  list(): Promise<StoredFile[]> {
+    return this.#run(async (pool) => storedFiles(await this.#catalog(this.#reader(pool))))
+  }
+
+  deliver(request: DeliverRequest): Promise<DeliverResult> {
+    return this.#run(async (pool) => {
+      const name = utf8ToBytes(basename(request.name))
+      if (name.length > FILE_NAME_BYTES_MAX) {
+        throw new StorageError('RANGE', `a file name has at most ${FILE_NAME_BYTES_MAX} bytes`)
+      }
+      const { size } = await stat(request.source).catch((error: unknown) => {
+        throw new StorageError('FILE_MISSING', `there is no file ${request.source}`, error)
+      })
+      const { sha256 } = await hashOf(readRange(request.source, 0, size))
+      const friend = await this.#offers.of(request.to)
+      const channel = await pool.acquire(friend, size * 1.03)
+      const report = (bytes: number) => {
+        request.signal?.throwIfAborted()
+        const phase = bytes === size ? 'done' : 'sending'
+        request.onProgress?.({ phase, bytes, bytesTotal: size, peers: 1, peersLost: 0 })
+      }
+      try {
+        const open = (offset: number) => readRange(request.source, offset, size - offset)
+        await deliverFile(channel.channel, { name, size, sha256 }, open, report)
+      } catch (error) {
+        pool.discard(channel)
+        throw error
+      }
+      pool.release(friend, channel)
+      const { relay } = channel
+      return {
+        bytes: size,
+        sha256: bytesToHex(sha256),
+        relayRail: relay?.rail,
+        relay: relay && bytesToHex(relay.nodeKey),
+        relayKib: relay ? Math.ceil(relay.legBytes() / 1024) : 0,
+      }
+    })
+  }
+
+  async unfinished() {
+    const journals = await this.#journals.all()
+    return journals.map(({ packs, files }) => ({
+      contracts: packs.flatMap(({ contract }) => (contract === undefined ? [] : [contract])),
+      paths: files.map(({ path }) => path),
+    }))
+  }
+
+  async close(): Promise<void> {
+    if (!this.#options.network) await this.#network.stop()
+  }
+
+  /** Runs one request with channels of its own; what it throws says what to do. */
+  async #run<T>(request: (pool: ChannelPool) => Promise<T>): Promise<T> {
+    const pool = new ChannelPool(this.#opener, this.#offers)
+    try {
+      return await request(pool)
+    } catch (error) {
+      throw storageError(error)
+    } finally {
+      await pool.closeAll()
+    }
+  }
+
+  #reader(pool: ChannelPool): StripeReaderOptions {
+    const { chain, ownerKey, logger } = this.#options
+    const figures = { used: new Set<string>(), lost: 0 }
+    return { chain, ownerKey, logger, offers: this.#offers, pool, payers: this.#payers, figures }
+  }
+
+  async #packs() {
+    const { chain, logger } = this.#options
+    return ownPacks(chain, this.#account.address, this.#master, logger)
+  }
+
+  async #catalog(reader: StripeReaderOptions): Promise<Catalog> {
+    const cacheDir = join(this.#options.dataDir, 'manifests')
+    return readCatalog({ ...reader, master: this.#master, cacheDir }, await this.#packs())
+  }
+
+  async #newestSequence(): Promise<number> {
+    const packs = await this.#packs()
+    return packs.reduce((newest, { label }) => Math.max(newest, label.sequence), 0)
+  }
+
+  #paidKib(): number {
+    return [...this.#payers.values()].reduce((sum, { signedKib }) => sum + signedKib, 0)
+  }
+}
+
+function storageError(error: unknown): unknown {
+  if (error instanceof StorageError) return error
+  if (error instanceof Error && error.name === 'AbortError') {
+    return new StorageError('ABORTED', 'stopped as asked; the same call goes on from here', error)
+  }
+  const code = refusalCode(error)
+  if (isTransferError(error) || code === undefined) return error
+  return new StorageError('CHAIN_REFUSED', `${code}: ${reasonOf(error)}`, error)
+}
