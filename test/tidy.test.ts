@@ -29,6 +29,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'chain/store': [...PURE, 'chain/manager'],
   'chain/net': [...PURE, 'chain/sync'],
   'chain/anchor': PURE,
+  // An auditor shares the rules with the node it audits and nothing else.
+  'chain/audit': PURE,
   'chain/node': [
     ...PURE,
     ...['native', 'driver', 'pool', 'manager', 'sync', 'store', 'net', 'anchor'].map(

@@ -1,7 +1,7 @@
 import type { ConsensusCrypto } from '../../chain/src/consensus/machine-interface.ts'
 import type { Header, Justification, Statement } from '../../chain/src/types/consensus-objects.ts'
 
-/** Mixes words into four lanes; no cryptography, but nothing in a simulation searches collisions. */
+/** Mixes words into four lanes. No cryptography: nothing in a simulation searches collisions. */
 class Mixer {
   #a = 0x243f6a88
   #b = 0x85a308d3

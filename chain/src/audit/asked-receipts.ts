@@ -3,7 +3,7 @@ import { type Receipt, ReceiptKind } from '../types/receipts.ts'
 import type { ReceiptQuestion } from './audited-node.ts'
 
 /** Receipts kept for comparison and statements at most; about a kilobyte each. */
-const KEPT_MAX = 100_000
+const KEPT_MAX = 50_000
 
 /**
  * Keeps the receipts that a question is about, as the replay brings them: what a node must list

@@ -1,7 +1,7 @@
 import { readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { bytesToHex } from '../bytes/hex.ts'
 import { decodeHeaderWithAuxPow, encodeHeaderWithAuxPow } from '../elastos/main-header.ts'
 import { installNativeCrypto } from '../native/install-native-crypto.ts'
@@ -24,6 +24,8 @@ import { auditFolder, newFolder, removeFolders, writeRecords } from './testing/e
 import { peer } from './testing/storage-work.ts'
 
 await installNativeCrypto()
+// Audits are work for the processor, which tests share.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 })
 
 const BLOCKS = blockFile(0)
 let chain: CertifiedChain
@@ -193,7 +195,7 @@ describe('flipped bytes', () => {
       fc.asyncProperty(position, mask, (place, bits) => findsFlip(BLOCKS, place, bits)),
       { numRuns: 100 },
     )
-  }, 120_000)
+  })
 
   test('every byte of the manifest and of the genesis file', async () => {
     // Found before any block is replayed, so that one genesis serves for all.
@@ -204,7 +206,7 @@ describe('flipped bytes', () => {
         await findsFlip(file, place, 1 + (place % 255), { genesis })
       }
     }
-  }, 60_000)
+  })
 
   test('all over a block with its certificates', async () => {
     const offset = [0, 1, 2].reduce((sum, height) => sum + framedLength(at(height)), 0)
@@ -218,7 +220,7 @@ describe('flipped bytes', () => {
       await writeFile(path, flipped)
       expect((await auditFolder(small)).falsehood, `byte ${place}`).toBeDefined()
     }
-  }, 120_000)
+  })
 })
 
 const framedLength = (record: ExportRecord) => frameRecord(encodeRecord(record)).length

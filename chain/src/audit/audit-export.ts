@@ -119,7 +119,7 @@ class ExportAudit {
       const receipts = this.replay.apply(record.value)
       if (!receipts.ok) return falsehoodOf(file, height, receipts.fault)
       this.#ask()
-      this.#asked?.add(receipts.value)
+      if (this.#isAsked) this.#asked?.add(receipts.value)
       onProgress?.(height + 1, lastHeight + 1)
     }
     return undefined
@@ -131,6 +131,13 @@ class ExportAudit {
     }
     const finished = this.replay.finish()
     return finished.ok ? undefined : falsehoodOf(MANIFEST_FILE, lastHeight, finished.fault)
+  }
+
+  /** Receipts are kept only where somebody will look at them. */
+  get #isAsked(): boolean {
+    const { question = {}, answers } = this.#options
+    const { epoch, node, contract } = question
+    return answers !== undefined || (epoch ?? node ?? contract) !== undefined
   }
 
   /** A node asked for by index gets its address once its record is there; no receipt is older. */

@@ -37,8 +37,8 @@ export interface HistoryStart {
 
 /**
  * Checks that blocks follow one another and that the validators made them final: hash links,
- * leaders, justifications with all their certificates, finality certificates (docs/protocol, consensus
- * 1.4-1.6). What the blocks hold is the replay's matter.
+ * leaders, justifications with all their certificates, finality certificates (docs/protocol,
+ * consensus 1.4-1.6). What the blocks hold is the replay's matter.
  */
 export class CertifiedHistory {
   readonly #chainId: Uint8Array

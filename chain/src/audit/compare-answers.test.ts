@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { installNativeCrypto } from '../native/install-native-crypto.ts'
 import { type Receipt, ReceiptType } from '../types/receipts.ts'
 import { isAsked } from './asked-receipts.ts'
@@ -9,6 +9,8 @@ import { EVENTFUL_HEIGHT, eventfulChain, relay, sameGenesis } from './testing/ce
 import { auditFolder, newFolder, removeFolders, writeRecords } from './testing/export-folder.ts'
 
 await installNativeCrypto()
+// Audits are work for the processor, which tests share.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 })
 
 const NODE = 'http://node.example'
 let folder: string

@@ -1,6 +1,6 @@
 import { readdir, readFile, rename, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { bytesToHex } from '../bytes/hex.ts'
 import { installNativeCrypto } from '../native/install-native-crypto.ts'
 import type { BlockSource } from './audited-node.ts'
@@ -16,6 +16,8 @@ import {
 } from './testing/export-folder.ts'
 
 await installNativeCrypto()
+// Audits are work for the processor, which tests share.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 })
 
 const HEIGHT = 140
 let chain: CertifiedChain

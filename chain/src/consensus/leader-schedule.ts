@@ -6,7 +6,7 @@ import type { EpochValidator } from './machine-interface.ts'
 const ENTRIES_MAX = 1000
 
 /**
- * Leaders of an epoch (docs/protocol, consensus 1.4): a list that holds each validator in
+ * Leaders of an epoch (docs/protocol/consensus.md, 1.4): a list that holds each validator in
  * proportion to its weight, shuffled by Fisher-Yates from the hash of the previous epoch's last
  * block. Leader of view v = list[v mod length].
  */

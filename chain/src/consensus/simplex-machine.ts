@@ -26,7 +26,7 @@ import {
 } from './voting.ts'
 
 /*
- * Simplex (Chan, Pass, TCC 2023, in the form of docs/protocol, consensus 1.3-1.7) for one epoch.
+ * Simplex (Chan, Pass, TCC 2023, in the form of docs/protocol/consensus.md, 1.3-1.7) for one epoch.
  * No clock, no randomness, no I/O: time comes with events, everything else leaves as effects in
  * the order in which they must happen.
  *
@@ -36,8 +36,8 @@ import {
  *  - The paper's dummy block is a nullify certificate; a block names its parent's view and
  *    carries a certificate for it and one for each view between (justification), so any fork
  *    shows a third of the weight guilty and one proposal catches a lagging node up.
- *  - Nobody waits for a view's notarization to be relayed: certificates are not forwarded one by one.
- *    What was lost comes with the next proposal or, at a standstill, in bundles.
+ *  - Nobody waits for a view's notarization to be relayed: certificates are not forwarded one by
+ *    one. What was lost comes with the next proposal or, at a standstill, in bundles.
  *  - Skip timers grow while no view becomes final; the paper assumes a known bound on delay.
  *  - A blocking weight of nullify votes is joined at once; an invalid proposal is skipped at once.
  *  - A finalize vote may follow for a view already left, as long as that view was not nullified.

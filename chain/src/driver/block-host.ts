@@ -71,8 +71,8 @@ export interface HaltReason {
 
 /**
  * What the driver needs of the node: the manager of the chain implements it. The driver never
- * overlaps two calls of the promise-returning methods, except readBlock, and calls them in the order
- * that consensus decided. A rejected promise stops the driver (onHalt, DRIVER_FAILED).
+ * overlaps two calls of the promise-returning methods, except readBlock, and calls them in the
+ * order that consensus decided. A rejected promise stops the driver (onHalt, DRIVER_FAILED).
  */
 export interface BlockHost {
   /** Newest committed block with its finality certificate; genesis without one. */
@@ -85,9 +85,9 @@ export interface BlockHost {
    */
   buildBlock(request: BuildRequest): Promise<BuiltBlock | undefined>
   /**
-   * True iff header.txRoot commits to `body`. Pure and synchronous; asked of bytes from any peer before
-   * they count as that block. Otherwise a peer could pair an honest header with another body and
-   * have an honest block judged invalid.
+   * True iff header.txRoot commits to `body`. Pure and synchronous; asked of bytes from any peer
+   * before they count as that block. Otherwise a peer could pair an honest header with another body
+   * and have an honest block judged invalid.
    */
   isBodyOf(header: Header, body: Uint8Array): boolean
   /**
@@ -98,7 +98,7 @@ export interface BlockHost {
    * A block that buildBlock answered is not validated again.
    */
   validateBlock(block: BlockEnvelope): Promise<Validation>
-  /** One atomic synced write of blocks, state and certificate (W4). Drops drafts not on the chain. */
+  /** One atomic synced write of blocks, state, certificate (W4). Drops drafts not on the chain. */
   commitBlocks(commit: FinalCommit): Promise<void>
   /** A committed block for a peer that asks; undefined if unknown. May overlap other calls. */
   readBlock(hash: Hex): Promise<BlockEnvelope | undefined>

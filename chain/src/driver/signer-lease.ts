@@ -102,7 +102,7 @@ export class SignerLease {
     await this.#raiseFloor(this.#file.lease)
   }
 
-  /** The log is damaged: no vote until the epoch after the last one that may have been signed in. */
+  /** The log is damaged: no vote until the epoch after the last one that was leased. */
   async forbidEpoch(current: number): Promise<void> {
     const epoch = Math.max(current, this.#file.lease.epoch)
     await this.#raiseFloor({ epoch, view: Number.MAX_SAFE_INTEGER })

@@ -1,10 +1,9 @@
 import { hash as nodeHash } from 'node:crypto'
 import { createRequire } from 'node:module'
+import type * as Binding from 'secp256k1'
 import { setHasher } from '@chainsafe/persistent-merkle-tree'
 import { setSha256 } from '../bytes/hash.ts'
 import { pureSecp256k1, type Secp256k1, setSecp256k1 } from '../bytes/signature.ts'
-
-type Binding = typeof import('secp256k1')
 
 /** What was found on this machine; 'pure' means the portable code with the same answers. */
 export interface NativeCrypto {
@@ -40,9 +39,9 @@ async function installHasher(): Promise<NativeCrypto['hasher']> {
  * time when the addon is missing, so only the binding itself is loaded.
  */
 export function nativeSecp256k1(): Secp256k1 | undefined {
-  let binding: Binding
+  let binding: typeof Binding
   try {
-    binding = createRequire(import.meta.url)('secp256k1/bindings.js') as Binding
+    binding = createRequire(import.meta.url)('secp256k1/bindings.js') as typeof Binding
   } catch {
     return undefined
   }

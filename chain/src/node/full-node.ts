@@ -12,7 +12,7 @@ import { createConsensusCrypto } from '../driver/consensus-crypto.ts'
 import { ConsensusDriver } from '../driver/consensus-driver.ts'
 import { ChainManager } from '../manager/chain-manager.ts'
 import { FullNodeNetwork } from '../net/full-node-network.ts'
-import { TransactionPool } from '../pool/transaction-pool.ts'
+import type { TransactionPool } from '../pool/transaction-pool.ts'
 import type { Genesis } from '../rules/genesis-state.ts'
 import { headerContext, mainHeaderAt } from '../rules/main-chain.ts'
 import { LevelStore } from '../store/level-store.ts'
@@ -96,7 +96,7 @@ export class FullNode {
     const network = await FullNodeNetwork.start({ ...options, chainId: genesis.chainId })
     const follower = startFollower(options, ledger)
     const transactions = new TransactionEntry({ ledger, network, logger })
-    let node: FullNode | undefined
+    const behind: { hint: (height: number | undefined) => void } = { hint: () => undefined }
     const manager = new ChainManager({
       params: genesis.params,
       chainId: genesis.chainId,
@@ -111,7 +111,7 @@ export class FullNode {
           mainChainObjection(header, included, parent, follower),
       },
       logger,
-      onBehind: ({ height }) => node?.catchUp(height),
+      onBehind: ({ height }) => behind.hint(height),
       onEvidence: (first, second) =>
         logger.error({ validator: first.validator, first, second }, 'a validator signed twice'),
       onHalt: ({ code, message, cause }) => {
@@ -120,7 +120,8 @@ export class FullNode {
       },
     })
     const { pool } = transactions
-    node = new FullNode(options, { manager, pool, network, follower, transactions }, store)
+    const node = new FullNode(options, { manager, pool, network, follower, transactions }, store)
+    behind.hint = (height) => node.catchUp(height)
     await node.#begin()
     return node
   }

@@ -34,7 +34,6 @@ export class TransactionEntry {
   readonly #logger: Logger
   readonly #verified = new Set<Hex>()
   #outgoing: Uint8Array[] = []
-  #timer: NodeJS.Timeout | undefined
 
   constructor({ ledger, network, logger }: TransactionEntryOptions) {
     this.#ledger = ledger
@@ -104,8 +103,8 @@ export class TransactionEntry {
 
   #gossip(bytes: Uint8Array): void {
     this.#outgoing.push(bytes)
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined
+    if (this.#outgoing.length > 1) return
+    setTimeout(() => {
       const batches = encodeBatches(this.#outgoing)
       this.#outgoing = []
       for (const batch of batches) {

@@ -8,7 +8,7 @@ import { ZERO_KEY, ZERO_SIGNATURE } from '../types/primitives.ts'
 import { type Payload, PayloadKind, type Transaction } from '../types/transactions.ts'
 import { POOL_PER_ACCOUNT_MAX, POOL_TRANSACTIONS_MAX, TransactionPool } from './transaction-pool.ts'
 
-const key = (seed: number) => Uint8Array.of(2, ...new Array<number>(32).fill(seed))
+const key = (seed: number) => new Uint8Array(33).fill(seed).fill(2, 0, 1)
 const transfer: Payload = {
   selector: PayloadKind.transfer,
   value: { to: new Uint8Array(20), amount: 1n },

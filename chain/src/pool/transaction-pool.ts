@@ -107,14 +107,14 @@ export class TransactionPool {
   /** Takes out what a final block included, and what can no longer execute on the new ledger. */
   afterBlock(included: readonly Hex[], ledger: LedgerDraft): void {
     for (const id of included) this.#remove(id)
-    for (const waiting of [...this.#byId.values()]) {
+    for (const waiting of this.#byId.values()) {
       if (waiting.transaction.body.validUntil <= ledger.globals().height) {
         this.#removeWithTail(waiting)
       } else if (!isOfAccount(waiting.transaction)) {
         if (!this.#trial(waiting.transaction, []).ok) this.#remove(waiting.id)
       }
     }
-    for (const queue of [...this.#byAccount.values()]) this.#recheck(queue)
+    for (const queue of this.#byAccount.values()) this.#recheck(queue)
   }
 
   /** Cuts an account's queue at its first transaction that no longer executes. */

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { createRpcClient } from '@ioex/rpc/client'
 import { createStorageClient } from '@ioex/storage-node/scheduler'
 import pino from 'pino'
+import { auditNetwork } from '../audit/run-audit.ts'
 import { genesisPath } from '../devnet/devnet-files.ts'
 import type { LocalNetwork } from '../devnet/local-network.ts'
 import { readGenesis } from '../nodes/genesis-of.ts'
@@ -64,8 +65,9 @@ export async function runDemo(
     await awaitProofs(cast, put)
     const victims = await killPeers(cast, put)
     const restored = await restore(cast, file)
-    const settlement = await settle(cast, put, victims)
+    const settlement = await settle(cast, file, put, victims)
     const anchor = await awaitAnchor(cast, settlement.epoch)
+    await audit(cast)
     const supply = await cast.rpc.call('chain_getSupply', {})
     const { total, epoch } = settlement
     const result: DemoResult = {
@@ -114,4 +116,16 @@ async function gatherCast(
       await chain.close()
     },
   }
+}
+
+/** Recomputes the whole chain from an export, with the genesis file as the only trust. */
+async function audit({ network, rpc, teller }: Cast): Promise<void> {
+  teller.chapter('Audit: recompute everything from exported blocks and the genesis file')
+  const report = await auditNetwork({
+    rpcUrl: rpc.url,
+    genesisFile: genesisPath(network.data),
+    exportFolder: join(network.data, 'audit'),
+    onProgress: (done, total) => teller.progress(done, total, 'blocks'),
+  })
+  teller.done(`${report.blocks} blocks, ${report.receipts} receipts, every root the same`)
 }

@@ -32,6 +32,8 @@ const TERM_EPOCHS = 60
 /** Epochs within which anything the story waits for must happen. */
 const PATIENCE_EPOCHS = 16
 const POLL_MS = 500
+/** Pay for less is worth less than the byte fee of redeeming it, so nodes let it stand. */
+const BYTES_WORTH_REDEEMING = 2 ** 20
 
 export async function backUp(cast: Cast, file: DemoFile): Promise<PutResult> {
   const { consumer, teller } = cast
@@ -124,6 +126,7 @@ export interface Settlement {
  */
 export async function settle(
   cast: Cast,
+  file: DemoFile,
   put: PutResult,
   victims: readonly ChildNode[],
 ): Promise<Settlement> {
@@ -131,7 +134,7 @@ export async function settle(
   teller.chapter('Wait for epochs to close: redeems, burns, subsidies, forfeits')
   const dead = victims.map(({ info }) => bytesToHex(addressOf(fromHex(info.nodeKey as string))))
   const closer = new RailCloser(cast, put)
-  const settled = await untilLedger(cast, 'pay, subsidy and forfeits', async (ledger) => {
+  const settled = await untilLedger(cast, 'the books', async (ledger) => {
     const { total, byNode, epoch } = ledger
     const forfeited = dead.filter((node) => (byNode.get(node)?.forfeits ?? 0) > 0)
     if (forfeited.length < dead.length) {
@@ -140,16 +143,18 @@ export async function settle(
         epoch,
       )
     }
-    const wanted = [
-      total.storageReceipts > 0,
-      total.relayReceipts > 0,
-      total.paid > 0n,
-      total.subsidy > 0n,
-      forfeited.length === dead.length,
-    ]
-    const met = wanted.filter(Boolean).length
-    teller.progress(met, wanted.length, `epoch ${epoch}`)
-    return met === wanted.length
+    const wanted: [string, boolean][] = [['forfeits', forfeited.length === dead.length]]
+    if (file.bytes >= BYTES_WORTH_REDEEMING) {
+      wanted.push(
+        ['storage receipts', total.storageReceipts > 0],
+        ['relay receipts', total.relayReceipts > 0],
+        ['pay', total.paid > 0n],
+        ['subsidy', total.subsidy > 0n],
+      )
+    }
+    const missing = wanted.filter(([, met]) => !met).map(([name]) => name)
+    teller.progress(wanted.length - missing.length, wanted.length, `epoch ${epoch}`)
+    return missing.length === 0 || missing.join(', ')
   })
   teller.done(
     `${settled.total.storageReceipts} storage and ${settled.total.relayReceipts} relay receipts`,
@@ -184,20 +189,25 @@ interface LedgerNow {
   readonly total: NodeFigures
 }
 
+/** True, or what is still missing. */
+type Verdict = boolean | string
+
 /** Reads all receipts until the condition holds; patience is counted in epochs. */
 async function untilLedger(
   cast: Cast,
   what: string,
-  holds: (now: LedgerNow) => boolean | Promise<boolean>,
+  holds: (now: LedgerNow) => Verdict | Promise<Verdict>,
 ): Promise<LedgerNow> {
   const start = (await cast.chain.head()).epoch
   for (;;) {
     const { epoch } = await cast.chain.head()
     const byNode = figuresByNode(await allReceipts(cast.rpc))
     const now = { epoch, byNode, total: totalOf(byNode.values()) }
-    if (await holds(now)) return now
+    const verdict = await holds(now)
+    if (verdict === true) return now
     if (epoch > start + PATIENCE_EPOCHS) {
-      throw new StoryError(`waited ${PATIENCE_EPOCHS} epochs in vain for ${what}`)
+      const missing = verdict === false ? '' : ` (missing: ${verdict})`
+      throw new StoryError(`waited ${PATIENCE_EPOCHS} epochs in vain for ${what}${missing}`)
     }
     await pause()
   }

@@ -148,7 +148,8 @@ export class SlotStore {
 
   /** Notes that a slot's bytes are not what was stored. */
   markDamaged(name: SlotName, reason: string): void {
-    this.#damaged.set(slotKey(name), reason)
+    const key = slotKey(name)
+    if (this.#slots.has(key) && !this.#damaged.has(key)) this.#damaged.set(key, reason)
   }
 
   /** Changes what is known of a slot's rail; on disk before it returns. */

@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { bytesEqual, bytesToHex, utf8ToBytes } from '@ioex/chain/bytes'
+import { NodeRole } from '@ioex/chain/types'
 import type { Logger } from 'pino'
 import { ControlPlane } from '../relay/control-plane.ts'
 import {
@@ -73,6 +74,8 @@ class RunningBootstrap implements BootstrapNode {
   readonly #parts: BootstrapParts
   readonly #logger: Logger
   readonly #others = new Map<string, Uint8Array>()
+  /** Node keys (hex) of the bootstrap nodes on the chain. */
+  #registered: ReadonlySet<string> = new Set()
   readonly #timers: NodeJS.Timeout[] = []
   #runner: HeadRunner | undefined
   #meeting: Promise<void> = Promise.resolve()
@@ -93,7 +96,7 @@ class RunningBootstrap implements BootstrapNode {
     const { controlPlane, directory, redeemer } = this.#parts
     const server = {
       directory,
-      isBootstrap: (key: Uint8Array) => this.#others.has(bytesToHex(key)),
+      isBootstrap: (key: Uint8Array) => this.#isBootstrap(key),
       onNews: (signed: SignedOffer, from: Uint8Array) => void this.#tell(signed, from),
     }
     await controlPlane.handle(DIRECTORY_PROTOCOL, (stream, peer) =>
@@ -108,6 +111,20 @@ class RunningBootstrap implements BootstrapNode {
     this.#runner = new HeadRunner(this.#options.chain, this.#logger, (head) =>
       redeemer.onHead(head),
     )
+  }
+
+  /** Whoever is registered on the chain counts as well, though this node was not told of it. */
+  #isBootstrap(key: Uint8Array): boolean {
+    const name = bytesToHex(key)
+    if (this.#others.has(name)) return true
+    if (!this.#registered.has(name)) return false
+    this.#others.set(name, key)
+    return true
+  }
+
+  async #readRegistry(): Promise<void> {
+    const nodes = await this.#options.chain.nodesByRole(NodeRole.bootstrap)
+    this.#registered = new Set(nodes.map(({ record }) => bytesToHex(record.nodeKey)))
   }
 
   /** Its own entry in the directory: where it relays and for how much. */
@@ -135,6 +152,9 @@ class RunningBootstrap implements BootstrapNode {
   /** Connects to bootstrap nodes it is not connected to and takes what they know. */
   #meetOthers(): void {
     this.#meeting = this.#meeting.then(async () => {
+      await this.#readRegistry().catch((error: unknown) => {
+        this.#logger.debug({ reason: reasonOf(error) }, 'bootstrap registry not read')
+      })
       for (const address of this.#options.bootstrap) {
         if (this.#stopped) return
         await this.#meet(address).catch((error: unknown) => {

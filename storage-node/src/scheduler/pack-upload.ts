@@ -92,8 +92,15 @@ function replaceFailed({ nodes, spares, onLost, logger }: UploadOptions, open: n
 }
 
 async function assertActive(chain: ChainClient, pack: PackToUpload): Promise<void> {
-  const { active, filled: fills, n } = await contractOf(chain, pack.contract)
+  const { active, filled: fills, n, openEpoch } = await contractOf(chain, pack.contract)
   if (active) return
+  const { epoch } = await chain.head()
+  if (epoch >= openEpoch + chain.params.fillDeadlineEpochs) {
+    const late =
+      `contract ${pack.contract} took no more slots: its fill deadline passed before enough ` +
+      'peers had theirs. The same put opens another one'
+    throw new StorageError('CONTRACT_INACTIVE', late)
+  }
   const message =
     `only ${fills} of ${n} peers took a slot of contract ${pack.contract}: ` +
     'the same put goes on when more peers are on'

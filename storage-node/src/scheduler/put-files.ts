@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { bytesEqual, bytesToHex } from '@ioex/chain/bytes'
 import { openContractCost } from '@ioex/chain/rules'
-import { type OpenContract, PayloadKind, ReceiptKind, ZERO_ADDRESS } from '@ioex/chain/types'
+import { NONE, type OpenContract, PayloadKind, ReceiptKind, ZERO_ADDRESS } from '@ioex/chain/types'
 import type { Logger } from 'pino'
 import { LABEL_VERSION, LabelKind } from '../manifest/pack-label.ts'
 import type { PackPlan } from '../manifest/plan-packs.ts'
@@ -16,6 +16,7 @@ import type { Candidate } from './peer-choice.ts'
 import { choosePeers, chooseShards, type Market, type Placement } from './peer-market.ts'
 import type { PutJournal, PutJournals } from './put-journal.ts'
 import {
+  packBytesFor,
   packContents,
   planPut,
   putFingerprint,
@@ -60,6 +61,7 @@ export async function putFiles(options: PutOptions, request: PutRequest): Promis
   const { placement, journal } = await prepare(options, request, { sources, fingerprint, meter })
   meter.peers(placement.n)
   const put = { options, request, journal, placement, meter }
+  await renewLapsed(put)
   let locked = 0n
   let storedBytes = 0
   for (const [pack, { parts, ...upload }] of planned(put).entries()) {
@@ -101,13 +103,14 @@ async function prepare(
   found: { sources: SourceFile[]; fingerprint: string; meter: ProgressMeter },
 ): Promise<{ placement: Placement; journal: PutJournal }> {
   const { sources, fingerprint, meter } = found
-  const { market, packBytes } = options
+  const { market } = options
   const remove = request.remove ?? []
   const earlier = await options.journals.find(fingerprint)
   const wanted = checkedShards(earlier ?? request.redundancy)
-  const bytesOf = (k: number) => slotBytesOf(planPut(sources, remove, k, packBytes), k)
+  const bytesOf = (k: number) =>
+    slotBytesOf(planPut(sources, remove, k, packBytesOf(options, k)), k)
   const { redundancy, candidates } = await chooseShards(market, bytesOf, wanted)
-  const plans = planPut(sources, remove, redundancy.k, packBytes)
+  const plans = planPut(sources, remove, redundancy.k, packBytesOf(options, redundancy.k))
   meter.phase('reading')
   const files = await readSources(sources, plans, (bytes) => meter.read(bytes))
   const resumed = earlier && isSame(earlier, files) ? earlier : undefined
@@ -137,6 +140,10 @@ async function prepare(
   }
   await options.journals.save(journal)
   return { placement, journal }
+}
+
+function packBytesOf({ chain, packBytes }: PutOptions, k: number): number {
+  return packBytes ?? packBytesFor(chain.params, k)
 }
 
 function salt(): Uint8Array {
@@ -195,11 +202,34 @@ function highest(all: readonly Candidate[], of: (one: Candidate) => bigint): big
   return all.reduce((most, one) => (of(one) > most ? of(one) : most), 0n)
 }
 
+/**
+ * A contract that did not become active before its fill deadline takes no more slots. Its pack
+ * goes into a new one, under a new salt and so under other keys.
+ */
+async function renewLapsed({ options, journal }: Put): Promise<void> {
+  const { chain } = options
+  const { epoch } = await chain.head()
+  for (const pack of journal.packs) {
+    pack.contract ??= await contractWithSalt(options, pack.salt)
+    if (pack.contract === undefined) continue
+    const record = await chain.contract(pack.contract)
+    const isHere = record?.live && bytesEqual(record.salt, pack.salt)
+    const deadline = (record?.openEpoch ?? 0) + chain.params.fillDeadlineEpochs
+    const isOver = record?.askEpoch !== NONE || (!record.active && epoch >= deadline)
+    if (isHere && !isOver) continue
+    options.logger.info({ contract: pack.contract }, 'contract lapsed; opening another')
+    pack.contract = undefined
+    pack.salt = salt()
+    pack.done = false
+  }
+  await options.journals.save(journal)
+}
+
 /** Every pack of the put, sealed and ready to be encoded. */
 function planned(put: Put) {
   const { journal, placement, options, request, meter } = put
   const { sources, files, remove, device, sequence, createdMs } = journal
-  const plans = planPut(sources, remove, placement.k, options.packBytes)
+  const plans = planPut(sources, remove, placement.k, packBytesOf(options, placement.k))
   const contents = packContents(sources, files, plans, { device, sequence, createdMs })
   return contents.map(({ manifest, parts }, pack) => {
     const contractSalt = journal.packs[pack]?.salt ?? salt()

@@ -5,10 +5,15 @@ import { bytesToHex } from '@ioex/chain/bytes'
 import { buildManifests, type PutFile, type PutIdentity } from '../manifest/build-manifest.ts'
 import type { Manifest } from '../manifest/manifest.ts'
 import { type PackPlan, planPacks } from '../manifest/plan-packs.ts'
+import type { NetworkParams } from '@ioex/chain/params'
 import type { PackPart } from '../sealing/pack-source.ts'
+import { packBytesMax } from '../slicing/pack-geometry.ts'
 import { type PutRequest, StorageError } from './storage-interfaces.ts'
 
 const READ_CHUNK_BYTES = 1024 * 1024
+/** Pace that a put is planned for, bytes of the owner's files per second. */
+const PLANNED_BYTES_PER_SECOND = 4 * 1024 * 1024
+const PACK_BYTES_MIN = 4 * 1024 * 1024
 
 /** A file of a put as it was found, before it was read. */
 export interface SourceFile {
@@ -36,12 +41,24 @@ export async function statSources(files: PutRequest['files']): Promise<SourceFil
   return found
 }
 
+/**
+ * Largest pack of a network: all of it must be sent and filled before its contract's fill
+ * deadline, of which half is planned for. An hour's epochs leave 1 GiB its room.
+ */
+export function packBytesFor(params: NetworkParams, k: number): number {
+  const { fillDeadlineEpochs, epochBlocks, blockIntervalMs } = params
+  // The epoch of the opening counts whole, however late in it the contract was opened.
+  const seconds = ((fillDeadlineEpochs - 1) * epochBlocks * blockIntervalMs) / 1000
+  const bytes = Math.floor((seconds / 2) * PLANNED_BYTES_PER_SECOND)
+  return Math.min(packBytesMax(k), Math.max(PACK_BYTES_MIN, bytes))
+}
+
 /** Divides files into packs for k data slots. Throws FILE_MISSING with what is wrong. */
 export function planPut(
   files: readonly SourceFile[],
   remove: readonly string[],
   k: number,
-  packBytes: number | undefined,
+  packBytes: number,
 ): PackPlan[] {
   const plans = planPacks(files, remove, k, packBytes)
   if (!plans.ok) throw new StorageError('FILE_MISSING', plans.fault.message)

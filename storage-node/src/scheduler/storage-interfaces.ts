@@ -14,7 +14,10 @@ export interface StorageClientOptions {
   readonly bootstrap: readonly string[]
   /** Links of a peer in the same process, with the same node key. */
   readonly network?: PeerNetwork | undefined
-  /** Largest pack, bytes; 1 GiB where undefined. Smaller packs mean more contracts. */
+  /**
+   * Largest pack, bytes. Where undefined, up to 1 GiB, but no more than can be sent well before
+   * the network's fill deadline.
+   */
   readonly packBytes?: number | undefined
   readonly logger: Logger
 }

@@ -160,8 +160,9 @@ export async function* fetchBlocks(
     await channel.frames.send(FrameKind.end)
   } finally {
     if (!settled) {
-      payer.end()
-      channel.frames.destroy()
+      // What was verified is paid, also where the rest is not wanted any more.
+      await pay(payer.end()).catch(() => {})
+      await channel.frames.close()
     }
   }
 }

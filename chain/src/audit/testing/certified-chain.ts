@@ -9,6 +9,7 @@ import { decodeTransaction } from '../../elastos/transaction.ts'
 import { createConsensusCrypto } from '../../driver/consensus-crypto.ts'
 import { buildOn } from '../../manager/block-execution.ts'
 import { checkpointHeight, epochOfHeight } from '../../params/network-params.ts'
+import { buildGenesis, type Genesis } from '../../rules/genesis-state.ts'
 import {
   keyOf,
   memoTransaction,
@@ -172,9 +173,13 @@ export class CertifiedChain {
   }
 }
 
+const { document } = new SampleChain({ nodes: ['relay'] })
+
 /** A second, unused genesis of the same network. */
-export function sameGenesis() {
-  return new SampleChain({ nodes: ['relay'] }).genesis
+export function sameGenesis(): Genesis {
+  const built = buildGenesis(document)
+  assert(built.ok, 'the document built a chain before')
+  return built.value
 }
 
 /** The relay's node key. */

@@ -20,8 +20,8 @@ interface StoredBlock extends BlockEnvelope {
 }
 
 /**
- * A chain kept in memory whose blocks carry text: the smallest real host. It outlives its driver, as
- * a database outlives its process.
+ * A chain kept in memory whose blocks carry text: the smallest real host. It outlives its driver,
+ * as a database outlives its process.
  */
 export class MemoryHost implements BlockHost {
   readonly chain: StoredBlock[] = []

@@ -50,7 +50,7 @@ export class StorageWorld {
     await world.startBootstrap('boot-0')
     // Beacons exist from the first epoch with main headers on.
     chain.runEpochs(2)
-    chain.start(40)
+    chain.start(100)
     return world
   }
 
