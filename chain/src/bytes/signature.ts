@@ -43,7 +43,7 @@ export function setSecp256k1(native: Secp256k1): void {
   secp256k1 = native
 }
 
-/** What each kind of signature is for; part of the signed bytes, so that none can serve as another. */
+/** What a signature is for; part of the signed bytes, so that none can serve as another. */
 export type SignaturePurpose =
   | 'tx'
   | 'vote'

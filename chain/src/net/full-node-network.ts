@@ -67,7 +67,7 @@ export class FullNodeNetwork {
       connectionEncrypters: [tls()],
       streamMuxers: [yamux()],
       connectionManager: {
-        // The defaults (5 inbound connections a second from a host) starve a network on one machine.
+        // The default, 5 connections a second from a host, starves a network on one machine.
         inboundConnectionThreshold: 1000,
         maxIncomingPendingConnections: 256,
       },

@@ -82,7 +82,7 @@ export interface NetworkParams {
 
 export const BASIS_POINTS = 10_000n
 
-/** The first block of an epoch has height (epoch - 1) * L + 1; genesis (height 0) closes epoch 0. */
+/** An epoch's first block has height (epoch - 1) * L + 1; genesis (height 0) closes epoch 0. */
 export function epochOfHeight(params: NetworkParams, height: number): number {
   return height === 0 ? 0 : Math.floor((height - 1) / params.epochBlocks) + 1
 }

@@ -51,7 +51,7 @@ export class LevelStore implements ChainStore {
     this.#db = db
   }
 
-  /** Opens or creates a database folder. Throws StoreError if it is damaged or of another format. */
+  /** Opens or creates a database folder. Throws StoreError if it is damaged or another's. */
   static async open(folder: string): Promise<LevelStore> {
     const db = new ClassicLevel<Uint8Array, Uint8Array>(folder, {
       ...ENCODING,

@@ -43,7 +43,7 @@ export type Header = ValueOf<typeof HeaderType>
 export const VoteKind = { notarize: 1, nullify: 2, finalize: 3 } as const
 export type VoteKind = (typeof VoteKind)[keyof typeof VoteKind]
 
-/** The signed part of a vote. It names no validator, so all votes for one statement sign the same bytes. */
+/** The signed part of a vote. It names no validator: all votes for a statement sign the same. */
 export const StatementType = new ContainerType(
   {
     kind: U8,
@@ -62,7 +62,7 @@ export const VoteType = new ContainerType(
 )
 export type Vote = ValueOf<typeof VoteType>
 
-/** Quorum of votes for one statement: who signed (bit i = validator i), then signatures in index order. */
+/** A quorum of votes for a statement: who signed (bit i = validator i), signatures in order. */
 export const CertificateType = new ContainerType(
   {
     /** Signature scheme; 1 = secp256k1 ECDSA list. Leaves room for aggregated ones. */
@@ -80,7 +80,7 @@ export type Certificate = ValueOf<typeof CertificateType>
  * above it could never be bridged, so it is far above what growing skip timeouts reach in a day.
  */
 export const SKIPS_MAX = 2048
-/** A serialized justification is at most this long, so that it fits into a message beside a block. */
+/** A serialized justification is at most this long, to fit into a message beside a block. */
 export const JUSTIFICATION_BYTES_MAX = 960 * 1024
 
 /**

@@ -51,7 +51,7 @@ export interface DemoOutcome {
   readonly settlement: Settlement
 }
 
-/** The main job on a real file, over the running network. Throws StoryError at the first failure. */
+/** The main job on a real file, over the running network. Throws StoryError at a failure. */
 export async function runDemo(
   network: LocalNetwork,
   file: DemoFile,
@@ -106,7 +106,7 @@ async function gatherCast(
     nodeKey: await readOrCreateKey(join(network.data, 'consumer', 'node.key')),
     chain,
     bootstrap: network.record.bootstrap,
-    logger: pino({ level: 'silent' }),
+    logger: pino({ level: process.env.IOEX_DEBUG ? 'debug' : 'silent' }, process.stderr),
   })
   const rpc = createRpcClient({ url: network.rpcUrls()[0] as string })
   return {

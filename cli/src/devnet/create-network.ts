@@ -16,7 +16,7 @@ const WALLET_UNITS = 1_000_000n * UNITS_PER_IOEX
 const OPERATOR_UNITS = 1_000n * UNITS_PER_IOEX
 const BOND_UNITS = 10_000n * UNITS_PER_IOEX
 const SELA_PER_ELA = 100_000_000n
-/** For memo anchors, at a fraction of a cent each; several outputs, as one carries one anchor at a time. */
+/** For memo anchors; several outputs, as one output carries one anchor at a time. */
 const VALIDATOR_SELA = 25n * SELA_PER_ELA
 const VALIDATOR_OUTPUTS = 4
 

@@ -54,7 +54,7 @@ export class LocalNetwork {
     )
   }
 
-  /** Makes the network if the folder has none, then starts it; resolves when all nodes are ready. */
+  /** Makes the network if the folder has none, starts it, resolves when all nodes are ready. */
   static async start(
     options: DevnetOptions,
     onProgress: StartProgress = () => {},

@@ -102,7 +102,7 @@ export class SlotReceiver {
     if (this.#receivedBytes - this.#syncedBytes >= CHECKPOINT_BYTES) await this.#checkpoint()
   }
 
-  /** Syncs everything and gives the slot its name; gives its root. Throws SLOT_SIZE if bytes lack. */
+  /** Syncs everything and gives the slot its name. Throws SLOT_SIZE where bytes lack. */
   async finish(receivedEpoch: number): Promise<SlotTree> {
     if (this.#receivedBytes !== this.#totalBytes) {
       const message = `the slot ended after ${this.#receivedBytes} of ${this.#totalBytes} bytes`

@@ -1,7 +1,8 @@
 import { addressOf, publicKeyOf } from '@ioex/chain/bytes'
 import type { Payload } from '@ioex/chain/types'
 import type { ChainClient, TransactionOutcome } from './chain-client.ts'
-import { nextHead, refusalCode, sendAsNode, type Submitted } from './transactions.ts'
+import { nextHead } from './chain-lag.ts'
+import { refusalCode, sendAsNode, type Submitted } from './transactions.ts'
 
 /** A transaction of a node that the pool has, and what becomes of it. */
 export interface NodeTransaction extends Submitted {

@@ -14,15 +14,13 @@ export interface ProverOptions {
   readonly logger: Logger
 }
 
-/** Attempts to answer one challenge; a wrong answer does not become right by repetition. */
-const ATTEMPTS_MAX = 5
-
 /** Answers the node's challenges (PROTOCOL 6). */
 export class Prover {
   readonly #options: ProverOptions
   readonly counters = { sent: 0, refused: 0 }
   lastEpoch: number | undefined
-  #attempts = { epoch: -1, count: 0 }
+  /** Attempts to answer the challenge of an epoch, and the height of the next one. */
+  #attempts = { epoch: -1, count: 0, next: 0 }
   /** Rails whose loss was declared. */
   readonly #lost = new Set<number>()
 
@@ -41,10 +39,12 @@ export class Prover {
     const wait = jitterBlocks(account.address, Math.floor(epochBlocks / 4))
     if (head.height < challenge.openedAt + wait) return
     if (this.#attempts.epoch !== challenge.epoch) {
-      this.#attempts = { epoch: challenge.epoch, count: 0 }
+      this.#attempts = { epoch: challenge.epoch, count: 0, next: 0 }
     }
-    if (this.#attempts.count >= ATTEMPTS_MAX) return
+    if (head.height < this.#attempts.next) return
+    // Whether the chain, the network or this node is at fault: twice as long before the next try.
     this.#attempts.count += 1
+    this.#attempts.next = head.height + 2 ** this.#attempts.count
     try {
       await this.#prove(found.index, challenge)
     } catch (error) {

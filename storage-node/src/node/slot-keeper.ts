@@ -35,9 +35,11 @@ export class SlotKeeper {
     const { chain, store, nodeAddress } = this.#options
     const node = await chain.node(nodeAddress)
     const rails = node ? await chain.railsOfNode(node.index) : []
+    const bySlot = new Map(rails.map((rail) => [placeOf(rail.record), rail]))
     for (const record of store.records()) {
-      const rail = rails.find((candidate) => pays(candidate.record, record))
-      if (rail) await this.#keep(record, rail, nowEpoch)
+      const rail = bySlot.get(placeOf(record))
+      if (rail && bytesEqual(rail.record.root, record.root))
+        await this.#keep(record, rail, nowEpoch)
       else await this.#release(record, nowEpoch)
     }
     await store.deleteParts((key) => this.#isExpected(Number(key.split('-')[0])))
@@ -62,7 +64,9 @@ export class SlotKeeper {
     const { chain } = this.#options
     const contract = await chain.contract(record.contract)
     const isOpen = contract?.live && bytesEqual(contract.salt, record.salt)
-    const deadline = (contract?.openEpoch ?? 0) + chain.params.fillDeadlineEpochs
+    // An active contract may be completed later; then the time runs from the upload.
+    const since = Math.max(contract?.openEpoch ?? 0, record.receivedEpoch)
+    const deadline = since + chain.params.fillDeadlineEpochs
     if (!isOpen || nowEpoch > deadline + 1) await this.#delete(record, 'it was never filled')
   }
 
@@ -77,7 +81,7 @@ export class SlotKeeper {
   }
 }
 
-function pays(rail: Rail, record: SlotRecord): boolean {
-  if (rail.contract !== record.contract || rail.slot !== record.slot) return false
-  return rail.live && bytesEqual(rail.root, record.root)
+/** A slot of a contract has one live rail at most. */
+function placeOf({ contract, slot }: Rail | SlotRecord): string {
+  return `${contract}-${slot}`
 }

@@ -7,6 +7,7 @@ import {
   type TransactionBody,
 } from '@ioex/chain/types'
 import type { ChainClient, TransactionOutcome } from './chain-client.ts'
+import { nextHead } from './chain-lag.ts'
 
 /** Blocks that a transaction may wait. */
 const VALID_BLOCKS = 60
@@ -107,14 +108,4 @@ export class OwnerAccount {
       }
     }
   }
-}
-
-/** Waits for the next certified head. */
-export function nextHead(chain: ChainClient): Promise<void> {
-  return new Promise((resolve) => {
-    const stop = chain.onHead(() => {
-      stop()
-      resolve()
-    })
-  })
 }

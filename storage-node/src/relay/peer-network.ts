@@ -19,6 +19,7 @@ import {
 const RETRY_MS_FIRST = 250
 const RETRY_MS_MAX = 15_000
 const LINK_WAIT_MS = 20_000
+const FETCH_ATTEMPTS = 3
 const CONNECTIONS_MAX = 64
 
 export interface PeerNetworkOptions {
@@ -88,10 +89,18 @@ export class PeerNetwork {
    * Every good offer that a bootstrap node knows. Throws NO_BOOTSTRAP where none answers.
    */
   async offers(): Promise<SignedOffer[]> {
-    const bootstrap = await this.linkedBootstrap()
-    return fetchOffers(this.#options.chainId, () =>
-      this.controlPlane.openStream(bootstrap, DIRECTORY_PROTOCOL),
-    )
+    for (let attempt = 1; ; attempt++) {
+      const bootstrap = await this.linkedBootstrap()
+      try {
+        return await fetchOffers(this.#options.chainId, () =>
+          this.controlPlane.openStream(bootstrap, DIRECTORY_PROTOCOL),
+        )
+      } catch (error) {
+        // The link may have died just now; the next one is being looked for.
+        if (attempt === FETCH_ATTEMPTS) throw error
+        await delay(RETRY_MS_FIRST)
+      }
+    }
   }
 
   /** Waits for the link. Throws NO_BOOTSTRAP after 20 seconds. */

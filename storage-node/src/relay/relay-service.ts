@@ -4,6 +4,7 @@ import { addressOf, bytesEqual, bytesToHex, publicKeyOf } from '@ioex/chain/byte
 import { NONE, type Rail, SignedVoucherType } from '@ioex/chain/types'
 import type { Logger } from 'pino'
 import type { ChainClient } from '../node/chain-client.ts'
+import { onceKnown } from '../node/chain-lag.ts'
 import { readMessage, writeMessage } from '../transfer/length-prefixed.ts'
 import type { MeteredRail, RailMeter, RailMeters } from '../transfer/rail-meter.ts'
 import { isTransferError, reasonOf, TransferError } from '../transfer/transfer-error.ts'
@@ -194,10 +195,13 @@ export class RelayService {
   /** The rail as the chain's state has it now, if it may pay for this relay. */
   async #terms(request: RelayRequest): Promise<MeteredRail | { code: string; message: string }> {
     const { chain, unitPrice } = this.#options
-    const rail = await chain.rail(request.rail)
+    const rail = await onceKnown(chain, async () => {
+      const record = await chain.rail(request.rail)
+      return record?.live && record.generation === request.generation ? record : undefined
+    })
     const node = await chain.node(addressOf(this.#publicKey))
     const refuse = (code: string, message: string) => ({ code, message })
-    if (!rail?.live || rail.generation !== request.generation || rail.node !== node?.index) {
+    if (!rail || rail.node !== node?.index) {
       return refuse('RAIL_UNKNOWN', `rail ${request.rail} does not pay this relay`)
     }
     if (isClosing(rail)) {

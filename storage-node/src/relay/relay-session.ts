@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream'
 import type { SignedVoucher } from '@ioex/chain/types'
 import { SignedVoucherType } from '@ioex/chain/types'
 import { readMessage, writeMessage } from '../transfer/length-prefixed.ts'
-import { type RailPayer, signVoucher } from '../transfer/rail-payer.ts'
+import { type MeterReading, type RailPayer, signVoucher } from '../transfer/rail-payer.ts'
 import { type ChannelIdentity, openSecureChannel } from '../transfer/secure-channel.ts'
 import type { SecureChannel } from '../transfer/secure-channel.ts'
 import { TransferError } from '../transfer/transfer-error.ts'
@@ -67,6 +67,7 @@ export async function openRelayedChannel(path: RelayPath): Promise<RelayedChanne
     session = new PayingSession(payer, tally, base)
     await session.begin(path, request.session, {
       usedBytes: answer.usedBytes,
+      stepBytes: answer.stepBytes,
       newest: answer.newest[0],
     })
     const channel = await openSecureChannel(stream, path.identity, {
@@ -138,7 +139,7 @@ class PayingSession {
   async begin(
     { network, relay }: RelayPath,
     session: Uint8Array,
-    reading: { usedBytes: number; newest: SignedVoucher | undefined },
+    reading: MeterReading,
   ): Promise<void> {
     const owed = this.#payer.begin(reading)
     this.#open = true

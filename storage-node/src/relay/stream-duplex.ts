@@ -1,4 +1,5 @@
 import { Duplex } from 'node:stream'
+import { callbackify } from 'node:util'
 import type { Stream } from '@libp2p/interface'
 
 /** Bytes of a relayed stream that wait in a process on each side of it. */
@@ -35,7 +36,7 @@ export function streamToDuplex(stream: Stream, tally: StreamTally = newTally()):
         done,
       ),
     final: (done) => {
-      stream.close().then(() => done(), done)
+      callbackify(() => stream.close())(done)
     },
     destroy: (error, done) => {
       if (stream.status === 'open' || stream.status === 'closing') {
@@ -84,7 +85,7 @@ function send(
       stream.send(chunk)
     }
     tally.onChange?.()
-    flushed(stream).then(() => done(), done)
+    callbackify(() => flushed(stream))(done)
   } catch (error) {
     done(error as Error)
   }

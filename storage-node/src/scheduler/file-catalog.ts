@@ -1,6 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { bytesToHex } from '@ioex/chain/bytes'
+import { NONE } from '@ioex/chain/types'
 import type { Logger } from 'pino'
 import { writeSynced } from '../blobs/slot-files.ts'
 import { indexFiles, type IndexedFile, type StoredManifest } from '../manifest/file-index.ts'
@@ -28,7 +29,7 @@ export async function readCatalog(
   packs: readonly OwnPack[],
 ): Promise<Catalog> {
   const stored: StoredManifest<OwnPack>[] = []
-  const queue = [...packs]
+  const queue = packs.filter(isReadable)
   const work = async () => {
     for (let pack = queue.shift(); pack; pack = queue.shift()) {
       try {
@@ -42,6 +43,11 @@ export async function readCatalog(
   }
   await Promise.all(Array.from({ length: PARALLEL }, work))
   return indexFiles(stored)
+}
+
+/** False for a pack whose upload is under way or was given up: too few slots are filled. */
+function isReadable({ record, geometry }: OwnPack): boolean {
+  return record.rails.filter(({ rail }) => rail !== NONE).length >= geometry.k
 }
 
 /** From the cache if it is there and whole: its seal is checked like any other's. */

@@ -73,7 +73,7 @@ async function publish(
   { mode, mtimeMs }: { mode: number; mtimeMs: number },
 ): Promise<void> {
   const permissions = mode & 0o777
-  if (permissions !== 0) await chmod(partPath, permissions | 0o200)
+  if (permissions !== 0) await chmod(partPath, permissions)
   if (mtimeMs > 0) await utimes(partPath, mtimeMs / 1000, mtimeMs / 1000)
   await rename(partPath, target)
   await syncFolder(dirname(target))

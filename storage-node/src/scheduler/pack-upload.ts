@@ -1,8 +1,8 @@
-import { addressOf, bytesToHex, sign, signingDigest } from '@ioex/chain/bytes'
+import { addressOf, bytesEqual, bytesToHex, sign, signingDigest } from '@ioex/chain/bytes'
 import { type Contract, NONE, SlotGrantType } from '@ioex/chain/types'
 import type { Logger } from 'pino'
 import type { ChainClient } from '../node/chain-client.ts'
-import { nextHead } from '../node/transactions.ts'
+import { nextHead, onceKnown } from '../node/chain-lag.ts'
 import { encodePack } from '../sealing/encode-pack.ts'
 import type { PackSecrets } from '../sealing/pack-secrets.ts'
 import { packSource, type PackPart } from '../sealing/pack-source.ts'
@@ -61,20 +61,24 @@ export async function uploadPack(options: UploadOptions, pack: PackToUpload): Pr
       return
     }
     const granted = await sendSlots(options, pack, open, pass === 1)
-    await filled(options.chain, pack.contract, granted)
+    await filled(options.chain, pack, granted)
   }
 }
 
 /** Slots that no rail pays for yet. */
 async function openSlots(chain: ChainClient, pack: PackToUpload): Promise<number[]> {
-  const { rails } = await contractOf(chain, pack.contract)
+  const { rails } = await contractOf(chain, pack)
   return rails.flatMap(({ rail }, slot) => (rail === NONE ? [slot] : []))
 }
 
-async function contractOf(chain: ChainClient, index: number): Promise<Contract> {
-  const contract = await chain.contract(index)
+async function contractOf(chain: ChainClient, pack: PackToUpload): Promise<Contract> {
+  const contract = await onceKnown(chain, async () => {
+    const record = await chain.contract(pack.contract)
+    return record?.live && bytesEqual(record.salt, pack.salt) ? record : undefined
+  })
   if (contract) return contract
-  throw new StorageError('CONTRACT_INACTIVE', `contract ${index} is gone: put the files again`)
+  const message = `contract ${pack.contract} is gone: put the files again`
+  throw new StorageError('CONTRACT_INACTIVE', message)
 }
 
 /** Gives each slot that is still open to a spare peer; false if there are none left for any. */
@@ -92,7 +96,7 @@ function replaceFailed({ nodes, spares, onLost, logger }: UploadOptions, open: n
 }
 
 async function assertActive(chain: ChainClient, pack: PackToUpload): Promise<void> {
-  const { active, filled: fills, n, openEpoch } = await contractOf(chain, pack.contract)
+  const { active, filled: fills, n, openEpoch } = await contractOf(chain, pack)
   if (active) return
   const { epoch } = await chain.head()
   if (epoch >= openEpoch + chain.params.fillDeadlineEpochs) {
@@ -206,13 +210,13 @@ async function grant(
 /** Waits until the granted slots have their rails, or long enough. */
 async function filled(
   chain: ChainClient,
-  contract: number,
+  pack: PackToUpload,
   slots: readonly number[],
 ): Promise<void> {
   if (slots.length === 0) return
   const { height: start } = await chain.head()
   for (;;) {
-    const { rails } = await contractOf(chain, contract)
+    const { rails } = await contractOf(chain, pack)
     if (slots.every((slot) => rails[slot]?.rail !== NONE)) return
     if ((await chain.head()).height > start + FILL_BLOCKS) return
     await nextHead(chain)

@@ -24,10 +24,13 @@ export interface SourceFile {
   readonly mode: number
 }
 
-/** Looks at the files of a request. Throws FILE_MISSING. */
+/** Looks at the files of a request. Throws FILE_MISSING, PATH. */
 export async function statSources(files: PutRequest['files']): Promise<SourceFile[]> {
   const found: SourceFile[] = []
+  const paths = new Set<string>()
   for (const { source, path } of files) {
+    if (paths.has(path)) throw new StorageError('PATH', `two files of the put are named "${path}"`)
+    paths.add(path)
     let stats: Stats
     try {
       stats = await stat(source)
@@ -53,7 +56,7 @@ export function packBytesFor(params: NetworkParams, k: number): number {
   return Math.min(packBytesMax(k), Math.max(PACK_BYTES_MIN, bytes))
 }
 
-/** Divides files into packs for k data slots. Throws FILE_MISSING with what is wrong. */
+/** Divides files into packs for k data slots. Throws PATH with what is wrong. */
 export function planPut(
   files: readonly SourceFile[],
   remove: readonly string[],
@@ -61,7 +64,7 @@ export function planPut(
   packBytes: number,
 ): PackPlan[] {
   const plans = planPacks(files, remove, k, packBytes)
-  if (!plans.ok) throw new StorageError('FILE_MISSING', plans.fault.message)
+  if (!plans.ok) throw new StorageError('PATH', plans.fault.message)
   return plans.value
 }
 

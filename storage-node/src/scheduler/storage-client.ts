@@ -2,13 +2,13 @@ import { join } from 'node:path'
 import { bytesToHex, publicKeyOf, utf8ToBytes } from '@ioex/chain/bytes'
 import { stat } from 'node:fs/promises'
 import { basename } from 'node:path'
-import { refusalCode, OwnerAccount } from '../node/transactions.ts'
+import { ChainRefusal } from '../node/chain-client.ts'
+import { OwnerAccount } from '../node/transactions.ts'
 import { PeerNetwork } from '../relay/peer-network.ts'
 import { ChannelOpener } from '../transfer/channel-opener.ts'
 import { FILE_NAME_BYTES_MAX } from '../transfer/messages.ts'
 import { deliverFile, hashOf } from '../transfer/provider-client.ts'
 import type { RailPayer } from '../transfer/rail-payer.ts'
-import { isTransferError, reasonOf } from '../transfer/transfer-error.ts'
 import { ChannelPool, OfferBook } from './channel-pool.ts'
 import { type Catalog, readCatalog, storedFiles } from './file-catalog.ts'
 import { getFile } from './get-file.ts'
@@ -217,7 +217,12 @@ function storageError(error: unknown): unknown {
   if (error instanceof Error && error.name === 'AbortError') {
     return new StorageError('ABORTED', 'stopped as asked; the same call goes on from here', error)
   }
-  const code = refusalCode(error)
-  if (isTransferError(error) || code === undefined) return error
-  return new StorageError('CHAIN_REFUSED', `${code}: ${reasonOf(error)}`, error)
+  if (error instanceof ChainRefusal) {
+    return new StorageError('CHAIN_REFUSED', `${error.code}: ${error.message}`, error)
+  }
+  // Errors of the operating system name the call that failed: here they are the disk's.
+  if (error instanceof Error && 'syscall' in error) {
+    return new StorageError('DISK', `the disk refused: ${error.message}`, error)
+  }
+  return error
 }

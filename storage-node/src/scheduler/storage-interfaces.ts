@@ -141,6 +141,7 @@ export interface StorageClient {
 
 export type StorageErrorCode =
   | 'FILE_MISSING'
+  | 'PATH'
   | 'FILE_CHANGED'
   | 'NOT_FOUND'
   | 'RANGE'

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
-import { decodeCanonical } from '@ioex/chain/bytes'
+import { assert, decodeCanonical } from '@ioex/chain/bytes'
 import {
   ACKNOWLEDGEMENT_BYTES,
   AcknowledgementType,
@@ -122,6 +122,7 @@ export class FrameConnection {
     }
     if (this.#failure) return Promise.reject(this.#failure)
     if (this.#ended) return Promise.resolve(undefined)
+    assert(this.#reader === undefined, 'a connection has one reader')
     return new Promise((resolve, reject) => {
       this.#reader = { resolve, reject }
     })

@@ -93,7 +93,9 @@ export const FillAnswerType = new ContainerType({
 })
 export const BlocksAnswerType = new ContainerType({
   leaves: U32,
+  /** What the provider served on this rail so far, and how far it goes ahead of vouchers. */
   usedBytes: Count64,
+  stepBytes: U32,
   newest: new ListCompositeType(SignedVoucherType, 1),
 })
 export const DoneAnswerType = new ContainerType({ bytes: Count64 })

@@ -133,14 +133,14 @@ export async function* fetchBlocks(
   payer: RailPayer,
 ): AsyncGenerator<FetchedBlock> {
   await ask(channel, { selector: 4, value: request })
-  const { leaves, usedBytes, newest } = await answer(channel, BlocksAnswerType)
+  const { leaves, usedBytes, stepBytes, newest } = await answer(channel, BlocksAnswerType)
   if (leaves !== request.leaves) {
     throw new TransferError('SLOT_CORRUPT', 'the provider stores a slot of another size')
   }
   const pay = async (voucher: SignedVoucher | undefined) => {
     if (voucher) await channel.frames.send(FrameKind.voucher, SignedVoucherType.serialize(voucher))
   }
-  await pay(payer.begin({ usedBytes, newest: newest[0] }))
+  await pay(payer.begin({ usedBytes, stepBytes, newest: newest[0] }))
   let settled = false
   try {
     for (let next = request.from; next < request.to; ) {

@@ -86,7 +86,7 @@ export class ProviderService {
     }
   }
 
-  /** Answers one request; false when the peer hung up. Throws where the channel is of no more use. */
+  /** Answers one request; false when the peer hung up. Throws where the channel is spoilt. */
   async #serveNext(channel: SecureChannel): Promise<boolean> {
     const frame = await channel.frames.receive()
     if (frame === undefined) return false

@@ -2,7 +2,7 @@ import { bytesEqual, signingDigest, verifySignature } from '@ioex/chain/bytes'
 import { KIB_PER_GIB, type SignedVoucher, VoucherType } from '@ioex/chain/types'
 import { TransferError } from './transfer-error.ts'
 import type { VoucherLedger } from './voucher-ledger.ts'
-import { KIB, nextStepBytes, STEP_BYTES_FIRST } from './voucher-step.ts'
+import { KIB, stepAfter } from './voucher-step.ts'
 
 /** More KiB than any rail can carry. */
 const KIB_MAX = Math.floor(Number.MAX_SAFE_INTEGER / KIB)
@@ -34,8 +34,9 @@ export class RailMeter {
   readonly #waitMs: number
   readonly #waiting = new Set<() => void>()
   #usedBytes: number
+  /** Paid before this meter opened: trust in a payer begins anew with each run of sessions. */
+  readonly #openedKib: number
   #newest: SignedVoucher | undefined
-  #stepBytes = STEP_BYTES_FIRST
 
   private constructor(
     terms: MeteredRail,
@@ -46,6 +47,7 @@ export class RailMeter {
     this.#ledger = ledger
     this.#usedBytes = start.usedBytes
     this.#newest = start.newest
+    this.#openedKib = start.newest?.voucher.kib ?? 0
     this.#waitMs = start.waitMs
   }
 
@@ -81,12 +83,12 @@ export class RailMeter {
   }
 
   get stepBytes(): number {
-    return this.#stepBytes
+    return stepAfter((this.paidKib - this.#openedKib) * KIB)
   }
 
   /** Bytes that may be served now: up to one step beyond the newest voucher, inside the lock. */
   get creditBytes(): number {
-    const ahead = this.paidKib * KIB + this.#stepBytes
+    const ahead = this.paidKib * KIB + this.stepBytes
     return Math.min(ahead, this.#budgetBytes()) - this.#usedBytes
   }
 
@@ -140,8 +142,7 @@ export class RailMeter {
     // Another session may have brought a higher one meanwhile, and stored it after this.
     if (!adds(this.#newest)) return
     this.#newest = signed
-    if (voucher.kib > 0) this.#stepBytes = nextStepBytes(this.#stepBytes)
-    for (const wake of [...this.#waiting]) wake()
+    for (const wake of this.#waiting) wake()
   }
 
   /** Writes down what was served beyond the newest voucher, at the end of a session. */

@@ -1,12 +1,14 @@
 import { publicKeyOf, sign, signingDigest, verifySignature } from '@ioex/chain/bytes'
 import { type SignedVoucher, VoucherType } from '@ioex/chain/types'
 import { TransferError } from './transfer-error.ts'
-import { KIB, kibOf, nextStepBytes, STEP_BYTES_FIRST, STEP_BYTES_MAX } from './voucher-step.ts'
+import { KIB, kibOf, STEP_BYTES_FIRST, STEP_BYTES_MAX, stepAfter } from './voucher-step.ts'
 
 /** What the served side says about a rail when a session opens. */
 export interface MeterReading {
   /** Bytes it served on this rail so far. */
   readonly usedBytes: number
+  /** How far it serves ahead of the newest voucher. */
+  readonly stepBytes: number
   /** The newest voucher it holds. */
   readonly newest: SignedVoucher | undefined
 }
@@ -39,7 +41,8 @@ export class RailPayer {
   #owedBytes = 0
   #signedKib = 0
   #reservations = 0
-  #stepBytes = STEP_BYTES_FIRST
+  /** From here the served side's step grows, as far as we know: never further than it does. */
+  #openedKib = 0
 
   constructor(rail: PaidRail) {
     this.#rail = rail
@@ -54,7 +57,7 @@ export class RailPayer {
   }
 
   get stepBytes(): number {
-    return this.#stepBytes
+    return stepAfter((this.#signedKib - this.#openedKib) * KIB)
   }
 
   get idle(): boolean {
@@ -71,6 +74,11 @@ export class RailPayer {
       throw new TransferError('PEER_PROTOCOL', 'the peer shows a voucher that we did not sign')
     }
     this.#sessions += 1
+    // Paying later than the other side waits would stop both.
+    if (reading.stepBytes < this.stepBytes) {
+      const grownBytes = Math.max(0, reading.stepBytes - STEP_BYTES_FIRST)
+      this.#openedKib = this.#signedKib - Math.floor((2 * grownBytes) / KIB)
+    }
     // Sessions that run already account for their own bytes, which the reading leaves open.
     if (this.#sessions > 1) return undefined
     // What was signed last may never have arrived: the other side's voucher is what counts.
@@ -78,7 +86,7 @@ export class RailPayer {
     this.#reservations = newest?.voucher.reservations ?? 0
     const paidBytes = this.#signedKib * KIB
     this.#owedBytes = Math.min(reading.usedBytes, paidBytes + STEP_BYTES_MAX)
-    this.#stepBytes = STEP_BYTES_FIRST
+    this.#openedKib = this.#signedKib
     return this.#owedBytes > paidBytes ? this.#sign() : undefined
   }
 
@@ -88,7 +96,7 @@ export class RailPayer {
    */
   owe(bytes: number): SignedVoucher | undefined {
     this.#owedBytes += bytes
-    if (this.#owedBytes - this.#signedKib * KIB < this.#stepBytes / 2) return undefined
+    if (this.#owedBytes - this.#signedKib * KIB < this.stepBytes / 2) return undefined
     return this.#sign()
   }
 
@@ -100,7 +108,6 @@ export class RailPayer {
 
   #sign(): SignedVoucher {
     this.#signedKib = kibOf(this.#owedBytes)
-    this.#stepBytes = nextStepBytes(this.#stepBytes)
     return signVoucher(this.#rail, this.#signedKib, this.#reservations)
   }
 

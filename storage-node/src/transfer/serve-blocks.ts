@@ -8,6 +8,7 @@ import {
   slotBlockCount,
 } from '@ioex/chain/bytes'
 import { SignedVoucherType } from '@ioex/chain/types'
+import { onceKnown } from '../node/chain-lag.ts'
 import type { OpenSlot } from '../blobs/slot-store.ts'
 import { FrameKind } from './frame-connection.ts'
 import { BlocksAnswerType, type GetBlocks } from './messages.ts'
@@ -18,6 +19,8 @@ import { TransferError } from './transfer-error.ts'
 
 /** Blocks of one data frame at most: 512 KiB and their paths. */
 const BLOCKS_PER_FRAME_MAX = 8
+/** A block and the siblings of the largest slot's. */
+const BLOCK_AND_PATH_BYTES_MAX = SLOT_BLOCK_BYTES + 14 * 32
 const SIGNED_VOUCHER_BYTES = SignedVoucherType.fixedSize ?? 0
 
 /**
@@ -39,7 +42,8 @@ export async function serveBlocks(
     const meter = await context.meters.acquire(terms)
     try {
       const newest = meter.newest ? [meter.newest] : []
-      const answer = { leaves: slot.leafCount, usedBytes: meter.usedBytes, newest }
+      const { usedBytes, stepBytes } = meter
+      const answer = { leaves: slot.leafCount, usedBytes, stepBytes, newest }
       await channel.frames.send(FrameKind.answer, BlocksAnswerType.serialize(answer))
       await exchange(context, channel, { request, slot, meter })
     } finally {
@@ -91,8 +95,12 @@ async function sendBlocks(
   { request, slot, meter }: Serving,
   signal: AbortSignal,
 ): Promise<void> {
-  const group = () =>
-    Math.max(1, Math.min(BLOCKS_PER_FRAME_MAX, Math.floor(meter.stepBytes / 2 / SLOT_BLOCK_BYTES)))
+  // Never more than half a step, paths included: the reader pays when half a step is open, so the
+  // other half is always free for the next frame.
+  const group = () => {
+    const blocks = Math.floor(meter.stepBytes / 2 / BLOCK_AND_PATH_BYTES_MAX)
+    return Math.max(1, Math.min(BLOCKS_PER_FRAME_MAX, blocks))
+  }
   let next = request.from
   let reading = readGroup(slot, next, Math.min(request.to, next + group()))
   while (next < request.to) {
@@ -133,13 +141,16 @@ async function railTerms(
   request: GetBlocks,
 ): Promise<MeteredRail> {
   const { generation, contract, slot } = request
-  const rail = await chain.rail(request.rail)
+  const rail = await onceKnown(chain, async () => {
+    const record = await chain.rail(request.rail)
+    return record?.live && record.generation === generation ? record : undefined
+  })
   const node = rail && (await chain.nodeAt(rail.node))
   const isMine =
     node && bytesEqual(addressOf(node.nodeKey), addressOf(publicKeyOf(identity.nodeKey)))
   const record = store.find(request)
   const isForSlot = rail?.contract === contract && rail.slot === slot
-  if (!rail?.live || rail.generation !== generation || !isMine || !isForSlot || !record) {
+  if (!rail || !isMine || !isForSlot || !record) {
     throw new Refusal('RAIL_UNKNOWN', `rail ${request.rail} does not pay for this slot here`)
   }
   const { peerOwnerKey } = channel

@@ -1,5 +1,6 @@
 import { bytesEqual, LEAF_BYTES } from '@ioex/chain/bytes'
 import { NONE } from '@ioex/chain/types'
+import { onceKnown } from '../node/chain-lag.ts'
 import type { SlotReceiver } from '../blobs/slot-receiver.ts'
 import { FrameKind } from './frame-connection.ts'
 import { type PutSlot, ResumeAnswerType, RootAnswerType } from './messages.ts'
@@ -71,14 +72,19 @@ async function checkContract(
   channel: SecureChannel,
   request: PutSlot,
 ): Promise<void> {
-  const contract = await chain.contract(request.contract)
-  if (!contract?.live || !bytesEqual(contract.salt, request.salt)) {
-    throw new Refusal('CONTRACT_UNKNOWN', 'there is no such contract')
-  }
+  const contract = await onceKnown(chain, async () => {
+    const record = await chain.contract(request.contract)
+    return record?.live && bytesEqual(record.salt, request.salt) ? record : undefined
+  })
+  if (!contract) throw new Refusal('CONTRACT_UNKNOWN', 'there is no such contract')
   if (!isOwner(channel, contract.payer)) {
     throw new Refusal('NOT_PAYER', 'only the payer of the contract may upload its slots')
   }
-  if (contract.askEpoch !== NONE) throw new Refusal('CONTRACT_CLOSING', 'the contract is closing')
+  const { epoch } = await chain.head()
+  const deadline = contract.openEpoch + chain.params.fillDeadlineEpochs
+  if (contract.askEpoch !== NONE || (!contract.active && epoch >= deadline)) {
+    throw new Refusal('CONTRACT_CLOSING', 'the contract takes no slots any more')
+  }
   if (request.slot >= contract.n) {
     throw new Refusal('SLOT_UNKNOWN', `the contract has ${contract.n} slots`)
   }

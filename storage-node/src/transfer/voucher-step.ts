@@ -1,13 +1,18 @@
 /**
  * How far a server goes ahead of the newest voucher (PROTOCOL 8): one step of 256 KiB at first,
- * half as much again with each voucher that raises the counter, 4 MiB at most. So a broken
- * session loses at most one step, and a proven payer is not slowed down.
+ * half as much again with each step paid, 4 MiB at most. So a broken session loses at most one
+ * step, and a proven payer is not slowed down.
  */
 export const STEP_BYTES_FIRST = 256 * 1024
 export const STEP_BYTES_MAX = 4 * 1024 * 1024
 
-export function nextStepBytes(stepBytes: number): number {
-  return Math.min(STEP_BYTES_MAX, Math.floor(stepBytes * 1.5))
+/**
+ * The step after so many bytes were paid since the meter opened. A function of what is paid, not
+ * of how many vouchers came: sessions share a rail, so vouchers overtake each other or are never
+ * counted, and a payer whose step had grown beyond the server's would sign too late for ever.
+ */
+export function stepAfter(paidBytes: number): number {
+  return Math.min(STEP_BYTES_MAX, STEP_BYTES_FIRST + Math.floor(Math.max(0, paidBytes) / 2))
 }
 
 export const KIB = 1024

@@ -89,7 +89,7 @@ export class MemoryChain implements ChainClient {
     this.receipts.push(...receipts)
     this.#settle(transactions, receipts)
     const head = this.#head()
-    for (const listener of [...this.#listeners]) listener(head)
+    for (const listener of this.#listeners) listener(head)
   }
 
   /** Makes blocks up to the first one of the epoch so many ahead. */

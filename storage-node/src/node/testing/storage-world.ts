@@ -111,7 +111,7 @@ export class StorageWorld {
   /** Stops the peers with these node keys (hex); gives their names. */
   async stopPeersByKey(keys: readonly string[]): Promise<string[]> {
     const stopped: string[] = []
-    for (const [name, peer] of [...this.peers]) {
+    for (const [name, peer] of this.peers) {
       if (!keys.includes(Buffer.from(peer.nodeKey).toString('hex'))) continue
       await this.stopPeer(name)
       stopped.push(name)

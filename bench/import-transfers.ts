@@ -1,0 +1,66 @@
+import { assert } from '@ioex/chain/bytes'
+import { credit, executeBlock } from '@ioex/chain/rules'
+import { draftOf, merge } from '@ioex/chain/state'
+import { BlockBodyType } from '@ioex/chain/types'
+import { keyOf, SampleChain, UNITS } from '../chain/src/rules/testing/sample-chain.ts'
+import { type Bench, type Comparison, repeated, type Scale, sized } from './comparison.ts'
+import { RAW_VERIFY, verifyRaw } from './raw-signatures.ts'
+import { seededBytes } from './seeded.ts'
+
+const SENDERS = 64
+const ADDRESS_BYTES = 20
+
+/** Puts accounts into the committed state beside those of genesis; gives their addresses. */
+function addAccounts({ ledger }: SampleChain, count: number): Uint8Array[] {
+  const bytes = seededBytes('accounts of a block import', count * ADDRESS_BYTES)
+  const addresses = Array.from({ length: count }, (_, i) =>
+    bytes.subarray(i * ADDRESS_BYTES, (i + 1) * ADDRESS_BYTES),
+  )
+  const draft = draftOf(ledger)
+  for (const address of addresses) credit(draft, address, UNITS)
+  const globals = draft.globals()
+  const genesisSupply = globals.genesisSupply + BigInt(count) * UNITS
+  draft.setGlobals({ ...globals, genesisSupply })
+  merge(draft)
+  return addresses
+}
+
+/** Decoding, rules, every signature, receipts and all roots of one block of transfers. */
+function* comparisons(scale: Scale): Generator<Comparison> {
+  const count = sized(scale, 8, 2048)
+  const senders = Array.from({ length: SENDERS }, (_, i) => keyOf(`sender ${i}`))
+  const balances = Object.fromEntries(senders.map((_, i) => [`sender ${i}`, 1000n * UNITS]))
+  const chain = new SampleChain({ balances })
+  const accounts = sized(scale, 16, 20_000, 1_000_000)
+  const receivers = addAccounts(chain, accounts)
+  const transactions = Array.from({ length: count }, (_, i) => {
+    const sender = senders[i % SENDERS]
+    const to = receivers[(i * 7919) % receivers.length]
+    assert(sender && to, 'there are senders and receivers')
+    const transfer = { selector: 0 as const, value: { to, amount: 1n + BigInt(i) } }
+    return chain.byOwner(sender, transfer, { nonce: Math.floor(i / SENDERS) })
+  })
+  const body = BlockBodyType.serialize({ transactions })
+  const block = chain.next()
+  const importBlock = () => {
+    const decoded = BlockBodyType.deserialize(body)
+    const executed = executeBlock(draftOf(chain.ledger), decoded.transactions, block)
+    assert(executed.ok, executed.ok ? '' : executed.fault.message)
+    return executed.value
+  }
+  yield {
+    name: `chain/rules::import-transfers/transfers=${count}`,
+    unit: 'transfers',
+    work: count,
+    subject: repeated(importBlock),
+    against: { name: RAW_VERIFY, workload: repeated(() => verifyRaw(count)) },
+    result: importBlock().roots.stateRoot,
+    facts: { accounts, bodyBytes: body.length },
+  }
+}
+
+export const importTransfers: Bench = {
+  name: 'import',
+  about: 'a block of signed transfers executed, against checking its signatures',
+  comparisons,
+}

@@ -1,0 +1,52 @@
+import { randomBytes } from 'node:crypto'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { installNativeCrypto } from '@ioex/chain/native'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { chooseFile } from '../../cli/src/demo/demo-file.ts'
+import { type DemoResult, runDemo } from '../../cli/src/demo/run-demo.ts'
+import { TestNetwork } from './network-harness.ts'
+
+const quiet = { chapter: () => undefined, progress: () => undefined, done: () => undefined }
+const MIB = 2 ** 20
+
+describe('the main job on a network of processes', () => {
+  let network: TestNetwork
+  let result: DemoResult
+  beforeAll(async () => {
+    await installNativeCrypto()
+    network = await TestNetwork.create({ validators: 4, bootstraps: 2, peers: 8 })
+    const folder = join(network.options.data, 'source')
+    await mkdir(folder)
+    const path = join(folder, '假期 照片.bin')
+    await writeFile(path, randomBytes(8 * MIB + 12_345))
+    result = (await runDemo(network.running, await chooseFile(path), quiet)).result
+  }, 240_000)
+  afterAll(() => network.destroy())
+
+  test('a file comes back byte for byte after n - k of its peers were killed', () => {
+    expect(result.restored).toBe(8 * MIB + 12_345)
+    expect(result.killed).toHaveLength(4)
+  })
+
+  test('storage and relay were paid, part of it held', () => {
+    expect(result.receipts.storage).toBeGreaterThan(0)
+    expect(result.receipts.relay).toBeGreaterThan(0)
+    expect(BigInt(result.paid)).toBeGreaterThan(0n)
+    expect(BigInt(result.held)).toBeGreaterThan(0n)
+  })
+
+  test('what was minted is more than nothing and at most half of what burned', () => {
+    expect(BigInt(result.minted)).toBeGreaterThan(0n)
+    expect(BigInt(result.minted) * 2n).toBeLessThanOrEqual(BigInt(result.burned))
+  })
+
+  test('every dead peer has forfeited', () => {
+    expect(result.forfeits).toBeGreaterThanOrEqual(result.killed.length)
+  })
+
+  test('an anchor covers the epoch and the audit agrees with everything', () => {
+    expect(result.anchor.epoch).toBeGreaterThanOrEqual(result.epoch)
+    expect(result.audit).toBe('ok')
+  })
+})
