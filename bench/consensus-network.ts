@@ -1,4 +1,4 @@
-import { assert, bytesToHex, sha256, utf8ToBytes } from '@ioex/chain/bytes'
+import { assert, publicKeyOf, sha256, utf8ToBytes } from '@ioex/chain/bytes'
 import {
   type ConsensusCrypto,
   type ConsensusEffect,
@@ -7,12 +7,12 @@ import {
   type EpochSetup,
   type FinalBlock,
   type MachineState,
+  quorumOf,
   startMachine,
   stepMachine,
   type TimerName,
 } from '@ioex/chain/consensus'
-import { createConsensusCrypto } from '@ioex/chain/driver'
-import { publicKeyOf } from '@ioex/chain/bytes'
+import { createConsensusCrypto } from '../chain/src/driver/consensus-crypto.ts'
 import {
   GENESIS_MS,
   genesisBlock,
@@ -39,6 +39,8 @@ interface Validator {
  */
 export class ConsensusNetwork {
   readonly #validators: readonly Validator[]
+  /** Votes of a certificate. */
+  readonly quorum: number
   readonly #waiting: { to: number; event: Untimed<ConsensusEvent> }[] = []
   #nowMs = GENESIS_MS + 1000
   /** Signature checks of all validators so far. */
@@ -56,6 +58,7 @@ export class ConsensusNetwork {
       start: genesisBlock(),
       lastHeight: LAST_HEIGHT,
     }
+    this.quorum = quorumOf(setup.validators).quorum
     this.#validators = keys.map((key, self) => {
       const crypto = this.#counted(createConsensusCrypto(CHAIN_ID, key))
       const config = { setup, head: setup.start, self, signAbove: 0, timing: TIMING, crypto }
@@ -133,7 +136,10 @@ export class ConsensusNetwork {
           break
         case 'validateBlock': {
           const { hash } = effect.block
-          this.#waiting.push({ to: self, event: { type: 'blockValidated', hash, verdict: 'valid' } })
+          this.#waiting.push({
+            to: self,
+            event: { type: 'blockValidated', hash, verdict: 'valid' },
+          })
           break
         }
         case 'buildBlock': {
@@ -154,10 +160,11 @@ export class ConsensusNetwork {
     }
   }
 
-  #send(from: number, to: number, message: Extract<ConsensusEvent, { type: 'message' }>['message']) {
+  #send(
+    from: number,
+    to: number,
+    message: Extract<ConsensusEvent, { type: 'message' }>['message'],
+  ) {
     this.#waiting.push({ to, event: { type: 'message', from: String(from), message } })
   }
 }
-
-/** Hash of a head as bytes of a result. */
-export const headBytes = (network: ConsensusNetwork) => utf8ToBytes(network.head)

@@ -1,4 +1,3 @@
-import { quorumOf } from '@ioex/chain/consensus'
 import { fromHex } from '@ioex/chain/bytes'
 import { type Bench, type Comparison, repeated, type Scale, sized } from './comparison.ts'
 import { ConsensusNetwork } from './consensus-network.ts'
@@ -19,7 +18,7 @@ function compare(size: number, blocks: number): Comparison {
   const { verified, signed } = network
   network.advance(SAMPLE_BLOCKS)
   const perBlock = (count: number) => Number((count / (SAMPLE_BLOCKS * size)).toFixed(2))
-  const others = quorumOf(Array.from({ length: size }, () => ({ weight: 1 }))).quorum - 1
+  const others = network.quorum - 1
   return {
     name: `chain/consensus::agree/validators=${size}`,
     unit: 'blocks of one validator',
@@ -43,7 +42,7 @@ function compare(size: number, blocks: number): Comparison {
 
 function* comparisons(scale: Scale): Generator<Comparison> {
   for (const size of scale.smoke ? [4] : [4, 16, 36]) {
-    yield compare(size, sized(scale, 1, Math.ceil(72 / size)))
+    yield compare(size, sized(scale, 1, Math.ceil(36 / size)))
   }
 }
 

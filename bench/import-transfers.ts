@@ -2,6 +2,7 @@ import { assert } from '@ioex/chain/bytes'
 import { credit, executeBlock } from '@ioex/chain/rules'
 import { draftOf, merge } from '@ioex/chain/state'
 import { BlockBodyType } from '@ioex/chain/types'
+import { decodeBody } from '../chain/src/manager/block-execution.ts'
 import { keyOf, SampleChain, UNITS } from '../chain/src/rules/testing/sample-chain.ts'
 import { type Bench, type Comparison, repeated, type Scale, sized } from './comparison.ts'
 import { RAW_VERIFY, verifyRaw } from './raw-signatures.ts'
@@ -27,7 +28,7 @@ function addAccounts({ ledger }: SampleChain, count: number): Uint8Array[] {
 
 /** Decoding, rules, every signature, receipts and all roots of one block of transfers. */
 function* comparisons(scale: Scale): Generator<Comparison> {
-  const count = sized(scale, 8, 2048)
+  const count = sized(scale, 8, 1024)
   const senders = Array.from({ length: SENDERS }, (_, i) => keyOf(`sender ${i}`))
   const balances = Object.fromEntries(senders.map((_, i) => [`sender ${i}`, 1000n * UNITS]))
   const chain = new SampleChain({ balances })
@@ -43,8 +44,9 @@ function* comparisons(scale: Scale): Generator<Comparison> {
   const body = BlockBodyType.serialize({ transactions })
   const block = chain.next()
   const importBlock = () => {
-    const decoded = BlockBodyType.deserialize(body)
-    const executed = executeBlock(draftOf(chain.ledger), decoded.transactions, block)
+    const decoded = decodeBody(body)
+    assert(decoded.ok, 'a body of our own decodes')
+    const executed = executeBlock(draftOf(chain.ledger), decoded.value, block)
     assert(executed.ok, executed.ok ? '' : executed.fault.message)
     return executed.value
   }

@@ -3,7 +3,7 @@ import { assert } from '@ioex/chain/bytes'
 import { draftOf, stateRoot } from '@ioex/chain/state'
 import { presets } from '@ioex/genesis/presets'
 import { BaseLedger, emptyContent } from '../chain/src/state/base-ledger.ts'
-import { type Bench, type Comparison, repeated, type Scale, sized } from './comparison.ts'
+import { type Bench, type Comparison, repeated, type Scale } from './comparison.ts'
 import { seededBytes, seededIndexes } from './seeded.ts'
 
 const ACCOUNT_BYTES = 64

@@ -1,6 +1,7 @@
 export * from './built-in-main-chain.ts'
 export * from './followed-block.ts'
 export * from './follower.ts'
+export * from './folder-lock.ts'
 export * from './main-chain-client.ts'
 export * from './main-chain-rpc-methods.ts'
 export * from './memo-anchorer.ts'

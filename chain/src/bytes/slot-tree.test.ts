@@ -9,6 +9,7 @@ import { describe, expect, test } from 'vitest'
 import { bytesToHex } from './hex.ts'
 import {
   blockPathFrom,
+  blockPaths,
   LEAF_BYTES,
   openingFrom,
   openingPathLength,
@@ -244,6 +245,7 @@ describe('block proof', () => {
     for (let blockIndex = 0; blockIndex < slotBlockCount(leaves); blockIndex++) {
       const block = blockOf(slot, leaves, blockIndex)
       const path = blockPathFrom({ ...tree, blockIndex })
+      expect(blockPaths(tree)(blockIndex)).toEqual(path)
       expect(verifyBlock({ ...tree, blockIndex, block, path })).toBe(true)
       expect(verifyBlock({ ...tree, blockIndex: blockIndex + 1, block, path })).toBe(false)
       expect(verifyBlock({ ...tree, blockIndex, block: block.slice(1), path })).toBe(false)

@@ -13,7 +13,7 @@ same command starts it again where it was.
 Examples:
   $ ioex devnet
   $ ioex devnet --peers 12 --data /tmp/net --port-base 0
-  $ ioex devnet --reset            forget the network and its files, start afresh
+  $ ioex devnet --reset            forget the network and its files, keep the wallet
   $ ioex devnet status --json
 `
 /** devnet [status]: a whole local network in the foreground. */
@@ -27,7 +27,7 @@ export function registerDevnet(program: Command): void {
     const context = await contextOf(command)
     const { showNetwork, startDevnet, stopDevnet } = await import('../devnet/devnet-session.ts')
     const stop = interruption()
-    const network = await startDevnet(context, flags)
+    const network = await startDevnet(context, flags, stop)
     showNetwork(context, network)
     await stop
     await stopDevnet(context, network)

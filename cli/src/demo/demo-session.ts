@@ -18,7 +18,7 @@ export async function demoSession(
   await installNativeCrypto()
   const file = await chooseFile(path)
   const stop = interruption()
-  const network = await startDevnet(context, flags)
+  const network = await startDevnet(context, flags, stop)
   try {
     const story = runDemo(network, file, createStoryTeller(context.output))
     const told = await Promise.race([story, stop])

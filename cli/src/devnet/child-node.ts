@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { createWriteStream, type WriteStream } from 'node:fs'
+import { createWriteStream } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 /** What a node process tells its supervisor over the IPC channel. */
@@ -18,6 +18,7 @@ export interface NodeQuestion {
 const ENTRY = fileURLToPath(new URL('../nodes/node-process.ts', import.meta.url))
 const STOP_DEADLINE_MS = 15_000
 const ANSWER_DEADLINE_MS = 120_000
+const LAST_WORDS_MAX = 2000
 
 export interface ChildNodeOptions {
   readonly name: string
@@ -28,10 +29,13 @@ export interface ChildNodeOptions {
   readonly cacheFolder: string
   /** Flags of Node itself. */
   readonly nodeFlags: readonly string[]
+  /** The node ended by itself after it had been ready. */
+  readonly onLost?: () => void
 }
 
 export class ChildNodeError extends Error {
   override name = 'ChildNodeError'
+  readonly code = 'NODE_FAILED'
 }
 
 /** One node of the local network in a process of its own, with its log in a file. */
@@ -41,8 +45,9 @@ export class ChildNode {
   readonly #logPath: string
   readonly #cacheFolder: string
   readonly #nodeFlags: readonly string[]
+  readonly #onLost: (() => void) | undefined
   #process: ChildProcess | undefined
-  #log: WriteStream | undefined
+  #isStopping = false
   #waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>()
   #nextId = 1
   #info: Readonly<Record<string, unknown>> = {}
@@ -54,6 +59,7 @@ export class ChildNode {
     this.#logPath = options.logPath
     this.#cacheFolder = options.cacheFolder
     this.#nodeFlags = options.nodeFlags
+    this.#onLost = options.onLost
   }
 
   get pid(): number | undefined {
@@ -69,10 +75,11 @@ export class ChildNode {
     return this.#info
   }
 
-  /** Resolves when the node is ready to work; rejects with the end of its log if it dies first. */
+  /** Resolves when the node is ready to work; rejects with its last words if it dies first. */
   start(): Promise<void> {
     this.#state = 'starting'
-    this.#log = createWriteStream(this.#logPath, { flags: 'a' })
+    this.#isStopping = false
+    const log = createWriteStream(this.#logPath, { flags: 'a' })
     const child = spawn(process.execPath, [...this.#nodeFlags, ENTRY, this.#config], {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       // Many processes load the same sources: compiled once, kept for the next start.
@@ -81,29 +88,36 @@ export class ChildNode {
       detached: true,
     })
     this.#process = child
-    let tail = ''
-    const keep = (chunk: Buffer) => {
-      this.#log?.write(chunk)
-      tail = (tail + chunk.toString('utf8')).slice(-2000)
-    }
-    child.stdout?.on('data', keep)
-    child.stderr?.on('data', keep)
+    let lastWords = ''
+    child.stdout?.on('data', (chunk: Buffer) => log.write(chunk))
+    child.stderr?.on('data', (chunk: Buffer) => {
+      log.write(chunk)
+      lastWords = (lastWords + chunk.toString('utf8')).slice(-LAST_WORDS_MAX)
+    })
     return new Promise((resolve, reject) => {
       child.on('message', (message) => this.#hear(message as NodeMessage, resolve))
-      child.once('error', reject)
-      child.once('exit', (code, signal) => {
-        if (this.#state === 'starting') {
-          reject(new ChildNodeError(`${this.name} did not start (${code ?? signal}):\n${tail}`))
-        }
-        if (this.#state !== 'killed') this.#state = code === 0 ? 'stopped' : 'failed'
-        this.#process = undefined
-        this.#log?.end()
-        for (const { reject: refuse } of this.#waiting.values()) {
-          refuse(new ChildNodeError(`${this.name} has stopped`))
-        }
-        this.#waiting.clear()
+      child.on('error', reject)
+      child.once('exit', (code) => this.#afterExit(code))
+      // Unlike at its exit, everything that the process wrote has arrived by now.
+      child.once('close', (code, signal) => {
+        log.end()
+        const reason = lastWords.trim().split('\n').at(-1) || `it ended with ${code ?? signal}`
+        const message = `${this.name} did not start: ${reason} (log: ${this.#logPath})`
+        // Without effect on a start that succeeded.
+        reject(new ChildNodeError(message))
       })
     })
+  }
+
+  #afterExit(code: number | null): void {
+    const isLost = this.#state === 'ready' && !this.#isStopping
+    if (this.#state !== 'killed') this.#state = code === 0 ? 'stopped' : 'failed'
+    this.#process = undefined
+    for (const { reject } of this.#waiting.values()) {
+      reject(new ChildNodeError(`${this.name} has stopped`))
+    }
+    this.#waiting.clear()
+    if (isLost) this.#onLost?.()
   }
 
   /** Asks the node something over IPC, e.g. its status. */
@@ -138,6 +152,7 @@ export class ChildNode {
   /** Asks the node to stop and waits; kills it after a deadline. */
   async stop(): Promise<void> {
     if (!this.#process) return
+    this.#isStopping = true
     const deadline = setTimeout(() => this.#process?.kill('SIGKILL'), STOP_DEADLINE_MS)
     await this.#end('SIGTERM')
     clearTimeout(deadline)

@@ -44,9 +44,15 @@ export const DevnetRecordSchema = z.strictObject({
 /** The network's own description, kept so that it can be started again. */
 export type DevnetRecord = z.infer<typeof DevnetRecordSchema>
 
-/** The folder holds something that is not a local network, or one that cannot be read. */
+/** The local network cannot be read or started as it is; the message says what to do. */
 export class DevnetError extends Error {
   override name = 'DevnetError'
+  readonly code: string
+
+  constructor(code: string, message: string) {
+    super(message)
+    this.code = code
+  }
 }
 
 const recordPath = (data: string) => join(data, 'devnet.json')
@@ -66,6 +72,7 @@ export async function readDevnet(data: string): Promise<DevnetRecord | undefined
   const parsed = DevnetRecordSchema.safeParse(parseJson(text))
   if (parsed.success) return parsed.data
   throw new DevnetError(
+    'NETWORK_DAMAGED',
     `${recordPath(data)} is damaged or of another version: start afresh with --reset ` +
       '(this deletes the local network and its files), or restore the file',
   )

@@ -23,5 +23,5 @@ export function addDevnetFlags(command: Command): Command {
       countArgument,
       DEFAULT_PORT_BASE,
     )
-    .option('--reset', 'delete the network of the data folder first')
+    .option('--reset', 'delete the network of the data folder first; the wallet stays')
 }

@@ -2,26 +2,37 @@ import type { CommandContext } from '../command-context.ts'
 import { CommandError, usageError } from '../output/failure.ts'
 import type { DevnetOptions } from './devnet-files.ts'
 import type { DevnetFlags } from './devnet-flags.ts'
-import { LocalNetwork, resetDevnet } from './local-network.ts'
+import { LocalNetwork } from './local-network.ts'
 
 /** Simplex tolerates fewer than a third faulty: below four none. */
 const VALIDATORS_MIN = 4
 /** A slot each on n = peers - 2 of them, and two that cannot be dialled. */
 const PEERS_MIN = 4
 
-/** Starts the network of the data folder and shows how far it is. */
+/** Starts the network of the data folder and shows how far it is; `stop` calls the start off. */
 export async function startDevnet(
   context: CommandContext,
   flags: DevnetFlags,
+  stop: Promise<unknown>,
 ): Promise<LocalNetwork> {
-  const { output, settings } = context
+  const { output } = context
   const options = devnetOptions(context, flags)
-  if (flags.reset) await resetDevnet(settings.data)
+  const called = new AbortController()
+  void stop.then(() => {
+    const message = 'interrupted before all nodes were ready; the next start goes on from here'
+    called.abort(new CommandError('INTERRUPTED', message))
+  })
   const bar = output.progress('starting', flags.validators + flags.bootstrap + flags.peers)
   try {
-    return await LocalNetwork.start(options, (ready, _, last) => {
-      bar.update(ready)
-      if (!context.io.stderr.isTTY) output.note(`ready: ${last}`)
+    return await LocalNetwork.start(options, {
+      reset: flags.reset ?? false,
+      signal: called.signal,
+      onProgress(ready, _total, last) {
+        bar.update(ready)
+        if (!context.io.stderr.isTTY) output.note(`ready: ${last}`)
+      },
+      onLost: (name, log) =>
+        output.note(`${name} has ended by itself: see ${log}; the next start brings it back`),
     })
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error

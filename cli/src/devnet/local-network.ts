@@ -1,21 +1,35 @@
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type BuiltInMainChain, startBuiltInMainChain } from '@ioex/chain/anchor'
+import { type BuiltInMainChain, type FolderLock, startBuiltInMainChain } from '@ioex/chain/anchor'
 import { presets } from '@ioex/genesis/presets'
+import { readGenesis } from '../nodes/genesis-of.ts'
 import { ChildNode } from './child-node.ts'
+import { claimFolder, freePortsOf } from './claim-folder.ts'
 import { createNetwork } from './create-network.ts'
 import {
   DevnetError,
   type DevnetOptions,
   type DevnetRecord,
+  genesisPath,
   logPath,
   mainChainFolder,
   readDevnet,
   rpcUrlsOf,
 } from './devnet-files.ts'
+import { resetDevnet } from './reset-devnet.ts'
 
 /** Tells how the start goes on: nodes ready of all. */
 export type StartProgress = (ready: number, total: number, last: string) => void
+
+export interface StartSettings {
+  readonly onProgress?: StartProgress
+  /** A node ended by itself after the start. */
+  readonly onLost?: (name: string, log: string) => void
+  /** Calls a start under way off: what runs is stopped, then the start rejects. */
+  readonly signal?: AbortSignal
+  /** Deletes the network that the folder holds first. */
+  readonly reset?: boolean
+}
 
 /** A small young generation: V8's default lets a process that mostly waits keep 50 MB for it. */
 const NODE_FLAGS = {
@@ -36,12 +50,20 @@ export class LocalNetwork {
   readonly record: DevnetRecord
   readonly nodes: readonly ChildNode[]
   readonly mainChain: BuiltInMainChain
+  readonly #lock: FolderLock
   #stopping: Promise<void> | undefined
 
-  private constructor(data: string, record: DevnetRecord, mainChain: BuiltInMainChain) {
+  private constructor(
+    data: string,
+    record: DevnetRecord,
+    mainChain: BuiltInMainChain,
+    lock: FolderLock,
+    onLost: StartSettings['onLost'],
+  ) {
     this.data = data
     this.record = record
     this.mainChain = mainChain
+    this.#lock = lock
     this.nodes = record.nodes.map(
       ({ name, role, config }) =>
         new ChildNode({
@@ -50,31 +72,36 @@ export class LocalNetwork {
           logPath: logPath(data, name),
           cacheFolder: join(data, 'cache'),
           nodeFlags: NODE_FLAGS[role],
+          onLost: () => onLost?.(name, logPath(data, name)),
         }),
     )
   }
 
   /** Makes the network if the folder has none, starts it, resolves when all nodes are ready. */
-  static async start(
-    options: DevnetOptions,
-    onProgress: StartProgress = () => {},
-  ): Promise<LocalNetwork> {
-    await mkdir(join(options.data, 'logs'), { recursive: true })
-    const record = (await readDevnet(options.data)) ?? (await createNetwork(options))
-    const mainChain = await startMainChain(options.data, record)
-    const network = new LocalNetwork(options.data, record, mainChain)
+  static async start(options: DevnetOptions, settings: StartSettings = {}): Promise<LocalNetwork> {
+    const { data } = options
+    const { lock, wasKilled } = await claimFolder(data)
+    let network: LocalNetwork
     try {
-      await network.#startNodes(onProgress)
+      if (settings.reset) await resetDevnet(data)
+      const record = (await readDevnet(data)) ?? (await createNetwork(options))
+      await mkdir(join(data, 'logs'), { recursive: true })
+      // Read here too: one clear refusal instead of one from every node.
+      await readGenesis(genesisPath(data))
+      await freePortsOf(record, wasKilled)
+      const mainChain = await startMainChain(data, record)
+      network = new LocalNetwork(data, record, mainChain, lock, settings.onLost)
     } catch (error) {
-      await network.stop()
+      await lock.release()
       throw error
     }
+    await network.#startNodes(settings)
     return network
   }
 
   node(name: string): ChildNode {
     const node = this.nodes.find((candidate) => candidate.name === name)
-    if (!node) throw new DevnetError(`there is no node called ${name} in this network`)
+    if (!node) throw new DevnetError('NODE_UNKNOWN', `there is no node called ${name} in this network`)
     return node
   }
 
@@ -105,27 +132,36 @@ export class LocalNetwork {
       await Promise.all(this.nodesOf(role).map((node) => node.stop()))
     }
     await this.mainChain.stop()
+    await this.#lock.release()
   }
 
-  /** Validators first: the others need a chain to ask. All of a kind at once. */
-  async #startNodes(onProgress: StartProgress): Promise<void> {
+  /**
+   * Validators first: the others need a chain to ask. All of a kind at once. If one fails or the
+   * start is called off, none is left running.
+   */
+  async #startNodes({ onProgress, signal }: StartSettings): Promise<void> {
     let ready = 0
     const start = async (node: ChildNode) => {
       await node.start()
-      onProgress(++ready, this.nodes.length, node.name)
+      onProgress?.(++ready, this.nodes.length, node.name)
     }
-    for (const role of ['validator', 'bootstrap', 'peer'] as const) {
-      await Promise.all(this.nodesOf(role).map(start))
+    const abort = () => void this.stop()
+    signal?.addEventListener('abort', abort)
+    try {
+      for (const role of ['validator', 'bootstrap', 'peer'] as const) {
+        signal?.throwIfAborted()
+        await Promise.all(this.nodesOf(role).map(start))
+      }
+      signal?.throwIfAborted()
+    } catch (error) {
+      await this.stop()
+      // Nodes that were stopped reject too; why they were stopped says more.
+      signal?.throwIfAborted()
+      throw error
+    } finally {
+      signal?.removeEventListener('abort', abort)
     }
   }
-}
-
-/** Deletes a local network; does nothing to a folder that is not one. */
-export async function resetDevnet(data: string): Promise<void> {
-  // Reading it first refuses to delete a folder that is not a network, however it was named.
-  const record = await readDevnet(data).catch(() => 'damaged' as const)
-  if (record === undefined) return
-  await rm(data, { recursive: true, force: true })
 }
 
 function startMainChain(data: string, record: DevnetRecord): Promise<BuiltInMainChain> {
@@ -139,6 +175,10 @@ function startMainChain(data: string, record: DevnetRecord): Promise<BuiltInMain
     minerAddress: BURN_ADDRESS,
     blockIntervalMs: presets[record.preset].mainBlockMs,
     rpc: { port: record.mainChainPort },
-    onProblem: (error) => console.error('main chain:', error),
+    onProblem: (error) => console.error(`main chain: ${reasonOf(error)}`),
   })
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }

@@ -11,6 +11,7 @@ import { readMessage } from '../transfer/length-prefixed.ts'
 import type { ProviderCounters } from '../transfer/provider-context.ts'
 import { ProviderService } from '../transfer/provider-service.ts'
 import { RailMeters } from '../transfer/rail-meter.ts'
+import { reasonOf } from '../transfer/transfer-error.ts'
 import { openVoucherLedger, type VoucherLedger } from '../transfer/voucher-ledger.ts'
 import type { ChainHead } from './chain-client.ts'
 import { FillWorker } from './fill-worker.ts'
@@ -42,11 +43,18 @@ export async function startPeerNode(options: PeerNodeOptions): Promise<PeerNode>
     store,
     account,
     identity: options.identity,
-    onFilled: () => void chain.head().then(({ epoch }) => keeper.reconcile(epoch)),
+    onFilled: () => {
+      const reconciling = chain.head().then(({ epoch }) => keeper.reconcile(epoch))
+      // The next epoch's run sees the same rails.
+      reconciling.catch((error: unknown) => {
+        logger.warn({ reason: reasonOf(error) }, 'rails not read')
+      })
+    },
     logger,
   })
   const provider = new ProviderService({
     identity: { chainId: chain.chainId, nodeKey: options.nodeKey },
+    nodeAddress: account.address,
     credentials: await createChannelCredentials(),
     chain,
     store,

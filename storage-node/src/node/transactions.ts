@@ -9,8 +9,8 @@ import {
 import type { ChainClient, TransactionOutcome } from './chain-client.ts'
 import { nextHead } from './chain-lag.ts'
 
-/** Blocks that a transaction may wait. */
-const VALID_BLOCKS = 60
+/** Blocks that a transaction may wait at most: one that was lost is soon sent again. */
+const VALID_BLOCKS_MAX = 60
 const NONCE_ATTEMPTS = 8
 
 /** The stable code of a chain's refusal, whichever client threw it. */
@@ -59,7 +59,7 @@ async function submit(
   const body: TransactionBody = {
     sender: publicKeyOf(secretKey),
     nonce,
-    validUntil: height + VALID_BLOCKS,
+    validUntil: height + Math.min(VALID_BLOCKS_MAX, chain.params.epochBlocks),
     maxBaseFee: chain.params.baseFeePerByte,
     tip: 0n,
     payload,

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream'
 import type { SignedVoucher } from '@ioex/chain/types'
 import { SignedVoucherType } from '@ioex/chain/types'
 import { readMessage, writeMessage } from '../transfer/length-prefixed.ts'
-import { type MeterReading, type RailPayer, signVoucher } from '../transfer/rail-payer.ts'
+import type { MeterReading, RailPayer } from '../transfer/rail-payer.ts'
 import { type ChannelIdentity, openSecureChannel } from '../transfer/secure-channel.ts'
 import type { SecureChannel } from '../transfer/secure-channel.ts'
 import { TransferError } from '../transfer/transfer-error.ts'
@@ -35,6 +35,8 @@ export interface RelayPath {
   readonly destination: Uint8Array
   readonly payer: RailPayer
   readonly identity: ChannelIdentity
+  /** What the rail's lock pays in all, and what this session may move of it. */
+  readonly budget?: { readonly lockBytes: number; readonly wantedBytes: number } | undefined
 }
 
 /** A channel over a relay, and what it costs. */
@@ -49,7 +51,7 @@ export interface RelayedChannel {
 /**
  * Opens an end-to-end encrypted channel through a relay, paid by vouchers that follow the
  * destination's acknowledgements (PROTOCOL 8). Throws PEER_REFUSED with the relay's code,
- * PEER_UNREACHABLE, PEER_IDENTITY.
+ * RAIL_SPENT where the budget is not left, PEER_UNREACHABLE, PEER_IDENTITY.
  */
 export async function openRelayedChannel(path: RelayPath): Promise<RelayedChannel> {
   const { network, relay, payer } = path
@@ -64,6 +66,7 @@ export async function openRelayedChannel(path: RelayPath): Promise<RelayedChanne
       written: LENGTH_BYTES + RelayRequestType.serialize(request).length,
       read: LENGTH_BYTES + RelayAnswerType.serialize({ selector: 0, value: answer }).length,
     }
+    refuseSpentRail(path, answer.usedBytes)
     session = new PayingSession(payer, tally, base)
     await session.begin(path, request.session, {
       usedBytes: answer.usedBytes,
@@ -83,6 +86,13 @@ export async function openRelayedChannel(path: RelayPath): Promise<RelayedChanne
   }
 }
 
+/** The relay knows what earlier processes of this payer used; better asked now than cut later. */
+function refuseSpentRail({ budget, payer }: RelayPath, usedBytes: number): void {
+  if (!budget || usedBytes + budget.wantedBytes <= budget.lockBytes) return
+  const message = `the traffic lock of relay rail ${payer.rail.rail} is nearly used up`
+  throw new TransferError('RAIL_SPENT', message)
+}
+
 function requestOf({ destination, payer }: RelayPath): RelayRequest {
   const { rail, generation } = payer.rail
   return {
@@ -90,7 +100,7 @@ function requestOf({ destination, payer }: RelayPath): RelayRequest {
     generation,
     destination,
     session: new Uint8Array(randomBytes(SESSION_BYTES)),
-    voucher: signVoucher(payer.rail, payer.signedKib),
+    voucher: payer.voucher(payer.signedKib),
   }
 }
 

@@ -73,7 +73,7 @@ export class ChannelPool {
     const key = bytesToHex(offer.nodeKey)
     const idle = this.#idle.get(key) ?? []
     for (let kept = idle.pop(); kept; kept = idle.pop()) {
-      if (kept.channel.frames.open) return kept
+      if (kept.channel.frames.open && canStillMove(kept, bytes)) return kept
       this.#close(kept)
     }
     const opened = await this.#opener.open(offer, await this.#offers.relays(), bytes)
@@ -107,4 +107,9 @@ export class ChannelPool {
     // A relay is paid its last voucher here; a lost peer cannot be told anything.
     this.#closing.push(channel.close().catch(() => {}))
   }
+}
+
+/** A relayed channel was opened for so many bytes of its rail's lock; the relay cuts it beyond. */
+function canStillMove({ relay }: OpenChannel, bytes: number): boolean {
+  return !relay || relay.legBytes() + bytes <= relay.plannedBytes
 }

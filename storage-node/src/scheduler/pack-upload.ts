@@ -10,7 +10,7 @@ import { SourceChangedError } from '../sealing/seal-errors.ts'
 import { type PackGeometry, stripePlainBytes } from '../slicing/pack-geometry.ts'
 import type { OpenChannel } from '../transfer/channel-opener.ts'
 import { beginPutSlot, grantSlot } from '../transfer/provider-client.ts'
-import { reasonOf } from '../transfer/transfer-error.ts'
+import { isTransferError, reasonOf } from '../transfer/transfer-error.ts'
 import type { ChannelPool } from './channel-pool.ts'
 import type { Candidate } from './peer-choice.ts'
 import { SlotSender } from './slot-sender.ts'
@@ -18,7 +18,7 @@ import { StorageError } from './storage-interfaces.ts'
 
 /** Blocks that a granted slot may take to be filled. */
 const FILL_BLOCKS = 90
-/** Passes over the pack: each brings slots whose peers failed to other peers. */
+/** Passes over the pack at most: each brings slots whose peers failed to other peers. */
 const PASSES_MAX = 4
 
 export interface PackToUpload {
@@ -47,21 +47,35 @@ export interface UploadOptions {
 }
 
 /**
- * Brings a pack to its peers: encodes it once, sends every slot to its peer at the same time at
- * the pace of the slowest, grants the slots and waits for their fills. Slots whose peers fail go
- * to spare peers in further passes. Throws PEERS_TOO_FEW where the contract cannot become active.
+ * Sends a pack to its peers: encodes it once, sends every slot that is not filled yet to its peer
+ * at the same time, at the pace of the slowest, and grants it. Gives the granted slots.
  */
-export async function uploadPack(options: UploadOptions, pack: PackToUpload): Promise<void> {
+export async function sendPack(options: UploadOptions, pack: PackToUpload): Promise<number[]> {
+  options.signal?.throwIfAborted()
+  const open = await openSlots(options.chain, pack)
+  return open.length === 0 ? [] : sendSlots(options, pack, open, true)
+}
+
+/**
+ * Waits for the fills of granted slots and brings those whose peers failed to spare peers. Throws
+ * PEERS_TOO_FEW or CONTRACT_INACTIVE where the contract does not become active.
+ */
+export async function settlePack(
+  options: UploadOptions,
+  pack: PackToUpload,
+  granted: readonly number[],
+): Promise<void> {
+  let waiting = granted
   for (let pass = 1; ; pass++) {
+    await filled(options.chain, pack, waiting)
     options.signal?.throwIfAborted()
     const open = await openSlots(options.chain, pack)
     if (open.length === 0) return
-    if (pass > PASSES_MAX || (pass > 1 && !replaceFailed(options, open))) {
+    if (pass === PASSES_MAX || !replaceFailed(options, open)) {
       await assertActive(options.chain, pack)
       return
     }
-    const granted = await sendSlots(options, pack, open, pass === 1)
-    await filled(options.chain, pack, granted)
+    waiting = await sendSlots(options, pack, open, false)
   }
 }
 
@@ -202,6 +216,8 @@ async function grant(
     return slot
   } catch (error) {
     pool.discard(channel)
+    // The chain has it already: another full node was asked a moment ago.
+    if (isTransferError(error) && error.refusal === 'SLOT_TAKEN') return slot
     logger.warn({ slot, reason: reasonOf(error) }, 'slot not stored')
     return undefined
   }

@@ -11,7 +11,7 @@ import { type OwnerAccount, refusalCode } from '../node/transactions.ts'
 import { sealLabel, sealPack } from '../sealing/pack-secrets.ts'
 import { packGeometry, type PackGeometry, SLOTS_MAX } from '../slicing/pack-geometry.ts'
 import { reasonOf } from '../transfer/transfer-error.ts'
-import { type PackToUpload, uploadPack } from './pack-upload.ts'
+import { type PackToUpload, sendPack, settlePack, type UploadOptions } from './pack-upload.ts'
 import type { Candidate } from './peer-choice.ts'
 import { choosePeers, chooseShards, type Market, type Placement } from './peer-market.ts'
 import type { PutJournal, PutJournals } from './put-journal.ts'
@@ -62,18 +62,7 @@ export async function putFiles(options: PutOptions, request: PutRequest): Promis
   meter.peers(placement.n)
   const put = { options, request, journal, placement, meter }
   await renewLapsed(put)
-  let locked = 0n
-  let storedBytes = 0
-  for (const [pack, { parts, ...upload }] of planned(put).entries()) {
-    const { geometry } = upload
-    storedBytes += geometry.slotBytes * geometry.n
-    const contract = await contractFor(put, pack, upload)
-    locked += contract.cost
-    await upload.send({ ...upload, parts, contract: contract.index })
-    const state = journal.packs[pack]
-    if (state) state.done = true
-    await options.journals.save(journal)
-  }
+  const { locked, storedBytes } = await uploadAll(put)
   await options.journals.delete(fingerprint)
   meter.done()
   return {
@@ -86,6 +75,40 @@ export async function putFiles(options: PutOptions, request: PutRequest): Promis
     lockedUnits: locked,
     relayed: options.market.pool.relayed.size,
   }
+}
+
+/**
+ * Uploads pack after pack; while the fills of one are awaited, the next is being sent. Where one
+ * fails, the packs under way are let finish first: what is on the chain stays.
+ */
+async function uploadAll(put: Put): Promise<{ locked: bigint; storedBytes: number }> {
+  const { options, journal } = put
+  let locked = 0n
+  let storedBytes = 0
+  let settling: Promise<void> = Promise.resolve()
+  try {
+    for (const [pack, planned] of plannedPacks(put).entries()) {
+      const { label, ...unopened } = planned
+      storedBytes += unopened.geometry.slotBytes * unopened.geometry.n
+      const contract = await contractFor(put, pack, planned.geometry, label)
+      locked += contract.cost
+      const upload = { ...unopened, contract: contract.index }
+      const uploading = uploadOptions(put, upload)
+      const granted = await sendPack(uploading, upload)
+      settling = settling.then(async () => {
+        await settlePack(uploading, upload, granted)
+        const state = journal.packs[pack]
+        if (state) state.done = true
+        await options.journals.save(journal)
+      })
+      // Awaited below; until then its failure has no listener.
+      settling.catch(() => {})
+    }
+  } finally {
+    await settling.catch(() => {})
+  }
+  await settling
+  return { locked, storedBytes }
 }
 
 interface Put {
@@ -225,17 +248,16 @@ async function renewLapsed({ options, journal }: Put): Promise<void> {
   await options.journals.save(journal)
 }
 
-/** Every pack of the put, sealed and ready to be encoded. */
-function planned(put: Put) {
-  const { journal, placement, options, request, meter } = put
+/** Every pack of the put, sealed and ready to be encoded, with the label of its contract. */
+function plannedPacks({ journal, placement, options }: Put) {
   const { sources, files, remove, device, sequence, createdMs } = journal
-  const plans = planPut(sources, remove, placement.k, packBytesOf(options, placement.k))
+  const { k, n } = placement
+  const plans = planPut(sources, remove, k, packBytesOf(options, k))
   const contents = packContents(sources, files, plans, { device, sequence, createdMs })
   return contents.map(({ manifest, parts }, pack) => {
     const contractSalt = journal.packs[pack]?.salt ?? salt()
-    const sealed = sealPack(options.master, contractSalt, placement.n, manifest)
+    const { secrets, sealedManifest, keySalt } = sealPack(options.master, contractSalt, n, manifest)
     const packBytes = plans[pack]?.packBytes ?? 0
-    const geometry = geometryOf(placement.k, placement.n, packBytes)
     const label = sealLabel(options.master, contractSalt, {
       version: LABEL_VERSION,
       kind: LabelKind.pack,
@@ -243,41 +265,41 @@ function planned(put: Put) {
       sequence,
       pack,
       packs: plans.length,
-      k: placement.k,
-      n: placement.n,
-      manifestBytes: sealed.sealedManifest.length,
+      k,
+      n,
+      manifestBytes: sealedManifest.length,
       packBytes,
-      keySalt: sealed.keySalt,
+      keySalt,
     })
-    const { secrets, sealedManifest } = sealed
-    const contentBytes = packBytes - sealedManifest.length
-    const send = (upload: PackToUpload) => {
-      meter.phase('sending')
-      return uploadPack(
-        {
-          chain: options.chain,
-          ownerKey: options.ownerKey,
-          payerKey: options.account.publicKey,
-          pool: options.market.pool,
-          logger: options.logger,
-          nodes: placement.nodes,
-          spares: placement.spares,
-          onBytes: (bytes) => meter.sent(Math.min(bytes, contentBytes)),
-          onLost: () => meter.lost(),
-          signal: request.signal,
-        },
-        upload,
-      )
-    }
-    return { salt: contractSalt, geometry, secrets, sealedManifest, parts, label, send }
+    const geometry = geometryOf(k, n, packBytes)
+    return { salt: contractSalt, geometry, secrets, sealedManifest, parts, label }
   })
+}
+
+function uploadOptions(put: Put, { geometry, sealedManifest }: PackToUpload): UploadOptions {
+  const { options, placement, request, meter } = put
+  const contentBytes = geometry.packBytes - sealedManifest.length
+  meter.phase('sending')
+  return {
+    chain: options.chain,
+    ownerKey: options.ownerKey,
+    payerKey: options.account.publicKey,
+    pool: options.market.pool,
+    logger: options.logger,
+    nodes: placement.nodes,
+    spares: placement.spares,
+    onBytes: (bytes) => meter.sent(Math.min(bytes, contentBytes)),
+    onLost: () => meter.lost(),
+    signal: request.signal,
+  }
 }
 
 /** The pack's contract: opened now, or found where an interrupted put opened it. */
 async function contractFor(
   put: Put,
   pack: number,
-  { geometry, label }: { geometry: PackGeometry; label: Uint8Array },
+  geometry: PackGeometry,
+  label: Uint8Array,
 ): Promise<{ index: number; cost: bigint }> {
   const { options, journal, request } = put
   const state = journal.packs[pack]
@@ -353,7 +375,9 @@ class ProgressMeter {
   }
 
   phase(phase: TransferProgress['phase']): void {
-    if (phase === 'sending' && this.#phase !== 'sending') this.#bytes = 0
+    // Reading and sending both go over all bytes.
+    const hasRead = this.#phase === 'reading' || this.#phase === 'opening'
+    if (phase === 'sending' && hasRead) this.#bytes = 0
     this.#phase = phase
     this.#tell()
   }

@@ -18,12 +18,31 @@ const RELAY_RAIL_BYTES_MIN = 64 * 1024 * 1024
 /** CreationReceipt.kind of a relay rail. */
 const RELAY_RAIL_KIND = 3
 
+/** Rails of one relay that are tried before a transfer gives up. */
+const RAIL_ATTEMPTS = 8
+const BYTES_PER_GIB = 1n << 30n
+
+/** A relay rail as this process uses it. */
+interface RelayRail {
+  readonly payer: RailPayer
+  lockBytes: number
+  plannedBytes: number
+  /** The relay said that its lock cannot pay what was asked. */
+  spent: boolean
+}
+
 /** A channel to a peer, however it was reached. */
 export interface OpenChannel {
   readonly channel: SecureChannel
   /** Set where a relay carries it. */
   readonly relay:
-    | { readonly nodeKey: Uint8Array; readonly rail: number; legBytes(): number }
+    | {
+        readonly nodeKey: Uint8Array
+        readonly rail: number
+        /** What was set aside for this channel of the rail's traffic lock. */
+        readonly plannedBytes: number
+        legBytes(): number
+      }
     | undefined
   close(): Promise<void>
 }
@@ -44,9 +63,10 @@ export interface ChannelOpenerOptions {
  */
 export class ChannelOpener {
   readonly #options: ChannelOpenerOptions
-  readonly #payers = new Map<string, RailPayer>()
-  /** One opening per relay at a time, so that parallel transfers share its rail. */
-  readonly #opening = new Map<string, Promise<RailPayer>>()
+  /** Rails in use by this process: payer, and bytes that its open sessions may still move. */
+  readonly #rails = new Map<string, RelayRail>()
+  /** One choice of a rail per relay at a time, so that no two plan the same budget. */
+  readonly #choosing = new Map<string, Promise<RelayRail>>()
 
   constructor(options: ChannelOpenerOptions) {
     this.#options = options
@@ -91,61 +111,80 @@ export class ChannelOpener {
     const { network, identity } = this.#options
     await network.connectRelay(relay)
     for (let attempt = 1; ; attempt++) {
-      const payer = await this.#payerFor(relay, bytes)
+      const rail = await this.#reserve(relay, bytes)
+      const release = () => {
+        rail.plannedBytes -= bytes
+      }
       try {
         const session = await openRelayedChannel({
           network,
           relay: relay.nodeKey,
           destination: peer.nodeKey,
-          payer,
+          payer: rail.payer,
           identity,
+          budget: { lockBytes: rail.lockBytes, wantedBytes: bytes },
         })
-        const { legBytes } = session
         return {
           channel: session.channel,
-          relay: { nodeKey: relay.nodeKey, rail: payer.rail.rail, legBytes },
-          close: () => session.close(),
+          relay: {
+            nodeKey: relay.nodeKey,
+            rail: rail.payer.rail.rail,
+            plannedBytes: bytes,
+            legBytes: session.legBytes,
+          },
+          close: () => session.close().finally(release),
         }
       } catch (error) {
-        if (!isRailSpent(error) || attempt === 2) throw error
-        this.#payers.delete(bytesToHex(relay.nodeKey))
+        release()
+        if (!isRailSpent(error) || attempt === RAIL_ATTEMPTS) throw error
+        rail.spent = true
       }
     }
   }
 
-  #payerFor(relay: Offer, bytes: number): Promise<RailPayer> {
+  /** A rail to the relay with its budget for these bytes set aside. */
+  #reserve(relay: Offer, bytes: number): Promise<RelayRail> {
     const key = bytesToHex(relay.nodeKey)
-    const before = this.#opening.get(key)?.catch(() => {}) ?? Promise.resolve()
-    const opening = before.then(() => this.#findPayer(relay, key, bytes))
-    this.#opening.set(key, opening)
-    return opening
+    const before = this.#choosing.get(key)?.catch(() => {}) ?? Promise.resolve()
+    const choosing = before.then(async () => {
+      const rail = await this.#findRail(relay, bytes)
+      rail.plannedBytes += bytes
+      return rail
+    })
+    this.#choosing.set(key, choosing)
+    return choosing
   }
 
-  /** The rail in use if it can pay the bytes, another one of the owner's, or a new one. */
-  async #findPayer(relay: Offer, key: string, bytes: number): Promise<RailPayer> {
-    const { chain, account, ownerKey } = this.#options
-    const wanted = trafficUnits(relay.unitPrice, bytes)
-    const known = this.#payers.get(key)
-    if (known) {
-      const rail = await chain.rail(known.rail.rail)
-      if (rail && isUsable(rail, relay) && left(rail, known.signedKib) >= wanted) return known
-    }
+  /** One of the owner's rails that can still pay the bytes as far as we know, or a new one. */
+  async #findRail(relay: Offer, bytes: number): Promise<RelayRail> {
+    const { chain, account } = this.#options
     const node = await chain.node(addressOf(relay.nodeKey))
     if (!node) throw new TransferError('NO_RELAY_RAIL', 'the relay is not registered on the chain')
-    const own = await chain.railsOfPayer(account.address)
-    const found = own.find(
-      ({ record }) =>
-        record.node === node.index &&
-        record.contract === NONE &&
-        isUsable(record, relay) &&
-        left(record, record.kib) >= wanted,
-    )
-    const { index, generation } = found
-      ? { index: found.index, generation: found.record.generation }
-      : await this.#openRail(relay, bytes)
-    const payer = new RailPayer({ chainId: chain.chainId, rail: index, generation, ownerKey })
-    this.#payers.set(key, payer)
-    return payer
+    for (const { index, record } of await chain.railsOfPayer(account.address)) {
+      if (record.node !== node.index || record.contract !== NONE) continue
+      if (!isUsable(record, relay)) continue
+      const rail = this.#railOf(index, record)
+      if (!rail.spent && leftBytes(rail, record) >= bytes) return rail
+    }
+    const { index } = await this.#openRail(relay, bytes)
+    const record = await chain.rail(index)
+    if (!record) throw new TransferError('NO_RELAY_RAIL', 'the new relay rail is not on the chain')
+    return this.#railOf(index, record)
+  }
+
+  #railOf(index: number, record: Rail): RelayRail {
+    const key = `${index}-${record.generation}`
+    const known = this.#rails.get(key)
+    const lockBytes = bytesPaidBy(record)
+    if (known) {
+      known.lockBytes = lockBytes
+      return known
+    }
+    const { chain, ownerKey } = this.#options
+    const terms = { chainId: chain.chainId, rail: index, generation: record.generation, ownerKey }
+    const rail = { payer: new RailPayer(terms), lockBytes, plannedBytes: 0, spent: false }
+    this.#rails.set(key, rail)
+    return rail
   }
 
   async #openRail(relay: Offer, bytes: number): Promise<{ index: number; generation: number }> {
@@ -197,12 +236,22 @@ function isUsable(rail: Rail, relay: Offer): boolean {
   return rail.live && rail.askEpoch === NONE && !rail.left && rail.unitPrice >= relay.unitPrice
 }
 
-/** Units of the rail's lock that vouchers have not used. */
-function left(rail: Rail, signedKib: number): bigint {
-  return rail.lockUnits - trafficUnits(rail.unitPrice, signedKib * 1024)
+/** Bytes that the rail's traffic lock pays in all. */
+function bytesPaidBy({ lockUnits, unitPrice }: Rail): number {
+  if (unitPrice === 0n) return Number.MAX_SAFE_INTEGER
+  return Number((lockUnits * BYTES_PER_GIB) / unitPrice)
+}
+
+/**
+ * What is left of the lock after everything that we know of: redeemed, signed, or planned by open
+ * sessions. What an earlier process signed only the relay can tell, at the start of a session.
+ */
+function leftBytes({ payer, lockBytes, plannedBytes }: RelayRail, record: Rail): number {
+  return lockBytes - Math.max(record.kib, payer.signedKib) * 1024 - plannedBytes
 }
 
 function isRailSpent(error: unknown): boolean {
+  if (isTransferError(error, 'RAIL_SPENT')) return true
   if (!isTransferError(error, 'PEER_REFUSED')) return false
   return ['RAIL_UNKNOWN', 'RAIL_CLOSING', 'PRICE_TOO_LOW'].includes(error.refusal ?? '')
 }

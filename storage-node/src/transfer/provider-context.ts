@@ -35,6 +35,8 @@ export interface ProviderCounters {
 /** What the handlers of requests share. */
 export interface ProviderContext {
   readonly identity: ChannelIdentity
+  /** Address of its node key. */
+  readonly nodeAddress: Uint8Array
   readonly credentials: SecureContext
   readonly chain: ChainClient
   readonly store: SlotStore

@@ -37,10 +37,13 @@ beforeEach(async () => {
   await installNativeCrypto()
   folder = await mkdtemp(join(tmpdir(), 'ioex-provider-'))
   chain = new MemoryChain({ balances: { alice: 1000n * UNITS, bob: 1000n * UNITS } })
+  // A provider looks for an unknown record again at the next heads.
+  chain.start(50)
   store = await SlotStore.open(join(folder, 'slots'), 8 * MIB)
   vouchers = await openVoucherLedger(join(folder, 'vouchers'))
   service = new ProviderService({
     identity: { chainId: chain.chainId, nodeKey: provider.secretKey },
+    nodeAddress: provider.address,
     credentials: await createChannelCredentials(),
     chain,
     store,

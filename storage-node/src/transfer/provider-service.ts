@@ -43,6 +43,10 @@ export class ProviderService {
       server.once('error', reject)
       server.listen(port, host, resolve)
     })
+    // E.g. too many open files: this connection is lost, the next may come through.
+    server.on('error', (error) => {
+      this.#context.logger.warn({ reason: reasonOf(error) }, 'connection not accepted')
+    })
     this.#server = server
     return (server.address() as AddressInfo).port
   }

@@ -21,11 +21,15 @@ export interface PaidRail {
   readonly ownerKey: Uint8Array
 }
 
-/** Signs the rail's counters. */
-export function signVoucher(rail: PaidRail, kib: number, reservations = 0): SignedVoucher {
+/** Signs the rail's counters; `payerKey` is the public key, where it is known already. */
+export function signVoucher(
+  rail: PaidRail,
+  kib: number,
+  reservations = 0,
+  payerKey = publicKeyOf(rail.ownerKey),
+): SignedVoucher {
   const voucher = { rail: rail.rail, generation: rail.generation, kib, reservations }
   const digest = signingDigest('voucher', rail.chainId, VoucherType.hashTreeRoot(voucher))
-  const payerKey = publicKeyOf(rail.ownerKey)
   return { voucher, payerKey, signature: sign(digest, rail.ownerKey) }
 }
 
@@ -37,6 +41,7 @@ export function signVoucher(rail: PaidRail, kib: number, reservations = 0): Sign
  */
 export class RailPayer {
   readonly #rail: PaidRail
+  readonly #payerKey: Uint8Array
   #sessions = 0
   #owedBytes = 0
   #signedKib = 0
@@ -46,10 +51,16 @@ export class RailPayer {
 
   constructor(rail: PaidRail) {
     this.#rail = rail
+    this.#payerKey = publicKeyOf(rail.ownerKey)
   }
 
   get rail(): PaidRail {
     return this.#rail
+  }
+
+  /** The rail's counter at `kib`, signed: to show that the payer agrees, or to pay. */
+  voucher(kib: number): SignedVoucher {
+    return signVoucher(this.#rail, kib, this.#reservations, this.#payerKey)
   }
 
   get signedKib(): number {
@@ -108,14 +119,14 @@ export class RailPayer {
 
   #sign(): SignedVoucher {
     this.#signedKib = kibOf(this.#owedBytes)
-    return signVoucher(this.#rail, this.#signedKib, this.#reservations)
+    return this.voucher(this.#signedKib)
   }
 
   #isOurs(signed: SignedVoucher): boolean {
-    const { rail, generation, chainId, ownerKey } = this.#rail
+    const { rail, generation, chainId } = this.#rail
     const { voucher, signature } = signed
     if (voucher.rail !== rail || voucher.generation !== generation) return false
     const digest = signingDigest('voucher', chainId, VoucherType.hashTreeRoot(voucher))
-    return verifySignature(signature, digest, publicKeyOf(ownerKey))
+    return verifySignature(signature, digest, this.#payerKey)
   }
 }

@@ -1,9 +1,8 @@
 import {
   addressOf,
-  blockPathFrom,
+  blockPaths,
   bytesEqual,
   decodeCanonical,
-  publicKeyOf,
   SLOT_BLOCK_BYTES,
   slotBlockCount,
 } from '@ioex/chain/bytes'
@@ -101,14 +100,15 @@ async function sendBlocks(
     const blocks = Math.floor(meter.stepBytes / 2 / BLOCK_AND_PATH_BYTES_MAX)
     return Math.max(1, Math.min(BLOCKS_PER_FRAME_MAX, blocks))
   }
+  const pathOf = blockPaths(slot)
   let next = request.from
-  let reading = readGroup(slot, next, Math.min(request.to, next + group()))
+  let reading = readGroup(slot, pathOf, next, Math.min(request.to, next + group()))
   while (next < request.to) {
     const { parts, to } = await reading
     next = to
     // The disk reads on while these blocks wait for a voucher and for the network.
     if (next < request.to) {
-      reading = readGroup(slot, next, Math.min(request.to, next + group()))
+      reading = readGroup(slot, pathOf, next, Math.min(request.to, next + group()))
       reading.catch(() => {})
     }
     const bytes = parts.reduce((sum, part) => sum + part.length, 0)
@@ -121,13 +121,14 @@ async function sendBlocks(
 
 async function readGroup(
   slot: OpenSlot,
+  pathOf: (blockIndex: number) => Uint8Array[],
   from: number,
   to: number,
 ): Promise<{ parts: Uint8Array[]; to: number }> {
   const bytes = await slot.readBlocks(from, to)
   const parts: Uint8Array[] = []
   for (let blockIndex = from; blockIndex < to; blockIndex++) {
-    parts.push(...blockPathFrom({ ...slot, blockIndex }))
+    parts.push(...pathOf(blockIndex))
     const start = (blockIndex - from) * SLOT_BLOCK_BYTES
     parts.push(bytes.subarray(start, start + SLOT_BLOCK_BYTES))
   }
@@ -136,7 +137,7 @@ async function readGroup(
 
 /** What the rail pays, if the peer is its payer and it is for this slot on this node. */
 async function railTerms(
-  { chain, identity, store }: ProviderContext,
+  { chain, nodeAddress, store }: ProviderContext,
   channel: SecureChannel,
   request: GetBlocks,
 ): Promise<MeteredRail> {
@@ -146,8 +147,7 @@ async function railTerms(
     return record?.live && record.generation === generation ? record : undefined
   })
   const node = rail && (await chain.nodeAt(rail.node))
-  const isMine =
-    node && bytesEqual(addressOf(node.nodeKey), addressOf(publicKeyOf(identity.nodeKey)))
+  const isMine = node && bytesEqual(addressOf(node.nodeKey), nodeAddress)
   const record = store.find(request)
   const isForSlot = rail?.contract === contract && rail.slot === slot
   if (!rail || !isMine || !isForSlot || !record) {

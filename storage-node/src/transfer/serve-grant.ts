@@ -1,4 +1,4 @@
-import { addressOf, bytesEqual, publicKeyOf } from '@ioex/chain/bytes'
+import { addressOf, bytesEqual } from '@ioex/chain/bytes'
 import { FrameKind } from './frame-connection.ts'
 import { FillAnswerType, type Grant } from './messages.ts'
 import { isOwner, type ProviderContext, Refusal } from './provider-context.ts'
@@ -10,12 +10,12 @@ export async function serveGrant(
   channel: SecureChannel,
   request: Grant,
 ): Promise<void> {
-  const { store, identity, price, unitPrice } = context
+  const { store, nodeAddress, price, unitPrice } = context
   const { grant, payerKey } = request
   if (!isOwner(channel, addressOf(payerKey))) {
     throw new Refusal('NOT_PAYER', 'the grant is not from the owner of this channel')
   }
-  if (!bytesEqual(grant.node, addressOf(publicKeyOf(identity.nodeKey)))) {
+  if (!bytesEqual(grant.node, nodeAddress)) {
     throw new Refusal('GRANT_OTHER_NODE', 'the slot was granted to another node')
   }
   if (grant.price < price || grant.unitPrice < unitPrice) {

@@ -12,6 +12,7 @@ export type TransferErrorCode =
   | 'SLOT_CORRUPT'
   | 'NO_BOOTSTRAP'
   | 'NO_RELAY_RAIL'
+  | 'RAIL_SPENT'
 
 /**
  * An operating error of a transfer. `code` says which kind; where a peer refused, `refusal` is

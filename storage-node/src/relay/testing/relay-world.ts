@@ -47,6 +47,8 @@ export class RelayWorld {
 
   static async start(voucherWaitMs?: number): Promise<RelayWorld> {
     const chain = new MemoryChain({ nodes: ['relay'], balances: { alice: 100n * UNITS } })
+    // Whoever waits for a record to appear waits for heads.
+    chain.start(200)
     const folder = await mkdtemp(join(tmpdir(), 'ioex-relay-'))
     const ledger = await openVoucherLedger(join(folder, 'vouchers'))
     const meters = new RailMeters(ledger, voucherWaitMs)

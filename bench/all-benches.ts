@@ -1,0 +1,20 @@
+import { auditReplay } from './audit-replay.ts'
+import type { Bench } from './comparison.ts'
+import { consensusRound } from './consensus-round.ts'
+import { dataChannel } from './data-channel.ts'
+import { encodePacks } from './encode-pack.ts'
+import { importTransfers } from './import-transfers.ts'
+import { mainHeaders } from './main-headers.ts'
+import { proofsAndPay } from './proofs-and-pay.ts'
+import { stateRoots } from './state-root.ts'
+
+export const allBenches: readonly Bench[] = [
+  importTransfers,
+  stateRoots,
+  consensusRound,
+  proofsAndPay,
+  mainHeaders,
+  auditReplay,
+  encodePacks,
+  dataChannel,
+]
