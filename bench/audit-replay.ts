@@ -36,7 +36,7 @@ function history(blocks: number): CertifiedChain {
 
 /** An audit of an exported folder, all of it: reading, certificates, execution, roots. */
 async function* comparisons(scale: Scale): AsyncGenerator<Comparison> {
-  const chain = history(sized(scale, 57, 128, 1024))
+  const chain = history(sized(scale, 57, 96, 1024))
   const folder = await newFolder()
   try {
     await writeRecords(folder, chain.records)

@@ -42,7 +42,7 @@ function compare(size: number, blocks: number): Comparison {
 
 function* comparisons(scale: Scale): Generator<Comparison> {
   for (const size of scale.smoke ? [4] : [4, 16, 36]) {
-    yield compare(size, sized(scale, 1, Math.ceil(36 / size)))
+    yield compare(size, sized(scale, 1, Math.ceil(24 / size)))
   }
 }
 

@@ -122,7 +122,7 @@ async function* comparisons(scale: Scale): AsyncGenerator<Comparison> {
     [2, 6],
     [4, 12],
   ]
-  const content = seededBytes('content of a pack', sized(scale, 300_000, 16 * MIB))
+  const content = seededBytes('content of a pack', sized(scale, 300_000, 8 * MIB))
   for (const code of codes) yield await encodedPack(code, content)
   yield slotTree(seededBytes('slot', sized(scale, 2, 256) * CELL_BYTES))
   for (const code of [...codes, [10, 30]] as Code[]) yield reedSolomon(code, sized(scale, 1, 64))

@@ -1,6 +1,8 @@
+import { spawnSync } from 'node:child_process'
 import { parseArgs } from 'node:util'
-import { installNativeCrypto } from '@ioex/chain/native'
+import { installNativeCrypto, type NativeCrypto } from '@ioex/chain/native'
 import { allBenches } from './all-benches.ts'
+import type { Bench, Scale } from './comparison.ts'
 import { type Measurement, runBench } from './measure.ts'
 import { reportText } from './report.ts'
 
@@ -18,6 +20,13 @@ const options = {
   help: { type: 'boolean', default: false },
 } as const
 
+interface Report extends Scale {
+  /** Version of Node. */
+  readonly node: string
+  readonly crypto: NativeCrypto
+  readonly measurements: readonly Measurement[]
+}
+
 process.exitCode = await run()
 
 async function run(): Promise<number> {
@@ -33,18 +42,49 @@ async function run(): Promise<number> {
     console.error(`there is no benchmark "${unknown}"\n${usage}`)
     return 2
   }
-  const crypto = await installNativeCrypto()
-  const measurements: Measurement[] = []
-  for (const bench of allBenches) {
-    if (positionals.length > 0 && !positionals.includes(bench.name)) continue
-    process.stderr.write(`${bench.name}: ${bench.about}\n`)
-    for await (const measurement of runBench(bench, values)) measurements.push(measurement)
+  const chosen = allBenches.filter(
+    ({ name }) => positionals.length === 0 || positionals.includes(name),
+  )
+  const [only] = chosen
+  const measurements =
+    only && chosen.length === 1 ? await runHere(only, values) : runApart(chosen, values)
+  if (measurements === undefined) return 1
+  if (values.json) {
+    const { smoke, full } = values
+    const crypto = await installNativeCrypto()
+    const report: Report = { node: process.versions.node, crypto, smoke, full, measurements }
+    console.log(JSON.stringify(report))
+  } else {
+    console.log(reportText(measurements, process.stdout.isTTY))
   }
-  const { smoke, full } = values
-  const { node } = process.versions
-  if (values.json) console.log(JSON.stringify({ node, crypto, smoke, full, measurements }))
-  else console.log(reportText(measurements, process.stdout.isTTY))
   return 0
+}
+
+async function runHere(bench: Bench, scale: Scale): Promise<Measurement[]> {
+  process.stderr.write(`${bench.name}: ${bench.about}\n`)
+  await installNativeCrypto()
+  const measurements: Measurement[] = []
+  for await (const measurement of runBench(bench, scale)) measurements.push(measurement)
+  return measurements
+}
+
+/** Each in a process of its own: what one leaves in heap and compiler would slow the next. */
+function runApart(benches: readonly Bench[], scale: Scale): Measurement[] | undefined {
+  const flags = (['smoke', 'full'] as const).filter((flag) => scale[flag])
+  const measurements: Measurement[] = []
+  for (const { name } of benches) {
+    const args = [import.meta.filename, name, '--json', ...flags.map((flag) => `--${flag}`)]
+    const { status, stdout } = spawnSync(process.execPath, args, {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      encoding: 'utf8',
+    })
+    if (status !== 0) {
+      console.error(`benchmark "${name}" failed`)
+      return undefined
+    }
+    measurements.push(...(JSON.parse(stdout) as Report).measurements)
+  }
+  return measurements
 }
 
 function readArguments() {

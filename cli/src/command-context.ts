@@ -33,13 +33,18 @@ export function setCommandIo(program: Command, io: CommandIo): void {
   worlds.set(program, io)
 }
 
-/** The context of the command whose action runs. */
-export async function contextOf(command: Command): Promise<CommandContext> {
+/** The context of the command whose action runs; without the settings of --config if so asked. */
+export async function contextOf(
+  command: Command,
+  { ignoresConfig = false } = {},
+): Promise<CommandContext> {
   let program = command
   while (program.parent) program = program.parent
   const io = worlds.get(program)
   if (!io) throw new Error('a command runs outside createProgram')
-  const settings = await resolveSettings(globalFlags(program), io.env, io.folder)
+  const { config, ...flags } = globalFlags(program)
+  const given = ignoresConfig ? flags : { ...flags, config }
+  const settings = await resolveSettings(given, io.env, io.folder)
   return {
     settings,
     io,

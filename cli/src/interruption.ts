@@ -1,6 +1,6 @@
 /**
- * Resolves on the first Ctrl-C or SIGTERM from now on, so that what runs can stop in order; a
- * second Ctrl-C ends the process at once.
+ * Resolves on the first Ctrl-C, SIGTERM or loss of the terminal from now on, so that what runs
+ * can stop in order; a second Ctrl-C ends the process at once.
  */
 export function interruption(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
@@ -10,5 +10,6 @@ export function interruption(): Promise<NodeJS.Signals> {
     }
     process.once('SIGINT', first)
     process.once('SIGTERM', first)
+    process.once('SIGHUP', first)
   })
 }

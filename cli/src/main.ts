@@ -1,4 +1,5 @@
 import process from 'node:process'
+import { reportFailure } from './output/failure.ts'
 import { runCommandLine } from './program.ts'
 
 /** The `ioex` command on this process. */
@@ -7,6 +8,11 @@ export async function main(): Promise<void> {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(0)
     throw error
+  })
+  // Nobody reads what is wrong any more; what runs goes on.
+  process.stderr.on('error', () => undefined)
+  process.on('uncaughtException', (error) => {
+    process.exit(reportFailure(error, process, process.argv.includes('--json')))
   })
   process.exitCode = await runCommandLine(process.argv.slice(2), {
     stdout: process.stdout,

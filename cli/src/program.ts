@@ -44,13 +44,14 @@ export function createProgram(io: CommandIo, isJson: boolean): Command {
     .option('--config <file>', 'file with these options, default DATA/ioex.yaml')
     .option('--token-file <file>', 'access token of the node, default DATA/rpc-token')
     .configureHelp({ showGlobalOptions: true })
-    .showHelpAfterError('(add --help for the usage)')
     .exitOverride()
     .configureOutput({
       writeOut: (text) => void io.stdout.write(text),
       writeErr: (text) => {
         if (!isJson) io.stderr.write(text)
       },
+      // Mistakes are reported once, by runCommandLine.
+      outputError: () => undefined,
     })
   setCommandIo(program, io)
   for (const register of commands) register(program)
@@ -65,8 +66,17 @@ export async function runCommandLine(args: readonly string[], io: CommandIo): Pr
     return EXIT_OK
   } catch (error) {
     if (!(error instanceof CommanderError)) return reportFailure(error, io, isJson)
-    // Asking for help or the version is no mistake; commander has already told a person the rest.
+    // Asking for help or the version is no mistake.
     if (error.exitCode === 0) return EXIT_OK
-    return isJson ? reportFailure(usageError(error.message), io, isJson) : EXIT_USAGE
+    // A command line without a command: commander has shown the help, on stderr.
+    if (error.code === 'commander.help' && !isJson) return EXIT_USAGE
+    return reportFailure(usageError(usageMessage(error)), io, isJson)
   }
+}
+
+/** Commander's message as one line of our own. */
+function usageMessage({ code, message }: CommanderError): string {
+  if (code === 'commander.help') return 'give a command: --help lists them'
+  const text = message.replace(/^error: /, '').replace(/\.?$/, '')
+  return `${text.replaceAll('\n', ' ')}: add --help for the usage`
 }

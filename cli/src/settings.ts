@@ -3,7 +3,9 @@ import { join, resolve } from 'node:path'
 import { presets } from '@ioex/genesis/presets'
 import { parse } from 'yaml'
 import { z } from 'zod'
+import { readDevnet, rpcUrlsOf } from './devnet/devnet-files.ts'
 import { CommandError, EXIT_USAGE } from './output/failure.ts'
+import { schemaIssues } from './output/schema-issues.ts'
 
 const networks = Object.keys(presets) as [keyof typeof presets]
 
@@ -37,7 +39,8 @@ const DEFAULT_RPC = 'http://127.0.0.1:22666'
 
 /**
  * Flags win over IOEX_* variables, these over the file (--config, else ioex.yaml in the data
- * folder), that over the network the folder's genesis file names, that over the defaults.
+ * folder), that over what the folder's own network says (genesis.json, devnet.json), that over
+ * the defaults.
  */
 export async function resolveSettings(
   flags: GivenSettings & { readonly config?: string },
@@ -62,7 +65,7 @@ export async function resolveSettings(
   const data = resolve(folder, all.data ?? DEFAULT_DATA)
   return {
     json: all.json ?? false,
-    rpc: all.rpc ?? DEFAULT_RPC,
+    rpc: all.rpc ?? (await rpcOfFolder(data)) ?? DEFAULT_RPC,
     data,
     network: all.network ?? (await networkOfFolder(data)) ?? 'local',
     tokenFile: resolve(folder, all.tokenFile ?? join(data, 'rpc-token')),
@@ -90,7 +93,7 @@ async function readConfig(path: string, isRequired: boolean): Promise<GivenSetti
 function check(source: string, value: unknown): GivenSettings {
   const parsed = SettingsSchema.safeParse(value)
   if (parsed.success) return defined(parsed.data)
-  throw new CommandError('CONFIG', `${source}: ${z.prettifyError(parsed.error)}`, EXIT_USAGE)
+  throw new CommandError('CONFIG', `${source}: ${schemaIssues(parsed.error)}`, EXIT_USAGE)
 }
 
 function defined(settings: GivenSettings): GivenSettings {
@@ -99,10 +102,36 @@ function defined(settings: GivenSettings): GivenSettings {
 
 const GenesisSchema = z.looseObject({ network: z.enum(networks) })
 
+/** Undefined without a genesis file; a damaged one must not pass for another network's. */
 async function networkOfFolder(data: string): Promise<Settings['network'] | undefined> {
+  const path = join(data, 'genesis.json')
+  let text: string
   try {
-    const text = await readFile(join(data, 'genesis.json'), 'utf8')
-    return GenesisSchema.safeParse(JSON.parse(text)).data?.network
+    text = await readFile(path, 'utf8')
+  } catch {
+    return undefined
+  }
+  const parsed = GenesisSchema.safeParse(parseJson(text))
+  if (parsed.success) return parsed.data.network
+  throw new CommandError(
+    'GENESIS_DAMAGED',
+    `${path} is damaged: restore it from a copy, or name the network with --network`,
+  )
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** First full node of a local network; commands that need the network itself report its damage. */
+async function rpcOfFolder(data: string): Promise<string | undefined> {
+  try {
+    const record = await readDevnet(data)
+    return record && rpcUrlsOf(record)[0]
   } catch {
     return undefined
   }

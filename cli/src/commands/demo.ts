@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { contextOf } from '../command-context.ts'
-import { addDevnetFlags, type DevnetFlags } from '../devnet/devnet-flags.ts'
+import { addDevnetFlags, type DemoFlags } from '../devnet/devnet-flags.ts'
 
 const EXAMPLES = `
 A local network, then the main job on a real file: backup over peers, a delivery over a relay,
@@ -12,10 +12,6 @@ Examples:
   $ npm run demo -- ~/holiday.mp4
   $ npm run demo -- --once --json
 `
-
-export interface DemoFlags extends DevnetFlags {
-  readonly once?: boolean
-}
 
 /** demo [FILE]: the whole story on this machine. */
 export function registerDemo(program: Command): void {

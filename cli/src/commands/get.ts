@@ -1,7 +1,8 @@
-import { resolve } from 'node:path'
+import { stat } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { contextOf } from '../command-context.ts'
-import { usageError } from '../output/failure.ts'
+import { CommandError, usageError } from '../output/failure.ts'
 import { formatByteSize } from '../output/byte-size.ts'
 import { transferBar } from '../storage/transfer-progress.ts'
 
@@ -27,6 +28,7 @@ export function registerGet(program: Command): void {
       const context = await contextOf(command)
       const target = resolve(context.io.folder, options.output)
       const range = options.range === undefined ? undefined : parseRange(options.range)
+      await checkTarget(target)
       const { openStorage } = await import('../storage/open-storage.ts')
       const { client, close } = await openStorage(context)
       const bar = transferBar(context.output)
@@ -48,6 +50,21 @@ export function registerGet(program: Command): void {
         await close()
       }
     })
+}
+
+/** Before anything is fetched and paid for. */
+async function checkTarget(target: string): Promise<void> {
+  const kindOf = (path: string) =>
+    stat(path).then(
+      (found) => (found.isDirectory() ? 'folder' : 'file'),
+      () => undefined,
+    )
+  if ((await kindOf(target)) === 'folder') {
+    throw new CommandError('NOT_A_FILE', `${target} is a folder: name the file to write with -o`)
+  }
+  if ((await kindOf(dirname(target))) !== 'folder') {
+    throw new CommandError('FOLDER_MISSING', `there is no folder ${dirname(target)}: make it first`)
+  }
 }
 
 function parseRange(text: string): { from: number; to: number } {

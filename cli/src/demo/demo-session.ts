@@ -1,6 +1,6 @@
 import { installNativeCrypto } from '@ioex/chain/native'
 import type { CommandContext } from '../command-context.ts'
-import type { DemoFlags } from '../commands/demo.ts'
+import type { DemoFlags } from '../devnet/devnet-flags.ts'
 import { showNetwork, startDevnet, stopDevnet } from '../devnet/devnet-session.ts'
 import { interruption } from '../interruption.ts'
 import { CommandError } from '../output/failure.ts'

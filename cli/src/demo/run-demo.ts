@@ -9,7 +9,7 @@ import { readGenesis } from '../nodes/genesis-of.ts'
 import { readOrCreateKey } from '../nodes/key-file.ts'
 import { openLightChain } from '../nodes/light-chain.ts'
 import { readWallet } from '../wallet/wallet-file.ts'
-import type { DemoFile } from './demo-file.ts'
+import { chooseFile, type DemoFile } from './demo-file.ts'
 import {
   type AnchorFound,
   awaitAnchor,
@@ -51,6 +51,9 @@ export interface DemoOutcome {
   readonly settlement: Settlement
 }
 
+/** A larger file is backed up, but a smaller one is delivered: the relay shows the same with it. */
+const DELIVERED_BYTES_MAX = 512 * 2 ** 20
+
 /** The main job on a real file, over the running network. Throws StoryError at a failure. */
 export async function runDemo(
   network: LocalNetwork,
@@ -61,7 +64,7 @@ export async function runDemo(
   const { cast, close } = await gatherCast(network, teller)
   try {
     const put = await backUp(cast, file)
-    await deliver(cast, file)
+    await deliver(cast, file.bytes <= DELIVERED_BYTES_MAX ? file : await chooseFile(undefined))
     await awaitProofs(cast, put)
     const victims = await killPeers(cast, put)
     const restored = await restore(cast, file)

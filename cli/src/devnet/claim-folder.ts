@@ -26,7 +26,10 @@ export async function claimFolder(data: string): Promise<FolderClaim> {
     return { lock: await lockFolder(path), wasKilled }
   } catch (error) {
     if (!(error instanceof FolderInUseError)) throw error
-    throw new DevnetError('NETWORK_RUNNING', `the network in ${data} runs already: ${error.message}`)
+    throw new DevnetError(
+      'NETWORK_RUNNING',
+      `the network in ${data} runs already: ${error.message}`,
+    )
   }
 }
 

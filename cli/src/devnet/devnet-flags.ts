@@ -11,6 +11,11 @@ export interface DevnetFlags {
   readonly reset?: boolean
 }
 
+export interface DemoFlags extends DevnetFlags {
+  /** Stop when the story is told. */
+  readonly once?: boolean
+}
+
 /** The flags of a local network, for devnet and demo alike. */
 export function addDevnetFlags(command: Command): Command {
   return command

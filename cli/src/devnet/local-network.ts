@@ -101,7 +101,8 @@ export class LocalNetwork {
 
   node(name: string): ChildNode {
     const node = this.nodes.find((candidate) => candidate.name === name)
-    if (!node) throw new DevnetError('NODE_UNKNOWN', `there is no node called ${name} in this network`)
+    if (!node)
+      throw new DevnetError('NODE_UNKNOWN', `there is no node called ${name} in this network`)
     return node
   }
 

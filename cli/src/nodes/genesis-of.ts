@@ -12,6 +12,9 @@ export async function readGenesis(path: string): Promise<Genesis> {
     throw new ConfigError(`no genesis file at ${path}: copy the network's genesis.json there`)
   }
   const genesis = readGenesisFile(text)
-  if (!genesis.ok) throw new ConfigError(`${path}: ${genesis.fault.message}`)
+  if (!genesis.ok) {
+    const { message } = genesis.fault
+    throw new ConfigError(`${path} is damaged (${message}): restore it, every export holds a copy`)
+  }
   return genesis.value
 }

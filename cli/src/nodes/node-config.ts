@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
+import { schemaIssues } from '../output/schema-issues.ts'
 
 const host = z.string().min(1)
 const port = z.int().min(0).max(65_535)
@@ -52,6 +53,7 @@ export type NodeConfig = z.infer<typeof NodeConfigSchema>
 /** A config file that cannot be used; the message lists what is wrong where. */
 export class ConfigError extends Error {
   override name = 'ConfigError'
+  readonly code = 'CONFIG'
 }
 
 export async function readNodeConfig(path: string): Promise<NodeConfig> {
@@ -68,6 +70,6 @@ export async function readNodeConfig(path: string): Promise<NodeConfig> {
     throw new ConfigError(`${path} is not JSON: ${(error as Error).message}`)
   }
   const parsed = NodeConfigSchema.safeParse(json)
-  if (!parsed.success) throw new ConfigError(`${path}:\n${z.prettifyError(parsed.error)}`)
+  if (!parsed.success) throw new ConfigError(`${path}: ${schemaIssues(parsed.error)}`)
   return parsed.data
 }

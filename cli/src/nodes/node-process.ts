@@ -1,4 +1,4 @@
-import pino from 'pino'
+import pino, { type Logger } from 'pino'
 import type { NodeMessage, NodeQuestion } from '../devnet/child-node.ts'
 import { readNodeConfig } from './node-config.ts'
 import type { RunningNode } from './running-node.ts'
@@ -12,47 +12,49 @@ const STOP_DEADLINE_MS = 15_000
  * cleanly on SIGTERM, SIGINT or when the supervisor is gone.
  */
 async function main(configPath: string): Promise<void> {
-  let node: RunningNode | undefined
+  const running: { logger?: Logger; node?: RunningNode } = {}
   let stopping = false
-  const stop = async () => {
-    if (stopping) process.exit(1)
+  const stop = async (reason: string) => {
+    if (stopping) return
     stopping = true
+    running.logger?.info({ reason }, 'stopping')
     setTimeout(() => process.exit(1), STOP_DEADLINE_MS).unref()
-    await node?.stop()
+    await running.node?.stop()
     process.exit(0)
   }
   // Before anything else: the supervisor may be killed, or change its mind, while we start.
-  process.on('SIGTERM', () => void stop())
-  process.on('SIGINT', () => void stop())
-  process.on('disconnect', () => void stop())
+  process.on('SIGTERM', () => void stop('SIGTERM'))
+  process.on('SIGINT', () => (stopping ? process.exit(1) : void stop('SIGINT')))
+  process.on('disconnect', () => void stop('supervisor is gone'))
+  if (process.send && !process.connected) await stop('supervisor is gone')
 
   const config = await readNodeConfig(configPath)
   const logger = pino({ name: config.name, level: config.logLevel })
-  process.once('exit', (code) => logger.info({ code }, 'ended'))
+  running.logger = logger
   const tell = (message: NodeMessage) => {
     if (process.connected) process.send?.(message)
   }
-  const started = await startNode(config, logger)
-  node = started
+  const node = await startNode(config, logger)
+  running.node = node
   const answer = async ({ id, question, argument }: NodeQuestion) => {
     try {
-      tell({ type: 'answer', id, value: await started.ask(question, argument) })
+      tell({ type: 'answer', id, value: await node.ask(question, argument) })
     } catch (error) {
       tell({ type: 'refusal', id, reason: reasonOf(error) })
     }
   }
   process.on('message', (message) => void answer(message as NodeQuestion))
-  tell({ type: 'ready', info: started.info })
+  tell({ type: 'ready', info: node.info })
 }
 
 function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
-/** The last line that the process writes is what its supervisor reports. */
+/** All of it for the log; the last line is what the supervisor reports. */
 function fail(error: unknown): never {
-  if (process.env.IOEX_DEBUG) console.error(error)
-  console.error(reasonOf(error))
+  console.error(error)
+  console.error(reasonOf(error).replaceAll('\n', ' '))
   process.exit(1)
 }
 

@@ -58,6 +58,7 @@ function fileMessage(code: string, path: string | undefined): string | undefined
   if (path === undefined) return undefined
   if (code === 'ENOENT') return `no such file: ${path}`
   if (code === 'EACCES' || code === 'EPERM') return `no permission for ${path}`
+  if (code === 'ENOTDIR') return `${path}: what it lies in is not a folder`
   if (code === 'EISDIR') return `${path} is a folder, not a file`
   if (code === 'ENOSPC') return `the disk is full: free some space for ${path}`
   return undefined

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { installNativeCrypto } from '@ioex/chain/native'
+import { createRpcClient } from '@ioex/rpc/client'
 import { createStorageClient, type StorageClient } from '@ioex/storage-node/scheduler'
 import pino from 'pino'
 import type { CommandContext } from '../command-context.ts'
@@ -9,6 +10,9 @@ import { readOrCreateKey } from '../nodes/key-file.ts'
 import { openLightChain } from '../nodes/light-chain.ts'
 import { CommandError } from '../output/failure.ts'
 import { readWallet } from '../wallet/wallet-file.ts'
+
+const ANSWER_DEADLINE_MS = 10_000
+const HEAD_DEADLINE_MS = 30_000
 
 /** The owner's files, as the storage verbs use them. */
 export interface OpenStorage {
@@ -32,14 +36,22 @@ export async function openStorage({ settings }: CommandContext): Promise<OpenSto
     )
   }
   const genesis = await readGenesis(genesisPath(data))
-  const chain = await openLightChain(genesis, rpcUrlsOf(record), (message) => {
-    throw new CommandError('FORK', message)
-  })
   const folder = join(data, 'consumer')
+  const nodeKey = await readOrCreateKey(join(folder, 'node.key'))
+  const urls = rpcUrlsOf(record)
+  await reachAny(data, urls)
+  const chain = await openLightChain(
+    genesis,
+    urls,
+    (message) => {
+      throw new CommandError('FORK', message)
+    },
+    HEAD_DEADLINE_MS,
+  )
   const client = await createStorageClient({
     dataDir: folder,
     ownerKey: owner.secretKey,
-    nodeKey: await readOrCreateKey(join(folder, 'node.key')),
+    nodeKey,
     chain,
     bootstrap: record.bootstrap,
     logger: pino({ level: process.env.IOEX_DEBUG ? 'debug' : 'silent' }, process.stderr),
@@ -50,5 +62,20 @@ export async function openStorage({ settings }: CommandContext): Promise<OpenSto
       await client.close()
       await chain.close()
     },
+  }
+}
+
+/** A node waits for the chain as long as it takes; a person wants to know at once. */
+async function reachAny(data: string, urls: readonly string[]): Promise<void> {
+  const ask = (url: string) =>
+    createRpcClient({ url, timeoutMs: ANSWER_DEADLINE_MS }).call('chain_getStatus', {})
+  try {
+    await Promise.any(urls.map(ask))
+  } catch {
+    throw new CommandError(
+      'UNREACHABLE',
+      `no full node of the network in ${data} answers: start it with "npm start", or name ` +
+        'another network with --data',
+    )
   }
 }

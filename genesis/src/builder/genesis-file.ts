@@ -37,7 +37,7 @@ export function genesisFileText(network: string, document: GenesisDocument): str
 export function readGenesisFile(text: string): Result<Genesis> {
   const file = GenesisFileSchema.safeParse(parseJson(text))
   if (!file.success) {
-    return fault('GENESIS_MALFORMED', `not a genesis file: ${z.prettifyError(file.error)}`)
+    return fault('GENESIS_MALFORMED', `not a genesis file: ${issuesOf(file.error)}`)
   }
   const bytes = parseHex(file.data.document, GENESIS_BYTES_MAX)
   if (!bytes.ok) return bytes
@@ -49,6 +49,10 @@ export function readGenesisFile(text: string): Result<Genesis> {
   }
   const genesis = buildGenesis(document.value)
   return genesis.ok ? ok(genesis.value) : genesis
+}
+
+function issuesOf({ issues }: z.ZodError): string {
+  return issues.map(({ path, message }) => `${path.join('.') || 'file'}: ${message}`).join('; ')
 }
 
 function parseJson(text: string): unknown {

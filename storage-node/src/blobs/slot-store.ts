@@ -1,7 +1,6 @@
 import { type FileHandle, mkdir, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { LEAF_BYTES, SLOT_BLOCK_BYTES, slotBlockBytes } from '@ioex/chain/bytes'
-import { NONE } from '@ioex/chain/types'
 import writeFileAtomic from 'write-file-atomic'
 import type { StoredSlot } from '../proofs/build-openings.ts'
 import { BlobError } from './blob-error.ts'
@@ -213,9 +212,4 @@ function openSlotOver(data: FileHandle, record: SlotRecord, blockHashes: Uint8Ar
     readBlock: (blockIndex) => readBlocks(blockIndex, blockIndex + 1),
     close: () => data.close(),
   }
-}
-
-/** True while nothing pays for the slot. */
-export function isUnpaid(record: SlotRecord): boolean {
-  return record.rail === NONE
 }

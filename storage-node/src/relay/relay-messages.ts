@@ -1,6 +1,12 @@
-import { ContainerType, ListCompositeType, UnionType, type ValueOf } from '@chainsafe/ssz'
-import { byteList, Count64, PublicKeyBytes, SignedVoucherType, U32 } from '@ioex/chain/types'
-import { ByteVectorType } from '@chainsafe/ssz'
+import {
+  ByteVectorType,
+  ContainerType,
+  ListCompositeType,
+  UnionType,
+  type ValueOf,
+} from '@chainsafe/ssz'
+import { Count64, PublicKeyBytes, SignedVoucherType, U32 } from '@ioex/chain/types'
+import { RefusalType } from '../transfer/refusal-codec.ts'
 
 /** Payer to relay: "splice me to this node" (PROTOCOL 8). */
 export const RELAY_PROTOCOL = '/ioex/relay/1'
@@ -24,8 +30,6 @@ export const RelayRequestType = new ContainerType({
 export type RelayRequest = ValueOf<typeof RelayRequestType>
 export const RELAY_REQUEST_BYTES_MAX = 512
 
-export const RefusalType = new ContainerType({ code: byteList(64), message: byteList(512) })
-
 export const RelayAcceptedType = new ContainerType({
   /** What the relay counted on this rail so far. */
   usedBytes: Count64,
@@ -40,20 +44,3 @@ export const RELAY_STOP_BYTES = SESSION_BYTES + 33
 
 export const VoucherStreamType = new ContainerType({ session: SessionType })
 export const SIGNED_VOUCHER_BYTES = SignedVoucherType.fixedSize ?? 0
-
-const encoder = new TextEncoder()
-const decoder = new TextDecoder()
-
-export function refusalOf(code: string, message: string): ValueOf<typeof RefusalType> {
-  return {
-    code: encoder.encode(code).slice(0, 64),
-    message: encoder.encode(message).slice(0, 512),
-  }
-}
-
-export function refusalText(refusal: ValueOf<typeof RefusalType>): {
-  code: string
-  message: string
-} {
-  return { code: decoder.decode(refusal.code), message: decoder.decode(refusal.message) }
-}

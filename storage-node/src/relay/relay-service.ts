@@ -7,6 +7,7 @@ import type { ChainClient } from '../node/chain-client.ts'
 import { onceKnown } from '../node/chain-lag.ts'
 import { readMessage, writeMessage } from '../transfer/length-prefixed.ts'
 import type { MeteredRail, RailMeter, RailMeters } from '../transfer/rail-meter.ts'
+import { refusalBytes } from '../transfer/refusal-codec.ts'
 import { isTransferError, reasonOf, TransferError } from '../transfer/transfer-error.ts'
 import type { ControlPlane } from './control-plane.ts'
 import {
@@ -18,7 +19,6 @@ import {
   type RelayRequest,
   RelayRequestType,
   RelayStopType,
-  refusalOf,
   SESSION_BYTES,
   SIGNED_VOUCHER_BYTES,
   VoucherStreamType,
@@ -28,7 +28,7 @@ import { splice } from './splice.ts'
 const REQUEST_MS = 10_000
 const IDLE_MS = 150_000
 /** How long the last voucher of an ended session is waited for. */
-const LAST_VOUCHER_MS = 2_000
+const LAST_VOUCHER_MS = 5_000
 const SESSIONS_MAX = 1024
 const SESSIONS_PER_PEER_MAX = 64
 
@@ -105,7 +105,7 @@ export class RelayService {
     const opened = await this.#open(request, peer)
     if ('code' in opened) {
       this.counters.refusedTotal += 1
-      const value = refusalOf(opened.code, opened.message)
+      const value = refusalBytes(opened.code, opened.message)
       await writeMessage(stream, RelayAnswerType, { selector: 1, value })
       stream.end()
       return

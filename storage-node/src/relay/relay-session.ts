@@ -4,6 +4,7 @@ import type { SignedVoucher } from '@ioex/chain/types'
 import { SignedVoucherType } from '@ioex/chain/types'
 import { readMessage, writeMessage } from '../transfer/length-prefixed.ts'
 import type { MeterReading, RailPayer } from '../transfer/rail-payer.ts'
+import { type RefusalBytes, refusalText } from '../transfer/refusal-codec.ts'
 import { type ChannelIdentity, openSecureChannel } from '../transfer/secure-channel.ts'
 import type { SecureChannel } from '../transfer/secure-channel.ts'
 import { TransferError } from '../transfer/transfer-error.ts'
@@ -15,13 +16,14 @@ import {
   RelayAnswerType,
   RelayRequestType,
   type RelayRequest,
-  refusalText,
   SESSION_BYTES,
   VoucherStreamType,
 } from './relay-messages.ts'
 import { newTally, type StreamTally } from './stream-duplex.ts'
 
 const ANSWER_MS = 15_000
+/** How long the relay may take to store the last voucher; unpaid rests are paid next time. */
+const LAST_VOUCHER_MS = 5_000
 /** What TLS adds to acknowledged bytes at most, and the handshake, which nobody acknowledges. */
 const ENCRYPTION_OVERHEAD = 1.02
 const HANDSHAKE_BYTES = 16 * 1024
@@ -110,7 +112,7 @@ async function readAnswer(stream: Duplex) {
   if (answer.selector === 0) {
     return answer.value as { usedBytes: number; stepBytes: number; newest: SignedVoucher[] }
   }
-  const { code, message } = refusalText(answer.value as { code: Uint8Array; message: Uint8Array })
+  const { code, message } = refusalText(answer.value as RefusalBytes)
   throw new TransferError('PEER_REFUSED', `the relay refused: ${message}`, { refusal: code })
 }
 
@@ -177,7 +179,7 @@ class PayingSession {
     vouchers.end()
     vouchers.resume()
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(() => vouchers.destroy(), 2_000)
+      const timer = setTimeout(() => vouchers.destroy(), LAST_VOUCHER_MS)
       vouchers.once('close', () => {
         clearTimeout(timer)
         resolve()

@@ -42,8 +42,11 @@ async function echo({ frames }: SecureChannel): Promise<void> {
   await frames.close()
 }
 
+/** Takes everything; answers an end frame, so that the sender knows it is all here. */
 async function sink({ frames }: SecureChannel): Promise<void> {
-  while (await frames.receive());
+  for (let frame = await frames.receive(); frame; frame = await frames.receive()) {
+    if (frame.kind === FrameKind.end) await frames.send(FrameKind.end)
+  }
   await frames.close()
 }
 
@@ -102,6 +105,8 @@ describe('relay between peers that nobody can dial', () => {
     const run = async () => {
       const session = await openRelayedChannel(path)
       await sendAll(session.channel.frames, randomBytes(200_000), 20)
+      await session.channel.frames.send(FrameKind.end)
+      await session.channel.frames.receive()
       await session.close()
       return session.legBytes()
     }

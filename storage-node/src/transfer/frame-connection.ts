@@ -33,6 +33,8 @@ export const DATA_FRAME_BYTES_MAX = 1024 * 1024 + 16 * 1024
 const CONTROL_FRAME_BYTES_MAX = 64 * 1024
 /** Received bytes that wait for the reader; beyond it the peer is held back. */
 const UNREAD_BYTES_MAX = 2 * 1024 * 1024
+/** How long a closing side waits for the other; it may never end its own. */
+const CLOSE_MS = 2_000
 
 export interface FrameOptions {
   /** Sends acknowledgements of what arrives: the side that does not pay the relay. */
@@ -132,8 +134,7 @@ export class FrameConnection {
   async close(): Promise<void> {
     if (this.#stream.destroyed) return
     this.#stream.end()
-    // The peer may never end its side; half a second is enough for what was already written.
-    const timer = setTimeout(() => this.#stream.destroy(), 500)
+    const timer = setTimeout(() => this.#stream.destroy(), CLOSE_MS)
     try {
       await once(this.#stream, 'close')
     } catch {

@@ -13,6 +13,7 @@ import {
   Units64,
 } from '@ioex/chain/types'
 import { type FrameConnection, FrameKind } from './frame-connection.ts'
+import { REFUSAL_BYTES_MAX, refusalBytes, refusalText, RefusalType } from './refusal-codec.ts'
 import { TransferError } from './transfer-error.ts'
 
 /**
@@ -60,14 +61,7 @@ export const DeliverType = new ContainerType({
 })
 
 const Nothing = new NoneType()
-export const RequestType = new UnionType([
-  Nothing,
-  OfferRequestType,
-  PutSlotType,
-  GrantType,
-  GetBlocksType,
-  DeliverType,
-])
+/** Selector of each request, which is also its wire number. */
 export const RequestKind = {
   ping: 0,
   offer: 1,
@@ -76,6 +70,14 @@ export const RequestKind = {
   getBlocks: 4,
   deliver: 5,
 } as const
+export const RequestType = new UnionType([
+  Nothing,
+  OfferRequestType,
+  PutSlotType,
+  GrantType,
+  GetBlocksType,
+  DeliverType,
+])
 export const REQUEST_BYTES_MAX = 1024
 
 export const PingAnswerType = new ContainerType({ timeMs: Count64 })
@@ -100,9 +102,6 @@ export const BlocksAnswerType = new ContainerType({
 })
 export const DoneAnswerType = new ContainerType({ bytes: Count64 })
 export const ANSWER_BYTES_MAX = 1024
-
-const RefusalType = new ContainerType({ code: byteList(64), message: byteList(512) })
-const REFUSAL_BYTES_MAX = 1024
 
 export type PutSlot = ValueOf<typeof PutSlotType>
 export type Grant = ValueOf<typeof GrantType>
@@ -133,18 +132,13 @@ export async function sendRefusal(
   code: string,
   message: string,
 ): Promise<void> {
-  const bytes = (text: string, most: number) => new TextEncoder().encode(text).slice(0, most)
-  const value = { code: bytes(code, 64), message: bytes(message, 512) }
-  await frames.send(FrameKind.refusal, RefusalType.serialize(value))
+  await frames.send(FrameKind.refusal, RefusalType.serialize(refusalBytes(code, message)))
 }
 
 /** The error behind a refusal frame: PEER_REFUSED with the peer's code. */
 export function refusalError(payload: Uint8Array): TransferError {
   const decoded = decodeCanonical(RefusalType, payload, REFUSAL_BYTES_MAX)
   if (!decoded.ok) return new TransferError('PEER_PROTOCOL', decoded.fault.message)
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
-  const refusal = text(decoded.value.code)
-  return new TransferError('PEER_REFUSED', `the peer refused: ${text(decoded.value.message)}`, {
-    refusal,
-  })
+  const { code, message } = refusalText(decoded.value)
+  return new TransferError('PEER_REFUSED', `the peer refused: ${message}`, { refusal: code })
 }

@@ -4,13 +4,12 @@ import {
   decodeCanonical,
   HASH_BYTES,
   openingPathLength,
-  SLOT_BLOCK_BYTES,
   slotBlockBytes,
   slotBlockCount,
   verifyBlock,
 } from '@ioex/chain/bytes'
 import { type SignedVoucher, SignedVoucherType } from '@ioex/chain/types'
-import { DATA_FRAME_BYTES_MAX, FrameKind } from './frame-connection.ts'
+import { FrameKind } from './frame-connection.ts'
 import {
   ANSWER_BYTES_MAX,
   BlocksAnswerType,
@@ -26,6 +25,7 @@ import {
   type PutSlot,
   refusalError,
   type Request,
+  RequestKind,
   ResumeAnswerType,
   RootAnswerType,
 } from './messages.ts'
@@ -62,14 +62,14 @@ function unexpected(): TransferError {
 /** Asks whether the peer is there; gives the round-trip time in milliseconds. */
 export async function ping(channel: SecureChannel): Promise<number> {
   const start = performance.now()
-  await ask(channel, { selector: 0, value: null })
+  await ask(channel, { selector: RequestKind.ping, value: null })
   await answer(channel, PingAnswerType)
   return performance.now() - start
 }
 
 /** What the peer asks and has free now. */
 export async function queryOffer(channel: SecureChannel) {
-  await ask(channel, { selector: 1, value: { version: DATA_PLANE_VERSION } })
+  await ask(channel, { selector: RequestKind.offer, value: { version: DATA_PLANE_VERSION } })
   return answer(channel, OfferAnswerType)
 }
 
@@ -84,7 +84,7 @@ export interface SlotUpload {
 }
 
 export async function beginPutSlot(channel: SecureChannel, slot: PutSlot): Promise<SlotUpload> {
-  await ask(channel, { selector: 2, value: slot })
+  await ask(channel, { selector: RequestKind.putSlot, value: slot })
   const { receivedBytes } = await answer(channel, ResumeAnswerType)
   return {
     receivedBytes,
@@ -108,7 +108,7 @@ async function sendBody(channel: SecureChannel, parts: readonly Uint8Array[]): P
 
 /** Gives the provider the payer's permission; it answers with its fill transaction. */
 export async function grantSlot(channel: SecureChannel, grant: Grant) {
-  await ask(channel, { selector: 3, value: grant })
+  await ask(channel, { selector: RequestKind.grant, value: grant })
   return answer(channel, FillAnswerType)
 }
 
@@ -132,7 +132,7 @@ export async function* fetchBlocks(
   request: FetchBlocks,
   payer: RailPayer,
 ): AsyncGenerator<FetchedBlock> {
-  await ask(channel, { selector: 4, value: request })
+  await ask(channel, { selector: RequestKind.getBlocks, value: request })
   const { leaves, usedBytes, stepBytes, newest } = await answer(channel, BlocksAnswerType)
   if (leaves !== request.leaves) {
     throw new TransferError('SLOT_CORRUPT', 'the provider stores a slot of another size')
@@ -200,7 +200,7 @@ export async function deliverFile(
   open: (offset: number) => AsyncIterable<Uint8Array>,
   onSent: (bytes: number) => void = () => {},
 ): Promise<void> {
-  await ask(channel, { selector: 5, value: file })
+  await ask(channel, { selector: RequestKind.deliver, value: file })
   const { receivedBytes } = await answer(channel, ResumeAnswerType)
   if (receivedBytes > file.size) throw unexpected()
   let sent = receivedBytes
@@ -226,8 +226,3 @@ export async function hashOf(
   }
   return { sha256: new Uint8Array(hash.digest()), bytes }
 }
-
-/** Blocks that fit one data frame of an upload. */
-export const BLOCKS_PER_UPLOAD_FRAME = Math.floor(
-  Math.min(DATA_FRAME_BYTES_MAX, 1024 * 1024) / SLOT_BLOCK_BYTES,
-)

@@ -7,6 +7,7 @@ import {
   OfferAnswerType,
   PingAnswerType,
   type Request,
+  RequestKind,
   sendRefusal,
 } from './messages.ts'
 import { type ProviderContext, Refusal } from './provider-context.ts'
@@ -111,22 +112,22 @@ export class ProviderService {
   async #dispatch(channel: SecureChannel, request: Request): Promise<void> {
     const context = this.#context
     switch (request.selector) {
-      case 0: {
+      case RequestKind.ping: {
         const answer = PingAnswerType.serialize({ timeMs: Date.now() })
         return channel.frames.send(FrameKind.answer, answer)
       }
-      case 1: {
+      case RequestKind.offer: {
         const { price, unitPrice, store } = context
         const answer = OfferAnswerType.serialize({ price, unitPrice, freeBytes: store.freeBytes })
         return channel.frames.send(FrameKind.answer, answer)
       }
-      case 2:
+      case RequestKind.putSlot:
         return servePutSlot(context, channel, request.value)
-      case 3:
+      case RequestKind.grant:
         return serveGrant(context, channel, request.value)
-      case 4:
+      case RequestKind.getBlocks:
         return serveBlocks(context, channel, request.value)
-      case 5:
+      case RequestKind.deliver:
         return serveDeliver(context, channel, request.value)
     }
   }

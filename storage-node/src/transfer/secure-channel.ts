@@ -85,7 +85,7 @@ interface Handshake extends FrameOptions {
 }
 
 async function secure(tls: TLSSocket, handshake: Handshake): Promise<SecureChannel> {
-  // Errors show where the channel is used; one that comes between two uses must not end the process.
+  // Errors show where the channel is used; one between two uses must not end the process.
   tls.on('error', () => {})
   const timer = setTimeout(() => {
     tls.destroy(new TransferError('PEER_SILENT', 'the peer did not finish the handshake in time'))
