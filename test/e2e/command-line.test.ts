@@ -60,7 +60,7 @@ interface Mistake {
   readonly says: readonly string[]
 }
 
-/** Given as a person gives it, then with --json: the same exit code, one line, nothing on stdout. */
+/** Exit code, code of the --json error, and what the line for people must hold. */
 async function expectRefusal({ args, exit, code, says }: Mistake): Promise<void> {
   const before = await filesBelow(folder)
   const asText = await ioex(args)
