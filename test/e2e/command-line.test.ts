@@ -60,19 +60,24 @@ interface Mistake {
   readonly says: readonly string[]
 }
 
-/** Exit code, code of the --json error, and what the line for people must hold. */
-async function expectRefusal({ args, exit, code, says }: Mistake): Promise<void> {
+/** With --json: exit code, one error on stderr, nothing on stdout, nothing lost; its message. */
+async function expectRefusal({ args, exit, code, says }: Mistake): Promise<string> {
   const before = await filesBelow(folder)
-  const asText = await ioex(args)
-  expect([asText.code, asText.out], asText.err).toEqual([exit, ''])
-  expect(asText.err).toMatch(/^ioex: [^\n]+\n$/)
-  for (const part of says) expect(asText.err).toContain(part)
-  const asJson = await ioex([...args, '--json'])
-  expect([asJson.code, asJson.out], asJson.err).toEqual([exit, ''])
-  const message = asText.err.replace(/^ioex: /, '').trimEnd()
-  expect(JSON.parse(asJson.err)).toEqual({ error: { code, message } })
+  const outcome = await ioex([...args, '--json'])
+  expect([outcome.code, outcome.out], outcome.err).toEqual([exit, ''])
+  const { error } = JSON.parse(outcome.err) as { error: { code: string; message: string } }
+  expect(error).toEqual({ code, message: expect.stringMatching(/^[^\n]+$/) })
+  for (const part of says) expect(error.message).toContain(part)
   const after = await filesBelow(folder)
   for (const [path, hash] of before) expect([path, after.get(path)]).toEqual([path, hash])
+  return error.message
+}
+
+/** As a person gives it: the same message as one line. */
+async function expectLine(mistake: Mistake): Promise<void> {
+  const message = await expectRefusal(mistake)
+  const outcome = await ioex(mistake.args)
+  expect(outcome).toEqual({ code: mistake.exit, out: '', err: `ioex: ${message}\n` })
 }
 
 const usage = (args: string, ...says: string[]): Mistake => ({
@@ -92,7 +97,7 @@ describe.concurrent('wrong usage ends with exit code 2', () => {
     usage('devnet --peers many', '--peers', 'whole number'),
     usage('rpc chain_getBlock {height:1}', 'not JSON', '\'{"height": 12}\''),
     usage('node', '--config'),
-  ])('$args', (mistake) => expectRefusal(mistake))
+  ])('$args', (mistake) => expectLine(mistake))
 
   test.for([
     ['rpc', 'chain_getStatus', '--rpc', 'nonsense'],
@@ -136,7 +141,7 @@ describe('what cannot be done ends with exit code 1', () => {
   test('an RPC address where nobody answers', async () => {
     const args = ['rpc', 'chain_getStatus', '--rpc', NOBODY]
     const says = [NOBODY, 'npm start', '--rpc URL']
-    await expectRefusal({ args, exit: 1, code: 'UNREACHABLE', says })
+    await expectLine({ args, exit: 1, code: 'UNREACHABLE', says })
   })
 
   test('files of a network that does not run', async () => {

@@ -22,6 +22,14 @@ export interface OpenedChain {
  * database (LevelDB loses data in the middle of a damaged log without an error).
  */
 export async function openChain(store: ChainStore, genesis: Genesis): Promise<OpenedChain> {
+  return readChain(store, genesis).catch((error: unknown) => {
+    const { code, message } = error as NodeJS.ErrnoException
+    // LevelDB finds most damage only where it reads.
+    throw code === 'LEVEL_CORRUPTION' ? damaged(message) : error
+  })
+}
+
+async function readChain(store: ChainStore, genesis: Genesis): Promise<OpenedChain> {
   const tip = await store.tipHeight()
   if (tip === undefined) {
     await writeGenesis(store, genesis)
@@ -35,14 +43,6 @@ export async function openChain(store: ChainStore, genesis: Genesis): Promise<Op
       'the database belongs to another network than the genesis file: use another data folder',
     )
   }
-  return readChain(store, genesis, tip).catch((error: unknown) => {
-    const { code, message } = error as NodeJS.ErrnoException
-    // What LevelDB finds wrong only where it reads.
-    throw code === 'LEVEL_CORRUPTION' ? damaged(message) : error
-  })
-}
-
-async function readChain(store: ChainStore, genesis: Genesis, tip: number): Promise<OpenedChain> {
   const head = await headAt(store, tip)
   const loader = ledgerLoader(genesis.params, genesis.chainId)
   for await (const entry of store.stateEntries()) {

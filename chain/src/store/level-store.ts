@@ -60,10 +60,12 @@ export class LevelStore implements ChainStore {
     }) as unknown as Database
     try {
       await db.open()
+      return await LevelStore.#checked(db, folder)
     } catch (error) {
+      if (error instanceof StoreError) throw error
+      await db.close()
       throw new StoreError(openFailure(folder, error))
     }
-    return LevelStore.#checked(db, folder)
   }
 
   static async inMemory(): Promise<LevelStore> {

@@ -82,7 +82,9 @@ function send(
   try {
     for (const chunk of chunks) {
       tally.written += chunk.length
-      stream.send(chunk)
+      // Copied: TLS lends its own memory until `done`, while libp2p's socket may hold what it was
+      // given for longer. Sent without a copy, records are overwritten under load.
+      stream.send(Uint8Array.from(chunk))
     }
     tally.onChange?.()
     callbackify(() => flushed(stream))(done)
