@@ -38,7 +38,8 @@ async function readChain(store: ChainStore, genesis: Genesis): Promise<OpenedCha
     return { ledger: genesis.ledger, head }
   }
   const first = await store.block(0)
-  if (!first || !bytesEqual(first.hash, genesis.hash)) {
+  if (!first) throw damaged('block 0 is missing')
+  if (!bytesEqual(first.hash, genesis.hash)) {
     throw new ChainDataError(
       'the database belongs to another network than the genesis file: use another data folder',
     )

@@ -251,7 +251,7 @@ function matches(receipt: Receipt, filter: ReceiptFilter): boolean {
 function openFailure(folder: string, error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
   const reason = cause instanceof Error ? cause.message : String(cause)
-  if (/lock/i.test(reason)) {
+  if ((cause as NodeJS.ErrnoException).code === 'LEVEL_LOCKED') {
     return `database ${folder} is in use by another process: stop that node first`
   }
   return (
