@@ -1,10 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { until } from './network-harness.ts'
+import { COMPILE_CACHE, until } from './network-harness.ts'
 
 const MAIN = fileURLToPath(new URL('../../cli/src/main.ts', import.meta.url))
 const COMMAND_DEADLINE_MS = 90_000
@@ -18,9 +17,8 @@ export interface Outcome {
 }
 
 function spawnIoex(args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
-  const cache = join(tmpdir(), 'ioex-e2e-compile-cache')
   return spawn(process.execPath, [MAIN, ...args], {
-    env: { ...process.env, NODE_COMPILE_CACHE: cache, IOEX_DEBUG: '', ...env },
+    env: { ...process.env, NODE_COMPILE_CACHE: COMPILE_CACHE, IOEX_DEBUG: '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
 }

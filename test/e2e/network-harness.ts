@@ -6,6 +6,9 @@ import type { DevnetOptions } from '../../cli/src/devnet/devnet-files.ts'
 import { LocalNetwork } from '../../cli/src/devnet/local-network.ts'
 
 const POLL_MS = 100
+/** Shared by all networks of the tests: sources are compiled once. */
+export const COMPILE_CACHE = join(tmpdir(), 'ioex-e2e-compile-cache')
+process.env.NODE_COMPILE_CACHE ??= COMPILE_CACHE
 
 /** Waits until the probe gives a value; throws with what it last said when time is up. */
 export async function until<T>(

@@ -1,4 +1,4 @@
-import type { Result } from '../bytes/result.ts'
+import { fault, type Result } from '../bytes/result.ts'
 import type { LedgerDraft } from '../state/ledger-draft.ts'
 import type { Payload } from '../types/transactions.ts'
 import { applyAnchor } from './anchor.ts'
@@ -52,5 +52,7 @@ export function applyPayload(
       return applyMainHeaders(draft, payload.value, context)
     case 13:
       return applyAnchor(draft, payload.value, context)
+    default:
+      return fault('NOT_ACTIVE', 'this kind of transaction is not active yet')
   }
 }

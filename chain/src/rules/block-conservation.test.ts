@@ -125,7 +125,7 @@ describe('any history of acts', () => {
     let taken = 0
     let refused = 0
     fc.assert(
-      fc.property(fc.array(fc.array(act, { maxLength: 6 }), history), (blocks) => {
+      fc.property(fc.array(fc.array(act, { minLength: 3, maxLength: 6 }), history), (blocks) => {
         const balances = { alice: 9n * UNITS, bob: 4n * UNITS, carol: 1_000_000n }
         const chain = new SampleChain({ nodes: ['relay'], balances })
         const entries = new Map<string, Uint8Array>()

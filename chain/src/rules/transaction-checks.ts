@@ -34,6 +34,17 @@ const lanes: { readonly [K in PayloadKind]: Lane } = {
   clearWeight: 'open',
   mainHeaders: 'system',
   anchor: 'system',
+  evidence: 'system',
+  bond: 'account',
+  unbond: 'account',
+  delegate: 'account',
+  releaseStake: 'open',
+  rotateKeys: 'account',
+  deposit: 'system',
+  withdraw: 'account',
+  pegVote: 'account',
+  claimSlot: 'node',
+  redeemRepair: 'node',
 }
 
 const KIB = 1024
@@ -44,6 +55,8 @@ const bytesMaxByKind: { readonly [K in PayloadKind]?: number } = {
   redeem: 64 * KIB,
   mainHeaders: TRANSACTION_BYTES_MAX,
   anchor: 72 * KIB,
+  deposit: 72 * KIB,
+  redeemRepair: 64 * KIB,
 }
 
 /** How far ahead a transaction may be valid, so that no pool keeps it for ever. */

@@ -5,6 +5,7 @@ import {
   UnionType,
   type ValueOf,
 } from '@chainsafe/ssz'
+import { StatementType } from './consensus-objects.ts'
 import {
   Bool,
   Bytes20,
@@ -15,6 +16,7 @@ import {
   PublicKeyBytes,
   SignatureBytes,
   U8,
+  U16,
   U32,
   Units64,
   Weight128,
@@ -29,6 +31,8 @@ export const SLOT_PATH_MAX = 22
 /** Levels of a node's inventory tree. */
 export const INVENTORY_PATH_MAX = 32
 export const RAILS_PER_REDEEM_MAX = 256
+/** Vouchers of the rails of one contract. */
+export const SLOT_RAILS_MAX = 255
 export const LABEL_BYTES_MAX = 512
 export const MAIN_HEADER_BYTES_MAX = 32 * 1024
 export const MAIN_HEADERS_PER_TRANSACTION_MAX = 32
@@ -212,6 +216,97 @@ export const AnchorType = new ContainerType({
   mainHeight: U32,
 })
 
+/** A consensus statement with one validator's signature (purpose "vote"). */
+export const SignedStatementType = new ContainerType({
+  statement: StatementType,
+  signature: SignatureBytes,
+})
+
+/** Two contradicting votes of one validator in one epoch and view (docs/protocol/consensus.md). */
+export const EvidenceType = new ContainerType({
+  /** Index of the validator's record. */
+  validator: U32,
+  /** The consensus key that signed both: the record's, or one that it had in that epoch. */
+  consensusKey: PublicKeyBytes,
+  first: SignedStatementType,
+  second: SignedStatementType,
+})
+
+/** The owner of a validator raises that validator's own stake. */
+export const BondType = new ContainerType({ amount: Units64 })
+/** Takes stake back, from an own validator or a delegation; it is released behind anchors. */
+export const UnbondType = new ContainerType({ validator: U32, amount: Units64 })
+/** Stakes on somebody else's validator. */
+export const DelegateType = new ContainerType({ validator: U32, amount: Units64 })
+/** Pays out stake whose unbonding is over; anyone may send it. */
+export const ReleaseStakeType = new ContainerType({ delegation: U32 })
+
+/** The owner replaces what register set; keys change after the next epoch (PROTOCOL 3). */
+export const RotateKeysType = new ContainerType({
+  /** Address of the registered node key. */
+  node: Bytes20,
+  nodeKey: PublicKeyBytes,
+  nodeProof: SignatureBytes,
+  /** Zero key where the node does not validate. */
+  consensusKey: PublicKeyBytes,
+  consensusProof: SignatureBytes,
+  /** Elastos P-256 public key of its memo anchors; zero if it has none. */
+  mainKey: PublicKeyBytes,
+  payout: Bytes20,
+  /** A validator's share of what its delegators earn, in 1/10,000. */
+  commission: U16,
+})
+
+/** A main-chain transaction that pays this chain's X address, proven against mainHeaders. */
+export const DepositType = new ContainerType({
+  /** Raw main-chain transaction, type TransferCrossChainAsset. */
+  transaction: byteList(MAIN_TRANSACTION_BYTES_MAX),
+  branch: new ListCompositeType(Bytes32, 32),
+  branchIndex: U32,
+  mainHeight: U32,
+})
+
+/** Burns `output` units here; the main chain pays `amount` to the address (FACTS 4.6, 6). */
+export const WithdrawType = new ContainerType({
+  /** Main-chain address, 34 ASCII characters. */
+  to: byteList(64),
+  /** Units that leave this chain. */
+  output: Units64,
+  /** Units that the main-chain address gets: at least 10,000 less. */
+  amount: Units64,
+})
+
+/** A validator's owner votes to stop or resume withdrawals. */
+export const PegVoteType = new ContainerType({ validator: U32, pause: Bool })
+
+/** A node that the lottery drew takes an empty slot under its old root (PROTOCOL 5.2). */
+export const ClaimSlotType = new ContainerType({
+  contract: U32,
+  slot: U8,
+  openings: new ListCompositeType(SlotOpeningType, OPENINGS),
+})
+
+/** What a rail served to rebuild a slot; the delegate signs it (purpose "repair-voucher"). */
+export const RepairVoucherType = new ContainerType({
+  contract: U32,
+  generation: U32,
+  slot: U8,
+  /** How many times the slot was refilled before. */
+  refill: U32,
+  /** The rail that served. */
+  rail: U32,
+  kib: Count64,
+})
+export const SignedRepairVoucherType = new ContainerType({
+  voucher: RepairVoucherType,
+  delegateKey: PublicKeyBytes,
+  signature: SignatureBytes,
+})
+/** The nodes that served are paid from the contract's pot (PROTOCOL 7). */
+export const RedeemRepairType = new ContainerType({
+  vouchers: new ListCompositeType(SignedRepairVoucherType, SLOT_RAILS_MAX),
+})
+
 /** Selector of each payload in the union, which is also its wire number. New ones go at the end. */
 export const PayloadKind = {
   transfer: 0,
@@ -228,6 +323,17 @@ export const PayloadKind = {
   clearWeight: 11,
   mainHeaders: 12,
   anchor: 13,
+  evidence: 14,
+  bond: 15,
+  unbond: 16,
+  delegate: 17,
+  releaseStake: 18,
+  rotateKeys: 19,
+  deposit: 20,
+  withdraw: 21,
+  pegVote: 22,
+  claimSlot: 23,
+  redeemRepair: 24,
 } as const
 export type PayloadKind = keyof typeof PayloadKind
 
@@ -246,6 +352,17 @@ export const PayloadType = new UnionType([
   ClearWeightType,
   MainHeadersType,
   AnchorType,
+  EvidenceType,
+  BondType,
+  UnbondType,
+  DelegateType,
+  ReleaseStakeType,
+  RotateKeysType,
+  DepositType,
+  WithdrawType,
+  PegVoteType,
+  ClaimSlotType,
+  RedeemRepairType,
 ])
 
 export type Transfer = ValueOf<typeof TransferType>
@@ -269,6 +386,20 @@ export type Evict = ValueOf<typeof EvictType>
 export type ClearWeight = ValueOf<typeof ClearWeightType>
 export type MainHeaders = ValueOf<typeof MainHeadersType>
 export type Anchor = ValueOf<typeof AnchorType>
+export type SignedStatement = ValueOf<typeof SignedStatementType>
+export type Evidence = ValueOf<typeof EvidenceType>
+export type Bond = ValueOf<typeof BondType>
+export type Unbond = ValueOf<typeof UnbondType>
+export type Delegate = ValueOf<typeof DelegateType>
+export type ReleaseStake = ValueOf<typeof ReleaseStakeType>
+export type RotateKeys = ValueOf<typeof RotateKeysType>
+export type Deposit = ValueOf<typeof DepositType>
+export type Withdraw = ValueOf<typeof WithdrawType>
+export type PegVote = ValueOf<typeof PegVoteType>
+export type ClaimSlot = ValueOf<typeof ClaimSlotType>
+export type RedeemRepair = ValueOf<typeof RedeemRepairType>
+export type RepairVoucher = ValueOf<typeof RepairVoucherType>
+export type SignedRepairVoucher = ValueOf<typeof SignedRepairVoucherType>
 
 export type Payload =
   | { readonly selector: 0; value: Transfer }
@@ -285,6 +416,17 @@ export type Payload =
   | { readonly selector: 11; value: ClearWeight }
   | { readonly selector: 12; value: MainHeaders }
   | { readonly selector: 13; value: Anchor }
+  | { readonly selector: 14; value: Evidence }
+  | { readonly selector: 15; value: Bond }
+  | { readonly selector: 16; value: Unbond }
+  | { readonly selector: 17; value: Delegate }
+  | { readonly selector: 18; value: ReleaseStake }
+  | { readonly selector: 19; value: RotateKeys }
+  | { readonly selector: 20; value: Deposit }
+  | { readonly selector: 21; value: Withdraw }
+  | { readonly selector: 22; value: PegVote }
+  | { readonly selector: 23; value: ClaimSlot }
+  | { readonly selector: 24; value: RedeemRepair }
 
 /**
  * The signed part of a transaction. Id of a transaction = hash_tree_root(body); the signature,

@@ -25,7 +25,7 @@ export interface ChildNodeOptions {
   /** Path of its config file. */
   readonly config: string
   readonly logPath: string
-  /** Where compiled sources are kept between starts. */
+  /** Where compiled sources are kept between starts, unless NODE_COMPILE_CACHE says so. */
   readonly cacheFolder: string
   /** Flags of Node itself. */
   readonly nodeFlags: readonly string[]
@@ -83,7 +83,7 @@ export class ChildNode {
     const child = spawn(process.execPath, [...this.#nodeFlags, ENTRY, this.#config], {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       // Many processes load the same sources: compiled once, kept for the next start.
-      env: { ...process.env, NODE_COMPILE_CACHE: this.#cacheFolder },
+      env: { NODE_COMPILE_CACHE: this.#cacheFolder, ...process.env },
       // A Ctrl-C reaches the whole group of the terminal; the supervisor stops its children itself.
       detached: true,
     })

@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module'
 import pino, { type Logger } from 'pino'
 import type { NodeMessage, NodeQuestion } from '../devnet/child-node.ts'
 import { readNodeConfig } from './node-config.ts'
@@ -44,6 +45,8 @@ async function main(configPath: string): Promise<void> {
     }
   }
   process.on('message', (message) => void answer(message as NodeQuestion))
+  // Before ready, so that nodes which start next need not compile the same sources again.
+  flushCompileCache()
   tell({ type: 'ready', info: node.info })
 }
 
