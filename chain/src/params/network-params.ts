@@ -108,7 +108,7 @@ export function assertParams(params: NetworkParams): void {
   assert(netNeverFalls(phi, nu), 'net pay can fall when total grows: choose other phi and nu')
   assert(params.epochBlocks >= 2, 'an epoch has at least two blocks')
   assert(params.proofWindowEpochs >= 1 && params.proofWindowEpochs <= 12, 'proof window is 1 to 12')
-  assert(params.strikesToEvict >= 1, 'eviction needs a strike')
+  assert(params.strikesToEvict >= 1 && params.strikesToEvict <= 255, 'strikes are 1 to 255')
   assert(params.minimumChargeEpochs >= 1, 'minimum charge is at least one epoch')
   assert(params.priceMax < 1n << 48n, 'prices must stay below 2^48 so that weights fit 128 bits')
 }

@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises'
 import { bytesEqual, bytesToHex } from '@ioex/chain/bytes'
 import { diskError } from '../blobs/blob-error.ts'
 import { syncFolder } from '../blobs/slot-files.ts'
-import { Refusal } from './provider-context.ts'
+import { Refusal } from './refusal.ts'
 
 const PART_SUFFIX = '.part'
 /** Names tried for a file whose name is taken. */

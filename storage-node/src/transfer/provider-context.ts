@@ -8,16 +8,6 @@ import type { Grant } from './messages.ts'
 import type { RailMeters } from './rail-meter.ts'
 import type { ChannelIdentity, SecureChannel } from './secure-channel.ts'
 
-/** Why a provider does not do what it was asked; goes to the peer as a refusal frame. */
-export class Refusal extends Error {
-  override name = 'Refusal'
-  readonly code: string
-  constructor(code: string, message: string) {
-    super(message)
-    this.code = code
-  }
-}
-
 /** A fill that was handed to the chain. */
 export interface SubmittedFill {
   /** Transaction id, 32 bytes. */

@@ -10,7 +10,8 @@ import {
   RequestKind,
   sendRefusal,
 } from './messages.ts'
-import { type ProviderContext, Refusal } from './provider-context.ts'
+import type { ProviderContext } from './provider-context.ts'
+import { Refusal } from './refusal.ts'
 import { acceptSecureChannel, type SecureChannel } from './secure-channel.ts'
 import { serveBlocks } from './serve-blocks.ts'
 import { serveDeliver } from './serve-deliver.ts'

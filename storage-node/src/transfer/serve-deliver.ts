@@ -1,6 +1,7 @@
 import { FrameKind } from './frame-connection.ts'
 import { type Deliver, DoneAnswerType, ResumeAnswerType } from './messages.ts'
-import { type ProviderContext, Refusal } from './provider-context.ts'
+import type { ProviderContext } from './provider-context.ts'
+import { Refusal } from './refusal.ts'
 import type { SecureChannel } from './secure-channel.ts'
 import { TransferError } from './transfer-error.ts'
 

@@ -1,7 +1,8 @@
 import { addressOf, bytesEqual } from '@ioex/chain/bytes'
 import { FrameKind } from './frame-connection.ts'
 import { FillAnswerType, type Grant } from './messages.ts'
-import { isOwner, type ProviderContext, Refusal } from './provider-context.ts'
+import { isOwner, type ProviderContext } from './provider-context.ts'
+import { Refusal } from './refusal.ts'
 import type { SecureChannel } from './secure-channel.ts'
 
 /** Takes the payer's permission for a slot that was uploaded, and fills it on the chain. */
