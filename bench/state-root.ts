@@ -1,9 +1,11 @@
 import { hashInto } from '@chainsafe/persistent-merkle-tree'
 import { assert } from '@ioex/chain/bytes'
-import { draftOf, stateRoot } from '@ioex/chain/state'
+import { draftOf, type RecordTable, stateRoot } from '@ioex/chain/state'
+import { type Rail, RailType } from '@ioex/chain/types'
 import { presets } from '@ioex/genesis/presets'
 import { BaseLedger, emptyContent } from '../chain/src/state/base-ledger.ts'
-import { type Bench, type Comparison, repeated, type Scale } from './comparison.ts'
+import type { TableRecords } from '../chain/src/state/record-tables.ts'
+import { type Bench, type Comparison, repeated, type Scale, sized } from './comparison.ts'
 import { seededBytes, seededIndexes } from './seeded.ts'
 
 const ACCOUNT_BYTES = 64
@@ -34,28 +36,28 @@ function pairsAbove(indexes: readonly number[], count: number): number {
   return pairs
 }
 
-/** The root after a block that wrote accounts all over the ledger; writing is not timed. */
-function compare(ledger: BaseLedger, touched: number): Comparison {
-  const { count } = ledger.accounts
+/** The root after a block that wrote records all over one table; writing is not timed. */
+function compare<K extends 'accounts' | 'rails'>(
+  ledger: BaseLedger,
+  table: K,
+  touched: number,
+  { changed, ownPairs }: { changed: (i: number) => TableRecords[K]; ownPairs: number },
+): Comparison {
+  const { count } = ledger.tables[table]
   const indexes = seededIndexes(`touched of ${count}`, touched, count)
-  const records = indexes.map((index) => {
-    const account = ledger.accounts.get(index)
-    assert(account, 'a drawn account exists')
-    return { ...account, balance: account.balance + 1n }
-  })
+  const records = indexes.map(changed)
   const touchedDraft = () => {
     const draft = draftOf(ledger)
-    for (const [i, index] of indexes.entries()) {
-      draft.accounts.set(index, records[i] as (typeof records)[number])
-    }
+    const target = draft[table] as RecordTable<TableRecords[K]>
+    for (const [i, index] of indexes.entries()) target.set(index, records[i] as TableRecords[K])
     return draft
   }
-  const pairs = pairsAbove(indexes, count)
+  const pairs = pairsAbove(indexes, count) + touched * (ownPairs - 1)
   const input = seededBytes('pairs', pairs * PAIR_BYTES)
   const output = new Uint8Array(input.length / 2)
   return {
-    name: `chain/state::state-root/accounts=${count}/touched=${touched}`,
-    unit: 'touched accounts',
+    name: `chain/state::state-root/${table}=${count}/touched=${touched}`,
+    unit: `touched ${table}`,
     work: touched,
     subject: () => {
       const draft = touchedDraft()
@@ -66,8 +68,13 @@ function compare(ledger: BaseLedger, touched: number): Comparison {
       workload: repeated(() => hashInto(input, output)),
     },
     result: stateRoot(touchedDraft()),
-    facts: { hashesPerAccount: Number((pairs / touched).toFixed(2)) },
+    facts: { hashesPerRecord: Number((pairs / touched).toFixed(2)) },
   }
+}
+
+/** A rail after a redeem, one of its own for every index. */
+function redeemedRail(i: number): Rail {
+  return { ...RailType.defaultValue(), live: true, kib: i, paidUnits: BigInt(i), net: BigInt(i) }
 }
 
 function* comparisons(scale: Scale): Generator<Comparison> {
@@ -75,8 +82,19 @@ function* comparisons(scale: Scale): Generator<Comparison> {
   for (const count of sizes) {
     const content = { ...emptyContent(), accounts: accountRows(count) }
     const ledger = new BaseLedger(presets.local, new Uint8Array(32), content)
-    for (const touched of scale.smoke ? [8] : [256, 4096]) yield compare(ledger, touched)
+    const changed = (i: number) => {
+      const account = ledger.accounts.get(i)
+      assert(account, 'a drawn account exists')
+      return { ...account, balance: account.balance + 1n }
+    }
+    for (const touched of scale.smoke ? [8] : [256, 4096]) {
+      yield compare(ledger, 'accounts', touched, { changed, ownPairs: 1 })
+    }
   }
+  const rails = Array.from({ length: sized(scale, 100, 100_000) }, () => RailType.defaultValue())
+  const ledger = new BaseLedger(presets.local, new Uint8Array(32), { ...emptyContent(), rails })
+  const ownPairs = pairsAbove([0], RailType.fieldsEntries.length) - 1
+  yield compare(ledger, 'rails', sized(scale, 8, 256), { changed: redeemedRail, ownPairs })
 }
 
 export const stateRoots: Bench = {

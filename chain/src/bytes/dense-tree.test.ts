@@ -3,7 +3,7 @@ import { setHasher } from '@chainsafe/persistent-merkle-tree'
 import { hasher as asSha256 } from '@chainsafe/persistent-merkle-tree/hasher/as-sha256'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { denseDepth, DenseTree, verifyDenseProof } from './dense-tree.ts'
+import { denseDepth, DenseTree, leafRow, overlayRows, verifyDenseProof } from './dense-tree.ts'
 import { sha256 } from './hash.ts'
 import { bytesToHex, concatBytes } from './hex.ts'
 
@@ -43,10 +43,10 @@ describe('DenseTree', () => {
         for (const writes of rounds) {
           const changes = legal(model.length, writes)
           const before = bytesToHex(tree.root())
-          const speculative = bytesToHex(tree.rootWith(changes))
+          const speculative = bytesToHex(tree.rootWith(leafRow(changes)))
           expect(bytesToHex(tree.root())).toBe(before)
           for (const [index, value] of changes) model[index] = value
-          tree.apply(changes)
+          tree.apply(leafRow(changes))
           expect(bytesToHex(tree.root())).toBe(sszRoot(model))
           expect(speculative).toBe(sszRoot(model))
           expect(tree.count).toBe(model.length)
@@ -55,11 +55,23 @@ describe('DenseTree', () => {
     )
   })
 
+  test('a row over another row counts where both have a leaf', () => {
+    const writes = fc.array(fc.tuple(fc.nat(30), fc.nat(70_000)), { maxLength: 20 })
+    fc.assert(
+      fc.property(writes, writes, (below, above) => {
+        const of = (entries: readonly (readonly [number, number])[]) =>
+          new Map(entries.map(([index, value]) => [index, leaf(value)]))
+        const both = overlayRows(leafRow(of(below)), leafRow(of(above)))
+        expect(both).toEqual(leafRow(new Map([...of(below), ...of(above)])))
+      }),
+    )
+  })
+
   test('bulk build equals growth one by one', () => {
     for (const count of [0, 1, 2, 3, 4, 5, 7, 8, 9, 31, 33, 100]) {
       const leaves = Array.from({ length: count }, (_, i) => leaf(i))
       const grown = new DenseTree()
-      for (const [index, value] of leaves.entries()) grown.apply(new Map([[index, value]]))
+      for (const [index, value] of leaves.entries()) grown.apply(leafRow(new Map([[index, value]])))
       const built = DenseTree.fromLeaves(concatBytes(...leaves))
       expect(bytesToHex(built.root())).toBe(sszRoot(leaves))
       expect(bytesToHex(grown.root())).toBe(sszRoot(leaves))
@@ -70,18 +82,20 @@ describe('DenseTree', () => {
   test('a built tree goes on growing', () => {
     const tree = DenseTree.fromLeaves(concatBytes(leaf(0), leaf(1), leaf(2)))
     tree.apply(
-      new Map([
-        [3, leaf(3)],
-        [4, leaf(4)],
-      ]),
+      leafRow(
+        new Map([
+          [4, leaf(4)],
+          [3, leaf(3)],
+        ]),
+      ),
     )
     expect(bytesToHex(tree.root())).toBe(sszRoot([0, 1, 2, 3, 4].map(leaf)))
   })
 
   test('no change costs nothing and changes nothing', () => {
     const tree = DenseTree.fromLeaves(leaf(1))
-    expect(tree.rootWith(new Map())).toEqual(tree.root())
-    tree.apply(new Map())
+    expect(tree.rootWith(leafRow(new Map()))).toEqual(tree.root())
+    tree.apply(leafRow(new Map()))
     expect(tree.count).toBe(1)
   })
 
@@ -109,8 +123,10 @@ describe('DenseTree', () => {
 
   test('refuses a gap and a short leaf: bugs of the caller', () => {
     const tree = DenseTree.fromLeaves(leaf(1))
-    expect(() => tree.apply(new Map([[2, leaf(2)]]))).toThrow('without gaps')
-    expect(() => tree.rootWith(new Map([[0, new Uint8Array(31)]]))).toThrow('32 bytes')
+    expect(() => tree.apply(leafRow(new Map([[2, leaf(2)]])))).toThrow('without gaps')
+    expect(() => leafRow(new Map([[0, new Uint8Array(31)]]))).toThrow('32 bytes')
+    const twice = { indexes: Uint32Array.of(0, 0), leaves: concatBytes(leaf(1), leaf(2)) }
+    expect(() => tree.apply(twice)).toThrow('ascends')
     expect(() => tree.proof(1)).toThrow('no leaf')
   })
 })

@@ -1,5 +1,5 @@
 import { assert } from '../bytes/assert.ts'
-import { DenseTree, hashPairs, type LeafChanges } from '../bytes/dense-tree.ts'
+import { DenseTree, hashPairs, type LeafRow } from '../bytes/dense-tree.ts'
 import { addressOf } from '../bytes/signature.ts'
 import { bytesToHex, type Hex } from '../bytes/hex.ts'
 import type { NetworkParams } from '../params/network-params.ts'
@@ -13,12 +13,18 @@ import {
 } from '../types/records.ts'
 import { AddressIndex } from './address-index.ts'
 import type { LedgerDraft, RecordTable, RewardLeaf } from './ledger-draft.ts'
-import { ACCOUNT_BYTES, recordCodecs, type TableName, type TableRecords } from './record-tables.ts'
+import {
+  ACCOUNT_BYTES,
+  recordCodecs,
+  recordLeaves,
+  type TableName,
+  type TableRecords,
+} from './record-tables.ts'
 
 /** A table of the committed state: records and the tree over them. Written only by a merge. */
 export interface BaseTable<T> extends RecordTable<T> {
   readonly tree: DenseTree
-  commit(records: ReadonlyMap<number, T>, leaves: LeafChanges): void
+  commit(records: ReadonlyMap<number, T>, leaves: LeafRow): void
 }
 
 /** Records as values. */
@@ -44,7 +50,7 @@ class ValueTable<T> implements BaseTable<T> {
     refuseWrite()
   }
 
-  commit(records: ReadonlyMap<number, T>, leaves: LeafChanges): void {
+  commit(records: ReadonlyMap<number, T>, leaves: LeafRow): void {
     this.tree.apply(leaves)
     for (const [index, record] of records) this.#records[index] = record
     assert(this.#records.length === this.tree.count, 'records and leaves grew apart')
@@ -69,14 +75,14 @@ class AccountTable implements BaseTable<Account> {
   get(index: number): Readonly<Account> | undefined {
     if (index < 0 || index >= this.count) return undefined
     const start = index * ACCOUNT_BYTES
-    return recordCodecs.accounts.deserialize(this.#rows.slice(start, start + ACCOUNT_BYTES))
+    return recordCodecs.accounts.deserialize(this.#rows.subarray(start, start + ACCOUNT_BYTES))
   }
 
   set(): void {
     refuseWrite()
   }
 
-  commit(records: ReadonlyMap<number, Account>, leaves: LeafChanges): void {
+  commit(records: ReadonlyMap<number, Account>, leaves: LeafRow): void {
     this.tree.apply(leaves)
     const bytes = this.count * ACCOUNT_BYTES
     if (this.#rows.length < bytes) {
@@ -220,10 +226,7 @@ function valueTable<K extends Exclude<TableName, 'accounts'>>(
   table: K,
   records: TableRecords[K][],
 ): BaseTable<TableRecords[K]> {
-  const leaves = new Uint8Array(records.length * 32)
-  const { hashTreeRoot } = recordCodecs[table]
-  for (const [index, record] of records.entries()) leaves.set(hashTreeRoot(record), index * 32)
-  return new ValueTable(records, DenseTree.fromLeaves(leaves))
+  return new ValueTable(records, DenseTree.fromLeaves(recordLeaves(table, records)))
 }
 
 function treeOfAccounts(rows: Uint8Array): DenseTree {

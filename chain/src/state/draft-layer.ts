@@ -1,4 +1,5 @@
 import { assert } from '../bytes/assert.ts'
+import type { LeafRow } from '../bytes/dense-tree.ts'
 import { bytesToHex, type Hex } from '../bytes/hex.ts'
 import { addressOf } from '../bytes/signature.ts'
 import type { NetworkParams } from '../params/network-params.ts'
@@ -13,7 +14,7 @@ export type LedgerParent = BaseLedger | DraftLayer
 /** One table of a draft: its own writes over the parent's records. */
 export class LayerTable<T> implements RecordTable<T> {
   readonly records = new Map<number, T>()
-  readonly #leaves = new Map<number, Uint8Array>()
+  #row: LeafRow | undefined
   readonly #parent: () => RecordTable<T>
   readonly #onAppend: (record: T, index: number) => void
   #count: number | undefined
@@ -44,22 +45,25 @@ export class LayerTable<T> implements RecordTable<T> {
       this.#onAppend(record, index)
     }
     this.records.set(index, record)
-    this.#leaves.delete(index)
+    this.#row = undefined
   }
 
-  /** Leaves of the records written here; hashed once per write. */
-  leaves(table: TableName): ReadonlyMap<number, Uint8Array> {
-    const missing = [...this.records].filter(([index]) => !this.#leaves.has(index))
-    const values = missing.map(([, record]) => record)
-    // The table's name and its record type belong together by construction of the draft.
-    const leaves = recordLeaves(table, values as unknown as TableRecords[TableName][])
-    for (const [i, [index]] of missing.entries()) this.#leaves.set(index, leaves[i] as Uint8Array)
-    return this.#leaves
+  /** Leaves of the records written here; hashed once, until the next write. */
+  leaves(table: TableName): LeafRow {
+    if (this.#row === undefined) {
+      const indexes = Uint32Array.from(this.records.keys()).sort()
+      const records: T[] = []
+      for (const index of indexes) records.push(this.records.get(index) as T)
+      // The table's name and its record type belong together by construction of the draft.
+      const leaves = recordLeaves(table, records as unknown as TableRecords[TableName][])
+      this.#row = { indexes, leaves }
+    }
+    return this.#row
   }
 
   clear(): void {
     this.records.clear()
-    this.#leaves.clear()
+    this.#row = undefined
     this.#count = undefined
   }
 }

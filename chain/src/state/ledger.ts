@@ -1,5 +1,5 @@
 import { assert } from '../bytes/assert.ts'
-import { DenseTree, type LeafChanges } from '../bytes/dense-tree.ts'
+import { DenseTree, type LeafRow, leafRow, overlayRows } from '../bytes/dense-tree.ts'
 import { fault, ok, type Result } from '../bytes/result.ts'
 import type { NetworkParams } from '../params/network-params.ts'
 import { GlobalsType, type InventoryEntry, PegType } from '../types/records.ts'
@@ -122,15 +122,12 @@ function stackOf(top: LedgerParent): { base: BaseLedger; layers: DraftLayer[] } 
   return { base: ledger, layers }
 }
 
-function stackedLeaves(layers: readonly DraftLayer[], table: TableName): LeafChanges {
-  const [only] = layers
-  if (layers.length === 1 && only) return only.tables[table].leaves(table)
-  const stacked = new Map<number, Uint8Array>()
-  for (const layer of layers) {
-    for (const [index, leaf] of layer.tables[table].leaves(table)) stacked.set(index, leaf)
-  }
-  return stacked
+function stackedLeaves(layers: readonly DraftLayer[], table: TableName): LeafRow {
+  const rows = layers.map((layer) => layer.tables[table].leaves(table))
+  return rows.reduce(overlayRows, NO_LEAVES)
 }
+
+const NO_LEAVES = leafRow(new Map())
 
 function mergeIntoBase(layer: DraftLayer, base: BaseLedger): void {
   for (const table of tableNames) commitTable(layer, base, table)

@@ -4,7 +4,6 @@ import { HASH_BYTES } from '../bytes/hash.ts'
 import { Bytes20, Bytes32, Units64 } from '../types/primitives.ts'
 import {
   type Account,
-  AccountType,
   type Contract,
   ContractType,
   type Epoch,
@@ -19,6 +18,7 @@ import {
   type Validator,
   ValidatorType,
 } from '../types/records.ts'
+import { flatRootsOf } from './flat-roots.ts'
 
 /** What each dense table of the state holds. */
 export interface TableRecords {
@@ -52,10 +52,10 @@ export interface RecordCodec<T> {
 
 export const recordCodecs: { readonly [K in TableName]: RecordCodec<TableRecords[K]> } = {
   accounts: {
-    serialize: (record) => AccountType.serialize(record),
-    deserialize: (bytes) => AccountType.deserialize(bytes),
+    serialize: (record) => accountRows([record]),
+    deserialize: accountOfRow,
     // The leaf is the root of the record as 64 bytes, not of the container (PROTOCOL 2).
-    hashTreeRoot: (record) => hashPairs(AccountType.serialize(record)),
+    hashTreeRoot: (record) => hashPairs(accountRows([record])),
   },
   nodes: codec(NodeType),
   rails: codec(RailType),
@@ -79,27 +79,72 @@ function codec<T>(type: SszType<T>): RecordCodec<T> {
   }
 }
 
-/** Leaves of many records of one table; accounts are hashed in one batch. */
-export function recordLeaves<K extends TableName>(
-  table: K,
-  records: readonly TableRecords[K][],
-): Uint8Array[] {
-  const { serialize, hashTreeRoot } = recordCodecs[table]
-  if (table !== 'accounts') {
-    // Records are immutable values: one that stands at many places is hashed once.
-    const roots = new Map<TableRecords[K], Uint8Array>()
-    for (const record of records) {
-      if (!roots.has(record)) roots.set(record, hashTreeRoot(record))
-    }
-    return records.map((record) => roots.get(record) as Uint8Array)
+type Records<K extends TableName> = readonly TableRecords[K][]
+type Leaves<K extends TableName> = (records: Records<K>) => Uint8Array
+
+const leavesByTable: { readonly [K in TableName]: Leaves<K> } = {
+  accounts: (records) => hashPairs(accountRows(records)),
+  nodes: leavesOneByOne('nodes'),
+  rails: flatRootsOf(RailType),
+  contracts: leavesOneByOne('contracts'),
+  validators: leavesOneByOne('validators'),
+  epochs: flatRootsOf(EpochType),
+  mainHeaders: flatRootsOf(MainHeaderRecordType),
+}
+
+/** Leaves of many records of one table, 32 bytes each; most tables hash them all in one batch. */
+export function recordLeaves<K extends TableName>(table: K, records: Records<K>): Uint8Array {
+  return leavesByTable[table](records)
+}
+
+function leavesOneByOne<K extends TableName>(table: K): Leaves<K> {
+  const { hashTreeRoot } = recordCodecs[table]
+  return (records) => {
+    const leaves = new Uint8Array(records.length * HASH_BYTES)
+    for (const [i, record] of records.entries()) leaves.set(hashTreeRoot(record), i * HASH_BYTES)
+    return leaves
   }
-  const rows = new Uint8Array(records.length * ACCOUNT_BYTES)
-  for (const [i, record] of records.entries()) rows.set(serialize(record), i * ACCOUNT_BYTES)
-  const leaves = hashPairs(rows)
-  return records.map((_, i) => leaves.slice(i * HASH_BYTES, (i + 1) * HASH_BYTES))
 }
 
 export const ACCOUNT_BYTES = 64
+/** Where the fields of an account stand in its 64 bytes; its SSZ form, written without detours. */
+const NEXT_ADDRESS_AT = 20
+const BALANCE_AT = 40
+const BOND_AT = 48
+const NONCE_AT = 56
+const FLAGS_AT = 60
+
+function accountRows(accounts: readonly Account[]): Uint8Array {
+  const rows = new Uint8Array(accounts.length * ACCOUNT_BYTES)
+  const view = new DataView(rows.buffer)
+  for (const [i, account] of accounts.entries()) {
+    const at = i * ACCOUNT_BYTES
+    const { address, nextAddress } = account
+    for (let byte = 0; byte < NEXT_ADDRESS_AT; byte++) {
+      rows[at + byte] = address[byte] as number
+      rows[at + NEXT_ADDRESS_AT + byte] = nextAddress[byte] as number
+    }
+    view.setBigUint64(at + BALANCE_AT, account.balance, true)
+    view.setBigUint64(at + BOND_AT, account.bond, true)
+    view.setUint32(at + NONCE_AT, account.nonce, true)
+    view.setUint32(at + FLAGS_AT, account.flags, true)
+  }
+  return rows
+}
+
+function accountOfRow(bytes: Uint8Array): Account {
+  if (bytes.length !== ACCOUNT_BYTES) throw new RangeError('an account has 64 bytes')
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  return {
+    // Copies: the row may be a view of a buffer that is used again.
+    address: bytes.slice(0, NEXT_ADDRESS_AT),
+    nextAddress: bytes.slice(NEXT_ADDRESS_AT, BALANCE_AT),
+    balance: view.getBigUint64(BALANCE_AT, true),
+    bond: view.getBigUint64(BOND_AT, true),
+    nonce: view.getUint32(NONCE_AT, true),
+    flags: view.getUint32(FLAGS_AT, true),
+  }
+}
 
 /** The state's top container: ten roots in this order (PROTOCOL 2). */
 export const StateRootsType = new ContainerType(
