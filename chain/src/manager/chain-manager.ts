@@ -14,6 +14,7 @@ import type {
   Validation,
 } from '../driver/block-host.ts'
 import { checkpointHeight, type NetworkParams } from '../params/network-params.ts'
+import { validatorSet } from '../rules/validator-set.ts'
 import { changesOf, type Ledger, merge } from '../state/ledger.ts'
 import type { LedgerDraft } from '../state/ledger-draft.ts'
 import { BlockBodyType, BlockType, blockHash } from '../types/block.ts'
@@ -38,6 +39,7 @@ import {
   executeOn,
 } from './block-execution.ts'
 import type { ChainStore, CommittedBlock } from './chain-store.ts'
+import { epochProofOf } from './epoch-proof-builder.ts'
 
 /** A block that became final, after it can be read from the store and the ledger. */
 export interface FinalizedBlock {
@@ -197,7 +199,9 @@ export class ChainManager implements BlockHost {
       assert(candidate, 'only executed blocks become final')
       return candidate
     })
+    const epochProof = await this.#epochProof(commit, candidates.at(-1) as Candidate)
     await this.store.commit({
+      epochProof,
       blocks: candidates.map((candidate, i) =>
         committedBlock(candidate, i === candidates.length - 1 ? commit : undefined),
       ),
@@ -253,6 +257,11 @@ export class ChainManager implements BlockHost {
     const objection = this.#options.inputs.objection(envelope.header, body.value, parent)
     if (objection === undefined) return { verdict: 'valid' }
     return { verdict: 'refused', fault: { code: 'OBJECTION', message: objection } }
+  }
+
+  #epochProof(commit: FinalCommit, { draft }: Candidate) {
+    const { params, store } = this
+    return epochProofOf({ params, store, commit, nextValidators: validatorSet(draft) })
   }
 
   #blockInputs(parent: LedgerDraft) {

@@ -25,6 +25,14 @@ export interface CommittedBlock extends StoredBlock {
 export interface CommitBatch {
   readonly blocks: readonly CommittedBlock[]
   readonly state: readonly StateChange[]
+  /** Proof of the epoch that its last block ends, if it ends one. */
+  readonly epochProof?: StoredEpochProof | undefined
+}
+
+/** EpochProofType under its epoch. */
+export interface StoredEpochProof {
+  readonly epoch: number
+  readonly bytes: Uint8Array
 }
 
 /** Which receipts a question is about. All given conditions must hold. */
@@ -59,6 +67,9 @@ export interface ChainStore {
   stateEntries(): AsyncIterable<StateChange>
   block(height: number): Promise<StoredBlock | undefined>
   heightOf(blockHash: string): Promise<number | undefined>
+  hashAt(height: number): Promise<Uint8Array | undefined>
+  /** Bytes of EpochProofType. */
+  epochProof(epoch: number): Promise<Uint8Array | undefined>
   /** Where a transaction stands, by id. */
   transaction(id: string): Promise<{ height: number; index: number } | undefined>
   receiptsAt(height: number): Promise<Receipt[]>

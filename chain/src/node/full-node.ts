@@ -4,10 +4,9 @@ import { MainChainFollower } from '../anchor/follower.ts'
 import { createMainChainClient } from '../anchor/main-chain-client.ts'
 import { MemoAnchorer } from '../anchor/memo-anchorer.ts'
 import { assert } from '../bytes/assert.ts'
-import { bytesToHex } from '../bytes/hex.ts'
+import { bytesToHex, fromHex } from '../bytes/hex.ts'
 import type { Result } from '../bytes/result.ts'
 import { publicKeyOf } from '../bytes/signature.ts'
-import { isValidCertificate } from '../consensus/certificate.ts'
 import { createConsensusCrypto } from '../driver/consensus-crypto.ts'
 import { ConsensusDriver } from '../driver/consensus-driver.ts'
 import { ChainManager } from '../manager/chain-manager.ts'
@@ -17,8 +16,8 @@ import type { Genesis } from '../rules/genesis-state.ts'
 import { headerContext, mainHeaderAt } from '../rules/main-chain.ts'
 import { LevelStore } from '../store/level-store.ts'
 import { BlockSync } from '../sync/block-sync.ts'
-import { SYNC_REQUEST_BYTES_MAX } from '../sync/sync-messages.ts'
-import { type Certificate, VoteKind } from '../types/consensus-objects.ts'
+import { type Status, SYNC_REQUEST_BYTES_MAX } from '../sync/sync-messages.ts'
+import { SyncServer } from '../sync/sync-server.ts'
 import { CheckpointAnchorer } from './checkpoint-anchorer.ts'
 import { openChain } from './open-chain.ts'
 import { mainChainObjection, systemTransactions } from './system-lane.ts'
@@ -171,7 +170,7 @@ export class FullNode {
         peers: () => network.peers(),
         ask: (peer, request, max) => network.requestSync(peer, request, max),
       },
-      isFinal: (certificate) => this.#isFinal(certificate),
+      crypto: createConsensusCrypto(manager.chainId, undefined),
       exclusively: (run) => driver.advanceTo(run),
       onProgress: (height, target) => {
         this.#target = Math.max(this.#target, target)
@@ -179,9 +178,16 @@ export class FullNode {
       },
     })
     const sync = this.#sync
-    await network.serveSync((request) => sync.answer(request), SYNC_REQUEST_BYTES_MAX)
+    const server = new SyncServer({ store: manager.store, status: () => this.#status() })
+    await network.serveSync((request) => server.answer(request), SYNC_REQUEST_BYTES_MAX)
     this.#syncTimer = setInterval(() => void sync.catchUp(SYNC_POLL_LEAD), SYNC_POLL_MS)
     if (validator) this.#startAnchoring(validator)
+  }
+
+  #status(): Status {
+    const { chainId, final } = this.manager
+    const { height, epoch } = final.header
+    return { chainId, height, hash: fromHex(final.hash), epoch }
   }
 
   #startDriver(): Promise<ConsensusDriver> {
@@ -224,13 +230,6 @@ export class FullNode {
       validator,
       logger: this.#logger,
     })
-  }
-
-  #isFinal(certificate: Certificate): boolean {
-    const { chainId } = this.manager
-    if (certificate.statement.kind !== VoteKind.finalize) return false
-    const crypto = createConsensusCrypto(chainId, undefined)
-    return isValidCertificate(certificate, this.manager.validators(), crypto)
   }
 }
 

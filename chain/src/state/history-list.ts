@@ -7,22 +7,81 @@ import type { Globals } from '../types/records.ts'
 /** Depth of List[Root, 2^32], the list of all block hashes that a header commits to. */
 const HISTORY_DEPTH = 32
 
-type History = Pick<Globals, 'historyCount' | 'historyFrontier'>
+export type History = Pick<Globals, 'historyCount' | 'historyFrontier'>
 
 /** Appends a block hash. The frontier keeps, per level, the left sibling that still waits. */
 export function appendHistory(history: History, blockHash: Uint8Array): History {
-  assert(history.historyCount < 2 ** HISTORY_DEPTH, 'the history list is full')
+  return appendSubtree(history, blockHash, 0)
+}
+
+/** Appends the root of a full subtree of 2^level hashes at a place that is a multiple of it. */
+function appendSubtree(history: History, root: Uint8Array, lowest: number): History {
+  const { historyCount } = history
+  assert(historyCount + 2 ** lowest <= 2 ** HISTORY_DEPTH, 'the history list is full')
   const historyFrontier = [...history.historyFrontier]
-  let node = blockHash
-  let position = history.historyCount
-  let level = 0
+  let node = root
+  let position = historyCount / 2 ** lowest
+  let level = lowest
   while (position % 2 === 1) {
     node = sha256(historyFrontier[level] as Uint8Array, node)
     position = (position - 1) / 2
     level++
   }
   historyFrontier[level] = node
-  return { historyCount: history.historyCount + 1, historyFrontier }
+  return { historyCount: historyCount + 2 ** lowest, historyFrontier }
+}
+
+/** Levels of the full, aligned subtrees that cover the places from `from` up to `to`, in order. */
+function levelsBetween(from: number, to: number): number[] {
+  const levels: number[] = []
+  for (let position = from; position < to; ) {
+    let level = 0
+    while (position % 2 ** (level + 1) === 0 && position + 2 ** (level + 1) <= to) level++
+    levels.push(level)
+    position += 2 ** level
+  }
+  return levels
+}
+
+/** Most roots that a link between two states of the history needs. */
+export const HISTORY_LINK_MAX = 2 * HISTORY_DEPTH
+
+/**
+ * Roots of the subtrees over `hashes`, the entries from place `from` on: what leads a verifier who
+ * knows the history up to there to the history behind them, in O(log n) roots.
+ */
+export function historyLink(from: number, hashes: readonly Uint8Array[]): Uint8Array[] {
+  let next = 0
+  return levelsBetween(from, from + hashes.length).map((level) => {
+    let row = hashes.slice(next, next + 2 ** level)
+    next += 2 ** level
+    while (row.length > 1) {
+      row = Array.from({ length: row.length / 2 }, (_, i) =>
+        sha256(row[2 * i] as Uint8Array, row[2 * i + 1] as Uint8Array),
+      )
+    }
+    return row[0] as Uint8Array
+  })
+}
+
+/** The history of `to` entries by an untrusted link; undefined where it does not fit. */
+export function extendHistory(
+  history: History,
+  to: number,
+  link: readonly Uint8Array[],
+): History | undefined {
+  if (!(to >= history.historyCount && to <= 2 ** HISTORY_DEPTH)) return undefined
+  const levels = levelsBetween(history.historyCount, to)
+  if (levels.length !== link.length) return undefined
+  return levels.reduce(
+    (known, level, i) => appendSubtree(known, link[i] as Uint8Array, level),
+    history,
+  )
+}
+
+/** The history before any block. */
+export function emptyHistory(): History {
+  return { historyCount: 0, historyFrontier: Array<Uint8Array>(HISTORY_DEPTH).fill(zeroHash(0)) }
 }
 
 /** hash_tree_root of List[Root, 2^32] of the appended hashes (header field historyRoot). */

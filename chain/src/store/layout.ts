@@ -9,6 +9,8 @@ import { concatBytes, fromHex, utf8ToBytes } from '../bytes/hex.ts'
  *   c height            finality certificate, where one exists
  *   p height            re-proposals of an epoch's last block, where there were any
  *   h hash              height of a block
+ *   o height            hash of a block
+ *   e epoch             epoch proof
  *   t id                height and index of a transaction
  *   r height index      receipt
  *   i id                height and index of a receipt
@@ -24,6 +26,8 @@ export const Prefix = {
   certificate: 'c',
   reproposals: 'p',
   hash: 'h',
+  hashAt: 'o',
+  epochProof: 'e',
   transaction: 't',
   receipt: 'r',
   receiptId: 'i',

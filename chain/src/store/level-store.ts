@@ -103,6 +103,10 @@ export class LevelStore implements ChainStore {
         : { type: 'put', key: stateKey(key), value: bytes },
     )
     for (const block of batch.blocks) addBlock(operations, block)
+    const { epochProof } = batch
+    if (epochProof) {
+      put(operations, heightKey(Prefix.epochProof, epochProof.epoch), epochProof.bytes)
+    }
     put(operations, metaKey('tip'), u64Key(last.height))
     await this.#db.batch(operations, { sync: true } as object)
   }
@@ -135,6 +139,16 @@ export class LevelStore implements ChainStore {
   async heightOf(blockHash: string): Promise<number | undefined> {
     const bytes = await this.#db.get(hashKey(Prefix.hash, blockHash))
     return bytes === undefined ? undefined : readU64(bytes)
+  }
+
+  async hashAt(height: number): Promise<Uint8Array | undefined> {
+    const bytes = await this.#db.get(heightKey(Prefix.hashAt, height))
+    return bytes === undefined ? (await this.block(height))?.hash : plain(bytes)
+  }
+
+  async epochProof(epoch: number): Promise<Uint8Array | undefined> {
+    const bytes = await this.#db.get(heightKey(Prefix.epochProof, epoch))
+    return bytes && plain(bytes)
   }
 
   async transaction(id: string): Promise<ReceiptPosition | undefined> {
@@ -200,6 +214,7 @@ function addBlock(operations: Operation[], block: CommittedBlock): void {
     put(operations, heightKey(Prefix.reproposals, height), block.reproposals)
   }
   put(operations, hashKey(Prefix.hash, bytesToHex(block.hash)), u64Key(height))
+  put(operations, heightKey(Prefix.hashAt, height), block.hash)
   block.transactionIds.forEach((id, index) => {
     put(operations, hashKey(Prefix.transaction, id), position(height, index))
   })

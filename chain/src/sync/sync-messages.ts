@@ -1,5 +1,6 @@
 import { ContainerType, ListCompositeType, type ValueOf } from '@chainsafe/ssz'
-import { CertificateType, JustificationType } from '../types/consensus-objects.ts'
+import { CertificateType, JustificationType, ReproposalsType } from '../types/consensus-objects.ts'
+import { EPOCH_PROOF_BYTES_MAX } from '../types/epoch-proof.ts'
 import { BLOCK_BYTES_MAX } from '../types/block.ts'
 import { Bytes32, byteList, Count64, U8 } from '../types/primitives.ts'
 
@@ -8,11 +9,18 @@ export const SYNC_BLOCKS_MAX = 64
 /** An answer stops growing at this size; it always holds at least one block if there is one. */
 export const SYNC_ANSWER_BYTES_MAX = 4 * 1024 * 1024
 export const SYNC_FRAME_BYTES_MAX = SYNC_ANSWER_BYTES_MAX + 2 * BLOCK_BYTES_MAX
+/** Epoch proofs that one answer may carry. */
+export const SYNC_PROOFS_MAX = 64
+/** More links of a re-proposed block than this are not served beside it. */
+export const REPROPOSALS_BYTES_MAX = EPOCH_PROOF_BYTES_MAX
 export const SYNC_REQUEST_BYTES_MAX = 256
 
-export const SyncRequestKind = { status: 0, range: 1, byHash: 2 } as const
+export const SyncRequestKind = { status: 0, range: 1, byHash: 2, epochProofs: 3 } as const
 
-/** What a full node asks another: its status, final blocks from a height on, or one block. */
+/**
+ * What a full node asks another: its status; `count` final blocks from height `from` on; one block by
+ * its hash; `count` epoch proofs from epoch `from` on.
+ */
 export const SyncRequestType = new ContainerType({
   kind: U8,
   from: Count64,
@@ -35,6 +43,8 @@ export const SyncBlockType = new ContainerType({
   justification: JustificationType,
   /** Finality certificate where the sender has one. */
   certificate: new ListCompositeType(CertificateType, 1),
+  /** Why an epoch's last block could be proposed again, where that happened. */
+  reproposals: ReproposalsType,
 })
 export type SyncBlock = ValueOf<typeof SyncBlockType>
 
@@ -43,3 +53,9 @@ export const SyncAnswerType = new ContainerType({
   blocks: new ListCompositeType(SyncBlockType, SYNC_BLOCKS_MAX),
 })
 export type SyncAnswer = ValueOf<typeof SyncAnswerType>
+
+export const EpochProofsAnswerType = new ContainerType({
+  status: StatusType,
+  /** Bytes of EpochProofType, of epochs in a row. */
+  proofs: new ListCompositeType(byteList(EPOCH_PROOF_BYTES_MAX), SYNC_PROOFS_MAX),
+})
