@@ -3,6 +3,7 @@ import { parseAddress, type Result } from '@ioex/chain/bytes'
 import { presets } from '@ioex/genesis/presets'
 import { createRpcClient, type RpcClient } from '@ioex/rpc/client'
 import { type Command, InvalidArgumentError } from 'commander'
+import { PassphraseSource } from './keys/passphrase.ts'
 import { usageError } from './output/failure.ts'
 import { createOutput, type Output, type OutputStreams } from './output/output.ts'
 import { type Environment, resolveSettings, type Settings } from './settings.ts'
@@ -13,6 +14,8 @@ export interface CommandIo extends OutputStreams {
   readonly env: Environment
   /** Working folder that relative paths start from. */
   readonly folder: string
+  /** Asks the person at the terminal without showing the answer; missing where nobody sits. */
+  readonly prompt?: (question: string) => Promise<string>
 }
 
 /** What a command works with. */
@@ -22,6 +25,8 @@ export interface CommandContext {
   readonly io: CommandIo
   /** Client of the node that --rpc names, with the token if its file is there. */
   client(): Promise<RpcClient>
+  /** Opens sealed keys. */
+  readonly passphrase: PassphraseSource
   /** Address text of this network. */
   readonly addressPrefix: string
 }
@@ -51,12 +56,14 @@ export async function contextOf(
     output: createOutput(io, settings.json),
     addressPrefix: presets[settings.network].addressPrefix,
     client: () => openClient(settings),
+    passphrase: new PassphraseSource({ file: settings.passphraseFile, prompt: io.prompt }),
   }
 }
 
 function globalFlags(program: Command) {
-  const { json, rpc, data, network, config, tokenFile } = program.opts<Record<string, never>>()
-  return { json, rpc, data, network, config, tokenFile }
+  const { json, rpc, data, network, config, tokenFile, passphraseFile } =
+    program.opts<Record<string, never>>()
+  return { json, rpc, data, network, config, tokenFile, passphraseFile }
 }
 
 async function openClient({ rpc, tokenFile }: Settings): Promise<RpcClient> {

@@ -1,4 +1,5 @@
 import process from 'node:process'
+import { askSecretly } from './keys/terminal-prompt.ts'
 import { reportFailure } from './output/failure.ts'
 import { runCommandLine } from './program.ts'
 
@@ -20,6 +21,9 @@ export async function main(): Promise<void> {
     stdin: process.stdin,
     env: process.env,
     folder: process.cwd(),
+    ...(process.stdin.isTTY && {
+      prompt: (question: string) => askSecretly(process.stdin, process.stderr, question),
+    }),
   })
 }
 

@@ -4,6 +4,7 @@ import { registerAnchor } from './commands/anchor.ts'
 import { registerAudit } from './commands/audit.ts'
 import { registerDemo } from './commands/demo.ts'
 import { registerDevnet } from './commands/devnet.ts'
+import { registerGenesis } from './commands/genesis.ts'
 import { registerGet } from './commands/get.ts'
 import { registerLs } from './commands/ls.ts'
 import { registerNode } from './commands/node.ts'
@@ -11,6 +12,7 @@ import { registerPut } from './commands/put.ts'
 import { registerReceipts } from './commands/receipts.ts'
 import { registerRewards } from './commands/rewards.ts'
 import { registerRpc } from './commands/rpc.ts'
+import { registerValidator } from './commands/validator.ts'
 import { registerWallet } from './commands/wallet.ts'
 import { EXIT_OK, EXIT_USAGE, reportFailure, usageError } from './output/failure.ts'
 import { VERSION } from './version.ts'
@@ -22,6 +24,8 @@ const commands: readonly RegisterCommand[] = [
   registerDevnet,
   registerDemo,
   registerNode,
+  registerValidator,
+  registerGenesis,
   registerWallet,
   registerPut,
   registerGet,
@@ -43,6 +47,7 @@ export function createProgram(io: CommandIo, isJson: boolean): Command {
     .option('--network <name>', 'main, test, local or ci (IOEX_NETWORK)')
     .option('--config <file>', 'file with these options, default DATA/ioex.yaml')
     .option('--token-file <file>', 'access token of the node, default DATA/rpc-token')
+    .option('--passphrase-file <file>', 'its first line opens sealed keys (IOEX_PASSPHRASE_FILE)')
     .configureHelp({ showGlobalOptions: true })
     .exitOverride()
     .configureOutput({

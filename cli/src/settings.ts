@@ -18,6 +18,7 @@ const SettingsSchema = z.strictObject({
   data: z.string().min(1).optional(),
   network: z.enum(networks).optional(),
   tokenFile: z.string().min(1).optional(),
+  passphraseFile: z.string().min(1).optional(),
 })
 type GivenSettings = z.infer<typeof SettingsSchema>
 
@@ -30,6 +31,8 @@ export interface Settings {
   readonly network: keyof typeof presets
   /** Access token of the node, if its file is known. */
   readonly tokenFile: string
+  /** File whose first line opens sealed keys, absolute, if one is named. */
+  readonly passphraseFile: string | undefined
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -54,6 +57,7 @@ export async function resolveSettings(
     data: env.IOEX_DATA,
     network: env.IOEX_NETWORK,
     tokenFile: env.IOEX_TOKEN_FILE,
+    passphraseFile: env.IOEX_PASSPHRASE_FILE,
   })
   const outer = { ...fromEnv, ...defined(check('the flags', given)) }
   const configPath = config ?? env.IOEX_CONFIG
@@ -69,6 +73,7 @@ export async function resolveSettings(
     data,
     network: all.network ?? (await networkOfFolder(data)) ?? 'local',
     tokenFile: resolve(folder, all.tokenFile ?? join(data, 'rpc-token')),
+    passphraseFile: all.passphraseFile && resolve(folder, all.passphraseFile),
   }
 }
 

@@ -54,6 +54,7 @@ export type SignaturePurpose =
   | 'memo-anchor'
   | 'channel'
   | 'offer'
+  | 'genesis-entry'
 
 /** The digest of PROTOCOL 1.2: sha256("ioex/v1/" + purpose ‖ chainId ‖ hash_tree_root). */
 export function signingDigest(

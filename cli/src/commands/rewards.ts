@@ -11,7 +11,7 @@ import {
 import { formatAmount, formatIoex } from '../output/amount.ts'
 import { CommandError, usageError } from '../output/failure.ts'
 import { factsText } from '../output/table.ts'
-import { readWallet } from '../wallet/wallet-file.ts'
+import { readWalletFace } from '../wallet/wallet-file.ts'
 
 const EXAMPLES = `
 Without ADDRESS: all nodes whose owner is your wallet. Default range: the last 24 epochs.
@@ -73,8 +73,8 @@ export function registerRewards(program: Command): void {
 
 /** Addresses of the nodes that belong to the wallet. */
 async function ownNodes(context: CommandContext, client: RpcClient): Promise<string[]> {
-  const { owner } = await readWallet(context.settings.data)
-  const address = formatAddress(owner.address, context.addressPrefix)
+  const wallet = await readWalletFace(context.settings.data)
+  const address = formatAddress(wallet.address, context.addressPrefix)
   const own: string[] = []
   let cursor: string | null = null
   do {

@@ -9,19 +9,30 @@ import {
   contextOf,
   readAddressArgument,
 } from '../command-context.ts'
+import type { PassphraseSource } from '../keys/passphrase.ts'
 import { formatIoex, parseAmount } from '../output/amount.ts'
 import { usageError } from '../output/failure.ts'
 import { factsText } from '../output/table.ts'
 import { OWNER_KEY_PATH } from '../wallet/owner-key.ts'
 import { sendTransfer } from '../wallet/transfer.ts'
-import { createWallet, importWallet, readWallet, type Wallet } from '../wallet/wallet-file.ts'
+import {
+  createWallet,
+  importWallet,
+  readWallet,
+  readWalletFace,
+  type WalletFace,
+} from '../wallet/wallet-file.ts'
 
 const EXAMPLES = `
-The wallet is a file with 24 words, in clear, readable by you only: DATA/wallet/wallet.json.
+The wallet is a file with 24 words, readable by you only: DATA/wallet/wallet.json. On the main and
+test networks its words are sealed with a passphrase, from the terminal, --passphrase-file or
+IOEX_PASSPHRASE_FILE; on a local network they lie in clear unless you give one.
 Its key is ${OWNER_KEY_PATH}/0 (BIP-32) of the words (BIP-39).
 
 Examples:
   $ ioex wallet create
+  $ ioex wallet create --passphrase-file pass.txt
+  $ ioex wallet create --no-passphrase    words in clear, whatever the network
   $ ioex wallet export > words.txt        keep them on paper, not on a disk
   $ ioex wallet import --phrase-file words.txt
   $ ioex wallet balance
@@ -37,26 +48,30 @@ export function registerWallet(program: Command): void {
   wallet
     .command('create')
     .description('make a wallet with new words')
-    .action(async (_options, command: Command) => {
+    .option('--no-passphrase', 'keep the words in clear')
+    .action(async (options: { passphrase: boolean }, command: Command) => {
       const context = await contextOf(command)
-      showWallet(context, await createWallet(context.settings.data))
+      const seal = sealOf(context, options.passphrase)
+      showWallet(context, await createWallet(context.settings.data, seal))
       context.output.note('Write its 24 words down now: "ioex wallet export" shows them.')
     })
   wallet
     .command('import')
     .description('bring the 24 words of a wallet, from a file or from standard input')
     .option('--phrase-file <file>', 'file with the words; default standard input')
-    .action(async ({ phraseFile }: { phraseFile?: string }, command: Command) => {
+    .option('--no-passphrase', 'keep the words in clear')
+    .action(async (options: { phraseFile?: string; passphrase: boolean }, command: Command) => {
       const context = await contextOf(command)
-      const text = await readPhrase(context, phraseFile)
-      showWallet(context, await importWallet(context.settings.data, text))
+      const seal = sealOf(context, options.passphrase)
+      const text = await readPhrase(context, options.phraseFile)
+      showWallet(context, await importWallet(context.settings.data, text, seal))
     })
   wallet
     .command('address')
     .description('show the address to be paid at')
     .action(async (_options, command: Command) => {
       const context = await contextOf(command)
-      const address = addressText(context, await readWallet(context.settings.data))
+      const address = addressText(context, await readWalletFace(context.settings.data))
       context.output.result({ address }, () => address)
     })
   wallet
@@ -82,7 +97,7 @@ function registerSend(wallet: Command): void {
       const context = await contextOf(command)
       if (amount === 0n) throw usageError('give an amount above 0')
       const receiver = readAddressArgument(to, context)
-      const { owner } = await readWallet(context.settings.data)
+      const { owner } = await readWallet(context.settings.data, context.passphrase)
       const client = await context.client()
       const terms = { to: receiver, amount }
       const { id, final } = await sendTransfer(client, owner, terms, options.wait)
@@ -102,7 +117,7 @@ function registerExport(wallet: Command): void {
     .option('-o, --output <file>', 'write them to a new file that only you can read')
     .action(async ({ output: path }: { output?: string }, command: Command) => {
       const context = await contextOf(command)
-      const { phrase } = await readWallet(context.settings.data)
+      const { phrase } = await readWallet(context.settings.data, context.passphrase)
       if (path === undefined) {
         context.output.result({ phrase }, () => phrase)
         return
@@ -129,23 +144,35 @@ async function readPhrase({ io }: CommandContext, path: string | undefined): Pro
   return text
 }
 
-function addressText({ addressPrefix }: CommandContext, { owner }: Wallet): string {
-  return formatAddress(owner.address, addressPrefix)
+/**
+ * Words are sealed wherever they may hold real money, unless told otherwise; a local network's
+ * wallet stays in clear unless a passphrase file is named.
+ */
+function sealOf(context: CommandContext, isWanted: boolean): PassphraseSource | undefined {
+  if (!isWanted) return undefined
+  const { network, passphraseFile } = context.settings
+  const isLocal = network === 'local' || network === 'ci'
+  return isLocal && passphraseFile === undefined ? undefined : context.passphrase
 }
 
-function showWallet(context: CommandContext, wallet: Wallet): void {
+function addressText({ addressPrefix }: CommandContext, { address }: WalletFace): string {
+  return formatAddress(address, addressPrefix)
+}
+
+function showWallet(context: CommandContext, wallet: WalletFace): void {
   const address = addressText(context, wallet)
   const { path } = wallet
-  context.output.result({ address, path }, () =>
+  context.output.result({ address, path, sealed: wallet.isSealed }, () =>
     factsText([
       ['address', address],
       ['file', path],
+      ['words', wallet.isSealed ? 'sealed with your passphrase' : 'in clear, not encrypted'],
     ]),
   )
 }
 
 async function showBalance(context: CommandContext, given: string | undefined): Promise<void> {
-  const address = given ?? addressText(context, await readWallet(context.settings.data))
+  const address = given ?? addressText(context, await readWalletFace(context.settings.data))
   const client = await context.client()
   const account: ResultOf<'chain_getAccount'> = await client.call('chain_getAccount', { address })
   const { balance, bond, nonce, height } = account

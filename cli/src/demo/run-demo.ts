@@ -6,6 +6,7 @@ import { auditNetwork } from '../audit/run-audit.ts'
 import { genesisPath } from '../devnet/devnet-files.ts'
 import type { LocalNetwork } from '../devnet/local-network.ts'
 import { readGenesis } from '../nodes/genesis-of.ts'
+import { PassphraseSource } from '../keys/passphrase.ts'
 import { readOrCreateKey } from '../nodes/key-file.ts'
 import { openLightChain } from '../nodes/light-chain.ts'
 import { readWallet } from '../wallet/wallet-file.ts'
@@ -102,7 +103,10 @@ async function gatherCast(
 ): Promise<{ cast: Cast; close(): Promise<void> }> {
   const genesis = await readGenesis(genesisPath(network.data))
   const chain = await openLightChain(genesis, network.rpcUrls(), (message) => teller.done(message))
-  const { owner } = await readWallet(network.data)
+  const { owner } = await readWallet(
+    network.data,
+    new PassphraseSource({ file: process.env.IOEX_PASSPHRASE_FILE }),
+  )
   const consumer = await createStorageClient({
     dataDir: join(network.data, 'consumer'),
     ownerKey: owner.secretKey,

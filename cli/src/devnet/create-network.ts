@@ -1,13 +1,13 @@
 import { mkdir } from 'node:fs/promises'
-import { builtInGenesisBlock } from '@ioex/chain/anchor'
-import { assert, publicKeyOf } from '@ioex/chain/bytes'
-import { decodeHeaderWithAuxPow, p256PublicKey } from '@ioex/chain/elastos'
+import { publicKeyOf } from '@ioex/chain/bytes'
+import { p256PublicKey } from '@ioex/chain/elastos'
 import { genesisDocument } from '@ioex/chain/rules'
 import { type GenesisDocument, NodeRole, UNITS_PER_IOEX } from '@ioex/chain/types'
 import { genesisFileText } from '@ioex/genesis/builder'
 import { presets } from '@ioex/genesis/presets'
 import writeFileAtomic from 'write-file-atomic'
-import { readOrCreateWallet } from '../wallet/wallet-file.ts'
+import { builtInCheckpoint } from '../operate/built-in-genesis.ts'
+import { walletAddressOf } from '../wallet/wallet-file.ts'
 import { createSeats, mainAddress, ownerAddress, type Seat, writeConfigs } from './create-devnet.ts'
 import { type DevnetOptions, type DevnetRecord, genesisPath, writeDevnet } from './devnet-files.ts'
 import { assertPortFree, freePort } from './free-port.ts'
@@ -36,9 +36,15 @@ export async function createNetwork(options: DevnetOptions): Promise<DevnetRecor
   }
   const mainChainPort =
     options.portBase > 0 ? await assertPortFree(options.portBase + 336) : await freePort()
-  const { owner } = await readOrCreateWallet(options.data)
-  const checkpoint = mainCheckpoint(mainChainGenesis)
-  const document = devnetGenesis(options, seats, owner.address, checkpoint)
+  const wallet = await walletAddressOf(options.data)
+  const checkpoint = builtInCheckpoint({
+    allocations: mainChainGenesis.allocations.map(({ address, sela }) => ({
+      address,
+      sela: BigInt(sela),
+    })),
+    timestamp: mainChainGenesis.timestamp,
+  })
+  const document = devnetGenesis(options, seats, wallet, checkpoint)
   await writeFileAtomic(genesisPath(options.data), genesisFileText(options.preset, document))
   const record = await writeConfigs(options, seats, { mainChainPort, mainChainGenesis })
   await writeDevnet(options.data, record)
@@ -76,15 +82,4 @@ function devnetGenesis(
     })),
     mainCheckpoint: checkpoint,
   })
-}
-
-/** The header of the built-in chain's genesis, with its (empty) AuxPow, as raw bytes. */
-function mainCheckpoint(genesis: DevnetRecord['mainChainGenesis']): Uint8Array {
-  const block = builtInGenesisBlock({
-    allocations: genesis.allocations.map(({ address, sela }) => ({ address, sela: BigInt(sela) })),
-    timestamp: genesis.timestamp,
-  })
-  const header = decodeHeaderWithAuxPow(block)
-  assert(header.ok, 'we built this block')
-  return block.slice(0, header.value.length)
 }

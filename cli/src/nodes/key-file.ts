@@ -1,34 +1,97 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { assert, bytesToHex, parseHex } from '@ioex/chain/bytes'
+import { bytesToHex, parseHex, publicKeyOf } from '@ioex/chain/bytes'
+import { p256PublicKey } from '@ioex/chain/elastos'
 import writeFileAtomic from 'write-file-atomic'
+import { writeNewSecretFile } from '../keys/new-file.ts'
+import type { PassphraseSource } from '../keys/passphrase.ts'
+import { isSealed, KeyFileError, openSecret, sealSecret } from '../keys/sealed-secret.ts'
+
+/** The keys a node may have; the main-chain key is on P-256, the others on secp256k1. */
+export type NodeKeyKind = 'owner' | 'node' | 'consensus' | 'main-chain'
 
 /**
- * A 32-byte secret in a file that only its owner may read. The file is not encrypted: whoever
- * can read it can act for the node, so it belongs on a disk of yours.
+ * A 32-byte secret in a plain file that only its owner may read, made where it is missing: for
+ * networks that live on one machine. Whoever can read the file can act for the node.
  */
 export async function readOrCreateKey(path: string): Promise<Uint8Array> {
   try {
-    return await readKey(path)
+    return await readPlainKey(path)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    if (!(error instanceof KeyFileError) || error.code !== 'KEY_FILE_MISSING') throw error
   }
   const secret = new Uint8Array(randomBytes(32))
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-  await writeFileAtomic(path, `${bytesToHex(secret)}\n`, { mode: 0o600 })
+  await writeFileAtomic(path, plainText(secret), { mode: 0o600 })
   return secret
 }
 
-export async function readKey(path: string): Promise<Uint8Array> {
-  const text = (await readFile(path, 'utf8')).trim()
-  const parsed = parseHex(text, 32)
-  if (!parsed.ok || parsed.value.length !== 32) {
-    throw new Error(`${path} is not a key file: expected 64 hex digits; restore it from a backup`)
+/** A new key in a new file: sealed, or plain where `passphrase` is undefined. */
+export async function createKey(
+  path: string,
+  kind: NodeKeyKind,
+  passphrase: PassphraseSource | undefined,
+): Promise<Uint8Array> {
+  const secret = new Uint8Array(randomBytes(32))
+  await writeNewSecretFile(path, await keyText(secret, kind, passphrase))
+  return secret
+}
+
+async function keyText(
+  secret: Uint8Array,
+  kind: NodeKeyKind,
+  passphrase: PassphraseSource | undefined,
+): Promise<string> {
+  if (!passphrase) return plainText(secret)
+  const publicKey = bytesToHex(publicKeyOfKind(secret, kind))
+  return sealSecret(secret, { kind, publicKey }, await passphrase.toSeal())
+}
+
+/** A key from a sealed or a plain file; asks for the passphrase only where it is needed. */
+export async function readKey(
+  path: string,
+  kind: NodeKeyKind,
+  passphrase: PassphraseSource,
+): Promise<Uint8Array> {
+  const text = await readText(path)
+  if (!isSealed(text)) return parsePlain(text, path)
+  const secret = await openSecret(text, kind, await passphrase.toOpen(path), path)
+  if (secret.length !== 32) {
+    throw new KeyFileError('KEY_FILE_DAMAGED', `${path} holds no 32-byte key`)
   }
-  assert(
-    parsed.value.some((byte) => byte !== 0),
-    'a key is never zero',
+  return new Uint8Array(secret)
+}
+
+async function readPlainKey(path: string): Promise<Uint8Array> {
+  return parsePlain(await readText(path), path)
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    throw new KeyFileError(
+      'KEY_FILE_MISSING',
+      `there is no key file at ${path}: name the right --data folder, or restore it from a backup`,
+    )
+  }
+}
+
+function parsePlain(text: string, path: string): Uint8Array {
+  const parsed = parseHex(text.trim(), 32)
+  if (parsed.ok && parsed.value.length === 32 && parsed.value.some((byte) => byte !== 0)) {
+    return parsed.value
+  }
+  throw new KeyFileError(
+    'KEY_FILE_DAMAGED',
+    `${path} is not a key file: expected 64 hex digits or a sealed key; restore it from a backup`,
   )
-  return parsed.value
+}
+
+const plainText = (secret: Uint8Array) => `${bytesToHex(secret)}\n`
+
+export function publicKeyOfKind(secret: Uint8Array, kind: NodeKeyKind): Uint8Array {
+  return kind === 'main-chain' ? p256PublicKey(secret) : publicKeyOf(secret)
 }

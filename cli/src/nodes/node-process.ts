@@ -1,6 +1,7 @@
 import { flushCompileCache } from 'node:module'
 import pino, { type Logger } from 'pino'
 import type { NodeMessage, NodeQuestion } from '../devnet/child-node.ts'
+import { PassphraseSource } from '../keys/passphrase.ts'
 import { readNodeConfig } from './node-config.ts'
 import type { RunningNode } from './running-node.ts'
 import { startNode } from './start-node.ts'
@@ -35,7 +36,8 @@ async function main(configPath: string): Promise<void> {
   const tell = (message: NodeMessage) => {
     if (process.connected) process.send?.(message)
   }
-  const node = await startNode(config, logger)
+  const passphrase = new PassphraseSource({ file: process.env.IOEX_PASSPHRASE_FILE })
+  const node = await startNode(config, logger, passphrase)
   running.node = node
   const answer = async ({ id, question, argument }: NodeQuestion) => {
     try {

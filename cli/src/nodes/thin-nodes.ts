@@ -1,32 +1,38 @@
 import { join } from 'node:path'
 import type { Logger } from 'pino'
-import { addressOf, bytesToHex, parseHex, publicKeyOf } from '@ioex/chain/bytes'
-import { bindNode, type PeerNode, startBootstrapNode, startPeerNode } from '@ioex/storage-node/node'
+import { bytesToHex, parseHex, publicKeyOf } from '@ioex/chain/bytes'
+import { type PeerNode, startBootstrapNode, startPeerNode } from '@ioex/storage-node/node'
 import type { StorageClient } from '@ioex/storage-node/scheduler'
 import { z } from 'zod'
 import { readGenesis } from './genesis-of.ts'
+import type { PassphraseSource } from '../keys/passphrase.ts'
+import { keyPath } from '../operate/node-keys.ts'
+import { openOwner } from './node-owner.ts'
 import { readKey } from './key-file.ts'
 import { openLightChain } from './light-chain.ts'
 import { ConfigError, type NodeConfig } from './node-config.ts'
 import { type RunningNode, unknownQuestion } from './running-node.ts'
 
 /** What bootstrap nodes and peers share: keys, genesis and a light client of the chain. */
-async function openThinNode(config: NodeConfig, logger: Logger) {
+async function openThinNode(config: NodeConfig, logger: Logger, passphrase: PassphraseSource) {
   const genesis = await readGenesis(config.genesis)
-  const key = (name: string) => readKey(join(config.data, 'keys', `${name}.key`))
-  const [ownerKey, nodeKey] = await Promise.all([key('owner'), key('node')])
+  const nodeKey = await readKey(keyPath(config.data, 'node'), 'node', passphrase)
   if (!config.rpcUrls || config.rpcUrls.length < 2) {
     throw new ConfigError(`${config.name}: give at least two rpcUrls, so that none can lie alone`)
   }
   const chain = await openLightChain(genesis, config.rpcUrls, (message) => logger.fatal(message))
-  return { genesis, ownerKey, nodeKey, chain }
+  return { genesis, nodeKey, chain }
 }
 
-export async function startBootstrap(config: NodeConfig, logger: Logger): Promise<RunningNode> {
+export async function startBootstrap(
+  config: NodeConfig,
+  logger: Logger,
+  passphrase: PassphraseSource,
+): Promise<RunningNode> {
   const { listen, relay } = config
   if (!listen || !relay)
     throw new ConfigError(`${config.name}: a bootstrap node needs listen and relay`)
-  const { chain, nodeKey } = await openThinNode(config, logger)
+  const { chain, nodeKey } = await openThinNode(config, logger, passphrase)
   const node = await startBootstrapNode({
     dataDir: config.data,
     nodeKey,
@@ -51,15 +57,19 @@ export async function startBootstrap(config: NodeConfig, logger: Logger): Promis
   }
 }
 
-export async function startPeer(config: NodeConfig, logger: Logger): Promise<RunningNode> {
+export async function startPeer(
+  config: NodeConfig,
+  logger: Logger,
+  passphrase: PassphraseSource,
+): Promise<RunningNode> {
   const { storage } = config
   if (!storage) throw new ConfigError(`${config.name}: a peer needs storage`)
-  const { chain, genesis, nodeKey, ownerKey } = await openThinNode(config, logger)
-  const nodePublicKey = publicKeyOf(nodeKey)
+  const { chain, genesis, nodeKey } = await openThinNode(config, logger, passphrase)
+  const owner = await openOwner(config.data, genesis.chainId, publicKeyOf(nodeKey), passphrase)
   const peer = await startPeerNode({
     dataDir: config.data,
     nodeKey,
-    identity: bindNode(genesis.chainId, ownerKey, nodePublicKey, addressOf(publicKeyOf(ownerKey))),
+    identity: owner.identity,
     chain,
     bootstrap: config.peers,
     listen: config.listen ?? undefined,
@@ -72,6 +82,8 @@ export async function startPeer(config: NodeConfig, logger: Logger): Promise<Run
   let client: Promise<StorageClient> | undefined
   // A peer that only stores never loads what sending files needs.
   const sender = () => {
+    const { ownerKey } = owner
+    if (!ownerKey) throw new Error('this peer has no owner key: send from where the wallet is')
     client ??= import('@ioex/storage-node/scheduler').then(({ createStorageClient }) =>
       createStorageClient({
         dataDir: join(config.data, 'client'),

@@ -4,7 +4,9 @@ import type { Logger } from 'pino'
 import { FullNode } from '@ioex/chain/node'
 import { type RpcServer, startRpcServer } from '@ioex/rpc/server'
 import { readGenesis } from './genesis-of.ts'
-import { readKey } from './key-file.ts'
+import type { PassphraseSource } from '../keys/passphrase.ts'
+import { keyPath } from '../operate/node-keys.ts'
+import { type NodeKeyKind, readKey } from './key-file.ts'
 import { createManagerSource } from './manager-source.ts'
 import type { NodeConfig } from './node-config.ts'
 import { ConfigError } from './node-config.ts'
@@ -12,13 +14,17 @@ import { type RunningNode, unknownQuestion } from './running-node.ts'
 import { VERSION } from '../version.ts'
 
 /** A full node that votes, with its JSON-RPC server. */
-export async function startValidator(config: NodeConfig, logger: Logger): Promise<RunningNode> {
+export async function startValidator(
+  config: NodeConfig,
+  logger: Logger,
+  passphrase: PassphraseSource,
+): Promise<RunningNode> {
   const { listen, rpc, mainChainUrl } = config
   if (!listen || !rpc || mainChainUrl === undefined) {
     throw new ConfigError(`${config.name}: a validator needs listen, rpc and mainChainUrl`)
   }
   const startedAtMs = Date.now()
-  const key = (name: string) => readKey(join(config.data, 'keys', `${name}.key`))
+  const key = (kind: NodeKeyKind) => readKey(keyPath(config.data, kind), kind, passphrase)
   const node = await FullNode.start({
     genesis: await readGenesis(config.genesis),
     folder: config.data,

@@ -24,10 +24,10 @@ export interface OpenStorage {
  * Opens the owner's storage: wallet and genesis from the data folder, the chain over the full
  * nodes of the network whose folder it is.
  */
-export async function openStorage({ settings }: CommandContext): Promise<OpenStorage> {
+export async function openStorage({ settings, passphrase }: CommandContext): Promise<OpenStorage> {
   const { data } = settings
   await installNativeCrypto()
-  const { owner } = await readWallet(data)
+  const { owner } = await readWallet(data, passphrase)
   const record = await readDevnet(data)
   if (!record) {
     throw new CommandError(

@@ -1,6 +1,16 @@
-import { mkdir, open, readFile, stat } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { addressOf, bytesToHex, fromHex, utf8ToBytes } from '@ioex/chain/bytes'
 import { z } from 'zod'
+import { writeNewSecretFile } from '../keys/new-file.ts'
+import type { PassphraseSource } from '../keys/passphrase.ts'
+import {
+  isSealed,
+  KeyFileError,
+  openSecret,
+  sealedInfo,
+  sealSecret,
+} from '../keys/sealed-secret.ts'
 import { CommandError } from '../output/failure.ts'
 import {
   createSeedPhrase,
@@ -10,8 +20,15 @@ import {
   ownerKeyOf,
 } from './owner-key.ts'
 
-export interface Wallet {
+/** What a wallet file tells without its passphrase. */
+export interface WalletFace {
   readonly path: string
+  readonly address: Uint8Array
+  /** False for words in clear. */
+  readonly isSealed: boolean
+}
+
+export interface Wallet extends WalletFace {
   readonly phrase: string
   readonly owner: OwnerKey
 }
@@ -23,13 +40,20 @@ const FileSchema = z.strictObject({
 
 export const walletPath = (data: string) => join(data, 'wallet', 'wallet.json')
 
-/** Makes a wallet with new words; refuses to touch one that exists. */
-export function createWallet(data: string): Promise<Wallet> {
-  return writeWallet(data, createSeedPhrase())
+/**
+ * Makes a wallet with new words, sealed, or in clear where `passphrase` is undefined; refuses to
+ * touch one that exists.
+ */
+export function createWallet(data: string, passphrase?: PassphraseSource): Promise<Wallet> {
+  return writeWallet(data, createSeedPhrase(), passphrase)
 }
 
 /** Keeps words that the user brings; refuses to touch a wallet that exists. */
-export async function importWallet(data: string, text: string): Promise<Wallet> {
+export async function importWallet(
+  data: string,
+  text: string,
+  passphrase?: PassphraseSource,
+): Promise<Wallet> {
   const phrase = normaliseSeedPhrase(text)
   if (!isSeedPhrase(phrase)) {
     throw new CommandError(
@@ -37,33 +61,45 @@ export async function importWallet(data: string, text: string): Promise<Wallet> 
       'these are not 24 words of a seed phrase: check their spelling and order',
     )
   }
-  return writeWallet(data, phrase)
+  return writeWallet(data, phrase, passphrase)
 }
 
 /**
- * The file holds the words in clear, readable by its owner only. It is written whole or not at
- * all, and synced before anybody is told the address: money may be sent there at once.
+ * The file is readable by its owner only, written whole or not at all, and synced before anybody
+ * is told the address: money may be sent there at once.
  */
-async function writeWallet(data: string, phrase: string): Promise<Wallet> {
+async function writeWallet(
+  data: string,
+  phrase: string,
+  passphrase: PassphraseSource | undefined,
+): Promise<Wallet> {
   const path = walletPath(data)
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-  const text = `${JSON.stringify({ format: 'ioex-wallet/1', phrase }, null, 2)}\n`
+  if (await hasWallet(data)) throw walletExists(path)
+  const owner = ownerKeyOf(phrase)
   try {
-    const file = await open(path, 'wx', 0o600)
-    try {
-      await file.writeFile(text)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
+    await writeNewSecretFile(path, await walletText(phrase, owner, passphrase))
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-    throw new CommandError(
-      'WALLET_EXISTS',
-      `there is a wallet at ${path} already: move it away first, or choose another --data folder`,
-    )
+    const taken = error instanceof KeyFileError && error.code === 'KEY_FILE_EXISTS'
+    throw taken ? walletExists(path) : error
   }
-  return { path, phrase, owner: ownerKeyOf(phrase) }
+  return { path, phrase, owner, address: owner.address, isSealed: passphrase !== undefined }
+}
+
+function walletExists(path: string): CommandError {
+  return new CommandError(
+    'WALLET_EXISTS',
+    `there is a wallet at ${path} already: move it away first, or choose another --data folder`,
+  )
+}
+
+async function walletText(
+  phrase: string,
+  owner: OwnerKey,
+  passphrase: PassphraseSource | undefined,
+): Promise<string> {
+  if (!passphrase) return `${JSON.stringify({ format: 'ioex-wallet/1', phrase }, null, 2)}\n`
+  const info = { kind: 'wallet', publicKey: bytesToHex(owner.publicKey) } as const
+  return sealSecret(utf8ToBytes(phrase), info, await passphrase.toSeal())
 }
 
 export async function hasWallet(data: string): Promise<boolean> {
@@ -75,11 +111,35 @@ export async function hasWallet(data: string): Promise<boolean> {
   }
 }
 
-export async function readWallet(data: string): Promise<Wallet> {
+/** The wallet with its words; asks for the passphrase of a sealed one. */
+export async function readWallet(data: string, passphrase?: PassphraseSource): Promise<Wallet> {
   const path = walletPath(data)
-  let text: string
+  const text = await readText(path)
+  if (!isSealed(text)) return { ...openPhrase(path, plainPhrase(text)), isSealed: false }
+  if (!passphrase) {
+    throw new KeyFileError('PASSPHRASE_MISSING', `${path} is sealed: give its passphrase`)
+  }
+  const words = await openSecret(text, 'wallet', await passphrase.toOpen(path), path)
+  return { ...openPhrase(path, new TextDecoder().decode(words)), isSealed: true }
+}
+
+/** Its address, without any passphrase. */
+export async function readWalletFace(data: string): Promise<WalletFace> {
+  const path = walletPath(data)
+  const text = await readText(path)
+  if (!isSealed(text)) return { ...openPhrase(path, plainPhrase(text)), isSealed: false }
+  const { publicKey } = sealedInfo(text, path)
+  return { path, address: addressOf(fromHex(publicKey)), isSealed: true }
+}
+
+/** The address of the folder's wallet; one in clear is made on first use. */
+export async function walletAddressOf(data: string): Promise<Uint8Array> {
+  return ((await hasWallet(data)) ? await readWalletFace(data) : await createWallet(data)).address
+}
+
+async function readText(path: string): Promise<string> {
   try {
-    text = await readFile(path, 'utf8')
+    return await readFile(path, 'utf8')
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
     throw new CommandError(
@@ -87,20 +147,22 @@ export async function readWallet(data: string): Promise<Wallet> {
       `there is no wallet at ${path}: make one with "ioex wallet create", or name its --data folder`,
     )
   }
+}
+
+function plainPhrase(text: string): string | undefined {
   const parsed = FileSchema.safeParse(parseJson(text))
-  if (!parsed.success || !isSeedPhrase(parsed.data.phrase)) {
+  return parsed.success ? parsed.data.phrase : undefined
+}
+
+function openPhrase(path: string, phrase: string | undefined) {
+  if (phrase === undefined || !isSeedPhrase(phrase)) {
     throw new CommandError(
       'WALLET_DAMAGED',
       `${path} is damaged: restore it from a backup, or import the 24 words again`,
     )
   }
-  const { phrase } = parsed.data
-  return { path, phrase, owner: ownerKeyOf(phrase) }
-}
-
-/** The wallet of the folder, made on first use. */
-export async function readOrCreateWallet(data: string): Promise<Wallet> {
-  return (await hasWallet(data)) ? readWallet(data) : createWallet(data)
+  const owner = ownerKeyOf(phrase)
+  return { path, phrase, owner, address: owner.address }
 }
 
 function parseJson(text: string): unknown {

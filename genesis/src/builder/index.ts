@@ -1,1 +1,3 @@
+export * from './compose-genesis.ts'
+export * from './genesis-entry.ts'
 export * from './genesis-file.ts'
