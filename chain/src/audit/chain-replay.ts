@@ -5,7 +5,7 @@ import { isCheckpointHeight } from '../params/network-params.ts'
 import { checkHeaderRoots, executeBlock } from '../rules/execute-block.ts'
 import type { Genesis } from '../rules/genesis-state.ts'
 import { auditSupply } from '../rules/supply.ts'
-import { validatorSet } from '../rules/validator-set.ts'
+import { validatorSetOf } from '../rules/validator-set.ts'
 import { draftOf, type Ledger, merge } from '../state/ledger.ts'
 import type { Receipt } from '../types/receipts.ts'
 import { PayloadKind, type Transaction } from '../types/transactions.ts'
@@ -96,7 +96,9 @@ export class ChainReplay {
   /** Takes the next block; gives the receipts that it leaves. After a fault nothing more fits. */
   apply(record: ExportRecord): Result<readonly Receipt[]> {
     if (this.#blocks === 0) return this.#takeGenesis(record)
-    const extended = this.#history.extend(record, validatorSet(this.ledger))
+    const validators = validatorSetOf(this.ledger, record.block.header.epoch)
+    if (!validators) return fault('BLOCK_EPOCH', 'the set of the epoch is not fixed yet')
+    const extended = this.#history.extend(record, validators)
     if (!extended.ok) return extended
     const receipts = this.#execute(record)
     if (!receipts.ok) return receipts

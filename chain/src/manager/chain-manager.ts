@@ -2,7 +2,7 @@ import type { Logger } from 'pino'
 import { assert } from '../bytes/assert.ts'
 import { bytesEqual, bytesToHex, type Hex } from '../bytes/hex.ts'
 import { signersOf } from '../consensus/certificate.ts'
-import type { EpochSetup, EpochValidator, FinalBlock } from '../consensus/machine-interface.ts'
+import type { EpochSetup, FinalBlock } from '../consensus/machine-interface.ts'
 import type {
   BehindHint,
   BlockEnvelope,
@@ -14,7 +14,7 @@ import type {
   Validation,
 } from '../driver/block-host.ts'
 import { checkpointHeight, type NetworkParams } from '../params/network-params.ts'
-import { validatorSet } from '../rules/validator-set.ts'
+import { validatorSetOf } from '../rules/validator-set.ts'
 import { changesOf, type Ledger, merge } from '../state/ledger.ts'
 import type { LedgerDraft } from '../state/ledger-draft.ts'
 import { BlockBodyType, BlockType, blockHash } from '../types/block.ts'
@@ -31,6 +31,7 @@ import {
 import type { Receipt } from '../types/receipts.ts'
 import { transactionListRoot } from '../types/transaction-codec.ts'
 import type { Transaction } from '../types/transactions.ts'
+import type { ValidatorSet } from '../types/validator-set.ts'
 import {
   type BuildInputs,
   buildOn,
@@ -122,28 +123,18 @@ export class ChainManager implements BlockHost {
     return Promise.resolve(this.#head)
   }
 
-  /** The validators that decide; the same in every epoch of this protocol version. */
-  validators(): EpochValidator[] {
-    const set: EpochValidator[] = []
-    for (let i = 0; i < this.ledger.validators.count; i++) {
-      const validator = this.ledger.validators.get(i)
-      assert(validator, 'validators are dense')
-      set.push({ publicKey: validator.consensusKey, weight: validator.power })
-    }
-    return set
+  /** The set of an epoch, in index order; undefined where it is not fixed yet. */
+  validators(epoch = this.#head.header.epoch): ValidatorSet | undefined {
+    return validatorSetOf(this.ledger, epoch)
   }
 
   async epochSetup(epoch: number): Promise<EpochSetup> {
-    const validators = this.validators()
+    const validators = this.validators(epoch)
+    const previousValidators = epoch === 1 ? [] : this.validators(epoch - 1)
     const start = await this.finalAt(checkpointHeight(this.params, epoch - 1))
-    assert(start, 'an epoch starts on a checkpoint that is final')
-    return {
-      epoch,
-      validators,
-      previousValidators: epoch === 1 ? [] : validators,
-      start,
-      lastHeight: checkpointHeight(this.params, epoch),
-    }
+    assert(validators && previousValidators && start, 'an epoch starts on a final checkpoint')
+    const lastHeight = checkpointHeight(this.params, epoch)
+    return { epoch, validators, previousValidators, start, lastHeight }
   }
 
   /** A final block's header with its certificate. */
@@ -261,7 +252,9 @@ export class ChainManager implements BlockHost {
 
   #epochProof(commit: FinalCommit, { draft }: Candidate) {
     const { params, store } = this
-    return epochProofOf({ params, store, commit, nextValidators: validatorSet(draft) })
+    const nextValidators = validatorSetOf(draft, draft.globals().epoch + 1)
+    assert(nextValidators, 'the next set is fixed an epoch ahead')
+    return epochProofOf({ params, store, commit, nextValidators })
   }
 
   #blockInputs(parent: LedgerDraft) {

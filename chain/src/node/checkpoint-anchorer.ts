@@ -1,8 +1,8 @@
 import type { Logger } from 'pino'
 import type { MainChainFollower } from '../anchor/follower.ts'
 import type { MemoAnchorer } from '../anchor/memo-anchorer.ts'
-import { fromHex } from '../bytes/hex.ts'
-import { sign } from '../bytes/signature.ts'
+import { bytesToHex, fromHex } from '../bytes/hex.ts'
+import { publicKeyOf, sign } from '../bytes/signature.ts'
 import { memoAnchorDigest } from '../elastos/memo-anchor.ts'
 import type { ChainManager, FinalizedBlock } from '../manager/chain-manager.ts'
 import { isCheckpointHeight } from '../params/network-params.ts'
@@ -12,8 +12,6 @@ export interface CheckpointAnchorerOptions {
   readonly follower: MainChainFollower
   readonly memos: MemoAnchorer
   readonly consensusKey: Uint8Array
-  /** Our index in the validator set. */
-  readonly validator: number
   readonly logger: Logger
 }
 
@@ -40,8 +38,11 @@ export class CheckpointAnchorer {
   }
 
   async #anchor({ header, hash }: FinalizedBlock): Promise<void> {
-    const { manager, memos, consensusKey, validator, logger } = this.#options
-    if (!this.#isOurTurn(header.epoch)) return
+    const { manager, memos, consensusKey, logger } = this.#options
+    const validators = manager.validators(header.epoch) ?? []
+    const publicKey = bytesToHex(publicKeyOf(consensusKey))
+    const validator = validators.findIndex((each) => bytesToHex(each.publicKey) === publicKey)
+    if (validator < 0 || !this.#isOurTurn(header.epoch, validator, validators.length)) return
     const commitment = {
       sideGenesisHash: manager.chainId,
       epoch: header.epoch,
@@ -67,9 +68,8 @@ export class CheckpointAnchorer {
   }
 
   /** The epoch's own validator; after a gap, one more of the following with each epoch. */
-  #isOurTurn(epoch: number): boolean {
-    const { manager, validator } = this.#options
-    const count = manager.ledger.validators.count
+  #isOurTurn(epoch: number, validator: number, count: number): boolean {
+    const { manager } = this.#options
     const overdue = Math.max(0, epoch - 1 - manager.ledger.globals().lastAnchoredEpoch - 1)
     const distance = (validator - (epoch % count) + count) % count
     return distance <= overdue

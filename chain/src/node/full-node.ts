@@ -4,9 +4,8 @@ import { MainChainFollower } from '../anchor/follower.ts'
 import { createMainChainClient } from '../anchor/main-chain-client.ts'
 import { MemoAnchorer } from '../anchor/memo-anchorer.ts'
 import { assert } from '../bytes/assert.ts'
-import { bytesToHex, fromHex } from '../bytes/hex.ts'
+import { fromHex } from '../bytes/hex.ts'
 import type { Result } from '../bytes/result.ts'
-import { publicKeyOf } from '../bytes/signature.ts'
 import { createConsensusCrypto } from '../driver/consensus-crypto.ts'
 import { ConsensusDriver } from '../driver/consensus-driver.ts'
 import { ChainManager } from '../manager/chain-manager.ts'
@@ -214,9 +213,6 @@ export class FullNode {
 
   #startAnchoring(keys: NonNullable<FullNodeOptions['validator']>): void {
     const { manager, follower } = this
-    const publicKey = bytesToHex(publicKeyOf(keys.consensusKey))
-    const validator = manager.validators().findIndex((v) => bytesToHex(v.publicKey) === publicKey)
-    if (validator < 0) return
     const memos = new MemoAnchorer({
       client: createMainChainClient({ url: this.#options.mainChainUrl }),
       elaSecretKey: keys.mainKey,
@@ -227,7 +223,6 @@ export class FullNode {
       follower,
       memos,
       consensusKey: keys.consensusKey,
-      validator,
       logger: this.#logger,
     })
   }

@@ -78,6 +78,18 @@ export interface NetworkParams {
   readonly registerDepositUnits: bigint
   readonly contractDepositUnits: bigint
   readonly priceMax: bigint
+
+  /** Units of stake per unit of weight in a validator set. */
+  readonly stakeUnit: bigint
+  /** Least own stake of a validator, units. */
+  readonly validatorBondMin: bigint
+  /** Part of the stake that one double sign burns, in 1/10,000. */
+  readonly slashShare: number
+  /** Epochs in which guilt adds up (PROTOCOL 7, correlated guilt). */
+  readonly slashWindowEpochs: number
+  /** FINAL anchors that commit to an exit, and epochs after the last of them, until release. */
+  readonly unbondingAnchors: number
+  readonly unbondingEpochs: number
 }
 
 export const BASIS_POINTS = 10_000n
@@ -111,6 +123,12 @@ export function assertParams(params: NetworkParams): void {
   assert(params.strikesToEvict >= 1 && params.strikesToEvict <= 255, 'strikes are 1 to 255')
   assert(params.minimumChargeEpochs >= 1, 'minimum charge is at least one epoch')
   assert(params.priceMax < 1n << 48n, 'prices must stay below 2^48 so that weights fit 128 bits')
+  assert(params.stakeUnit >= 1n, 'a unit of weight is at least one unit of stake')
+  assert(params.validatorBondMin >= params.stakeUnit, 'a validator has weight from its own stake')
+  assert(params.slashShare > 0 && params.slashShare <= 10_000, 'the slash is a part of the stake')
+  assert(params.slashWindowEpochs >= 1, 'guilt adds up within an epoch at least')
+  // Invariant A: no stake leaves before an anchor of its exit is FINAL.
+  assert(params.unbondingAnchors >= 1, 'stake leaves behind an anchor')
 }
 
 /** Checks one period of total, after which the pattern of ceil and floor repeats. */

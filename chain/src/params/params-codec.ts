@@ -66,6 +66,12 @@ const fields: { readonly [K in keyof NetworkParams]: FieldType } = {
   registerDepositUnits: Units64,
   contractDepositUnits: Units64,
   priceMax: Units64,
+  stakeUnit: Units64,
+  validatorBondMin: Units64,
+  slashShare: Count64,
+  slashWindowEpochs: Count64,
+  unbondingAnchors: Count64,
+  unbondingEpochs: Count64,
 }
 
 type Fields = Record<string, unknown>

@@ -27,7 +27,10 @@ export function refreshAnchors(draft: LedgerDraft, forkHeight: number): void {
       continue
     }
     const state = anchorStateAt(draft.params, confirmationsOf(draft, anchorMainHeight))
-    if (state !== record.anchorState) draft.epochs.set(epoch, { ...record, anchorState: state })
+    if (state !== record.anchorState) {
+      const anchorFinalEpoch = state === AnchorState.final ? draft.globals().epoch : 0
+      draft.epochs.set(epoch, { ...record, anchorState: state, anchorFinalEpoch })
+    }
     if (state === AnchorState.final) newestFinal = Math.max(newestFinal, epoch)
     else stillOpen.push(epoch)
   }

@@ -6,12 +6,13 @@ import { verifyTransactionInclusion } from '../elastos/merkle.ts'
 import { decodeTransaction } from '../elastos/transaction.ts'
 import { TransactionKind } from '../elastos/transaction-payload.ts'
 import type { LedgerDraft } from '../state/ledger-draft.ts'
-import { type Epoch, OPEN_ANCHORS_MAX } from '../types/records.ts'
+import { AnchorState, type Epoch, OPEN_ANCHORS_MAX } from '../types/records.ts'
 import { ReceiptKind } from '../types/receipts.ts'
 import type { Anchor } from '../types/transactions.ts'
 import { anchorStateAt } from './anchor-states.ts'
 import type { TransactionContext } from './block-context.ts'
 import { confirmationsOf, mainHeaderAt } from './main-chain.ts'
+import { setMembers, validatorAt } from './validator-set.ts'
 
 /** AnchorReceipt.carrier. */
 export const AnchorCarrier = { memo: 0, sideChainPow: 1 } as const
@@ -96,19 +97,25 @@ function checkMemo(draft: LedgerDraft, anchor: Anchor, found: FoundMemoAnchor): 
   if (memo.epoch !== anchor.epoch || !bytesEqual(memo.checkpointHash, anchor.checkpointHash)) {
     return fault('ANCHOR_MEMO_OTHER', 'the memo commits to another checkpoint')
   }
-  const validator = draft.validators.get(memo.validatorIndex)
-  if (validator === undefined || validator.jailed) {
-    return fault('ANCHOR_VALIDATOR', 'the memo names no active validator', {
+  const member = setMembers(draft, memo.epoch)?.[memo.validatorIndex]
+  if (member === undefined || validatorAt(draft, member.validator).jailed) {
+    return fault('ANCHOR_VALIDATOR', 'the memo names no active validator of its epoch', {
       validator: memo.validatorIndex,
     })
   }
-  return verifyMemoAnchor(memo, draft.chainId, validator.consensusKey)
+  return verifyMemoAnchor(memo, draft.chainId, member.publicKey)
 }
 
 function recordAnchor(draft: LedgerDraft, anchor: Anchor, record: Readonly<Epoch>): void {
   const { epoch, mainHeight } = anchor
   const anchorState = anchorStateAt(draft.params, confirmationsOf(draft, mainHeight))
-  draft.epochs.set(epoch, { ...record, anchorMainHeight: mainHeight, anchorState })
+  const anchorFinalEpoch = anchorState === AnchorState.final ? draft.globals().epoch : 0
+  draft.epochs.set(epoch, {
+    ...record,
+    anchorMainHeight: mainHeight,
+    anchorState,
+    anchorFinalEpoch,
+  })
   const globals = draft.globals()
   assert(!globals.openAnchors.includes(epoch), 'an epoch has one anchor')
   const isFinal = confirmationsOf(draft, mainHeight) >= draft.params.anchorFinalMainBlocks

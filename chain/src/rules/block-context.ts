@@ -5,9 +5,9 @@ export interface BlockContext {
   readonly height: number
   readonly epoch: number
   readonly timeMs: number
-  /** Validator index of the block's proposer. */
+  /** The proposer's index in the epoch's set. */
   readonly proposer: number
-  /** Validators whose votes the parent's certificate carries, ascending. */
+  /** Whose votes the parent's certificate carries: indexes in its set, ascending. */
   readonly participants: readonly number[]
 }
 

@@ -209,8 +209,14 @@ test('validators are paid at the checkpoint by power and votes; the rest is carr
     draft.setGlobals({ ...draft.globals(), validatorPool: 1000n })
     for (const [i, votes] of [7, 5, 1, 0].entries()) {
       const validator = draft.validators.get(i)
-      if (validator) draft.validators.set(i, { ...validator, participation: votes, power: i + 1 })
+      if (validator) draft.validators.set(i, { ...validator, participation: votes })
     }
+    const genesis = draft.epochs.get(0)
+    const nextValidators = genesis?.nextValidators.map((member, i) => ({
+      ...member,
+      weight: i + 1,
+    }))
+    if (genesis && nextValidators) draft.epochs.set(0, { ...genesis, nextValidators })
   })
   chain.runTo(9)
   chain.block([], { participants: [0, 3] })

@@ -1,17 +1,23 @@
 import { assert } from '../bytes/assert.ts'
 import type { LedgerDraft } from '../state/ledger-draft.ts'
 import { ZERO_HASH } from '../types/primitives.ts'
-import { AnchorState, type Epoch, type Validator } from '../types/records.ts'
+import { AnchorState, type Epoch, type SetMember } from '../types/records.ts'
 import { credit } from './accounts.ts'
 import { Q_ALWAYS } from './challenge.ts'
+import { nextSet } from './next-set.ts'
 import { rewardRoot } from './reward-tree.ts'
 import { emissionOf } from './subsidy.ts'
+import { setMembers, validatorAt } from './validator-set.ts'
 
 /** Class 1 takes nine tenths of the proof budget L, class 2 the rest (PROTOCOL 6.3). */
 const CLASS_1_TENTHS = 9n
 
-/** An epoch before anything happened in it. */
-export function newEpoch(snapshotMainHeight: number, rates: { q1: bigint; q2: bigint }): Epoch {
+/** An epoch before anything happened in it. `nextValidators` is the set of the epoch after it. */
+export function newEpoch(
+  snapshotMainHeight: number,
+  rates: { q1: bigint; q2: bigint },
+  nextValidators: readonly SetMember[] = [],
+): Epoch {
   return {
     checkpointHash: ZERO_HASH,
     checkpointTimeMs: 0,
@@ -30,6 +36,8 @@ export function newEpoch(snapshotMainHeight: number, rates: { q1: bigint; q2: bi
     rewardCount: 0,
     anchorMainHeight: 0,
     anchorState: AnchorState.none,
+    nextValidators: [...nextValidators],
+    anchorFinalEpoch: 0,
   }
 }
 
@@ -49,8 +57,9 @@ export function recordCheckpoint(draft: LedgerDraft, epoch: number, parentHash: 
 /**
  * Last block of an epoch, after its transactions: fixes the subsidy's ceiling and the reward
  * tree, pays the validators, and makes the record of the next epoch with the main-chain tip that
- * its beacon is counted from. Work grows with validators and with nodes that redeemed, never with
- * all nodes. Returns the reward root, the header's epochDataRoot.
+ * its beacon is counted from and the set of the epoch after it. Work grows with validators and
+ * with nodes that redeemed, never with all nodes. Returns the reward root, the header's
+ * epochDataRoot.
  */
 export function closeEpoch(draft: LedgerDraft, epoch: number): Uint8Array {
   const record = epochAt(draft, epoch)
@@ -62,11 +71,24 @@ export function closeEpoch(draft: LedgerDraft, epoch: number): Uint8Array {
     rewardRoot: root,
     rewardCount: leaves.length,
   })
-  payValidators(draft)
+  payValidators(draft, epoch)
   assert(draft.epochs.count === epoch + 1, 'epochs follow each other')
-  const next = newEpoch(draft.globals().mainTipHeight, challengeRates(draft, epoch + 1))
+  const set = fixSet(draft, record.nextValidators)
+  const next = newEpoch(draft.globals().mainTipHeight, challengeRates(draft, epoch + 1), set)
   draft.epochs.set(epoch + 1, next)
   return root
+}
+
+/** The set of the epoch after the next, from the stake at this checkpoint (consensus 1.6). */
+function fixSet(draft: LedgerDraft, previous: readonly SetMember[]): readonly SetMember[] {
+  const set = nextSet(draft, previous)
+  const weights = new Map(set.map(({ validator, weight }) => [validator, weight]))
+  for (let index = 0; index < draft.validators.count; index++) {
+    const validator = validatorAt(draft, index)
+    const power = weights.get(index) ?? 0
+    if (validator.power !== power) draft.validators.set(index, { ...validator, power })
+  }
+  return set
 }
 
 /**
@@ -107,41 +129,47 @@ function meanProofBytes(draft: LedgerDraft, epoch: number): number {
 }
 
 /**
- * Pays the validators' pool by power x participation in this epoch; what floors leave over, and
+ * Pays the validators' pool by weight x participation in this epoch; what floors leave over, and
  * all of it where nobody took part, waits for the next epoch. Participation starts anew.
  */
-function payValidators(draft: LedgerDraft): void {
-  const validators = Array.from({ length: draft.validators.count }, (_, i) => validatorAt(draft, i))
-  const weights = validators.map(weightOf)
-  const total = weights.reduce((sum, weight) => sum + weight, 0n)
+function payValidators(draft: LedgerDraft, epoch: number): void {
+  const members = setMembers(draft, epoch) ?? []
+  const claims = members.map((member) => claimOf(draft, member))
+  const total = claims.reduce((sum, claim) => sum + claim, 0n)
   const { validatorPool } = draft.globals()
   let paid = 0n
-  for (const [i, validator] of validators.entries()) {
-    const share = total === 0n ? 0n : (validatorPool * (weights[i] as bigint)) / total
-    credit(draft, validator.payout, share)
+  for (const [i, { validator }] of members.entries()) {
+    const share = total === 0n ? 0n : (validatorPool * (claims[i] as bigint)) / total
+    credit(draft, validatorAt(draft, validator).payout, share)
     paid += share
-    if (validator.participation > 0) draft.validators.set(i, { ...validator, participation: 0 })
+  }
+  for (let index = 0; index < draft.validators.count; index++) {
+    const validator = validatorAt(draft, index)
+    if (validator.participation > 0) draft.validators.set(index, { ...validator, participation: 0 })
   }
   draft.setGlobals({ ...draft.globals(), validatorPool: validatorPool - paid })
 }
 
-function weightOf(validator: Readonly<Validator>): bigint {
-  if (validator.jailed) return 0n
-  return BigInt(validator.power) * BigInt(validator.participation)
+function claimOf(draft: LedgerDraft, { validator: index, weight }: SetMember): bigint {
+  const { jailed, participation } = validatorAt(draft, index)
+  return jailed ? 0n : BigInt(weight) * BigInt(participation)
 }
 
-/** Counts the votes that a block's parent certificate carries. */
-export function countParticipation(draft: LedgerDraft, participants: readonly number[]): void {
-  for (const index of participants) {
-    const validator = validatorAt(draft, index)
-    draft.validators.set(index, { ...validator, participation: validator.participation + 1 })
+/** Counts the votes that a block's parent certificate carries, by members of the parent's set. */
+export function countParticipation(
+  draft: LedgerDraft,
+  participants: readonly number[],
+  members: readonly SetMember[],
+): void {
+  for (const place of participants) {
+    const member = members[place]
+    assert(member !== undefined, 'participants are of the set')
+    const validator = validatorAt(draft, member.validator)
+    draft.validators.set(member.validator, {
+      ...validator,
+      participation: validator.participation + 1,
+    })
   }
-}
-
-function validatorAt(draft: LedgerDraft, index: number): Readonly<Validator> {
-  const validator = draft.validators.get(index)
-  assert(validator !== undefined, 'validators are dense')
-  return validator
 }
 
 function epochAt(draft: LedgerDraft, epoch: number): Readonly<Epoch> {

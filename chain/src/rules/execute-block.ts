@@ -1,3 +1,4 @@
+import { assert } from '../bytes/assert.ts'
 import { bytesEqual, bytesToHex, type Hex } from '../bytes/hex.ts'
 import { fault, ok, type Result } from '../bytes/result.ts'
 import { addressOf } from '../bytes/signature.ts'
@@ -25,7 +26,6 @@ import {
   type Transaction,
   TRANSACTIONS_PER_BLOCK_MAX,
 } from '../types/transactions.ts'
-import { validatorSetHash } from '../types/validator-set.ts'
 import { raiseNonce } from './accounts.ts'
 import { applyPayload } from './apply-payload.ts'
 import type { BlockContext, TransactionContext } from './block-context.ts'
@@ -33,7 +33,7 @@ import { closeEpoch, countParticipation, recordCheckpoint } from './epoch-bounda
 import { chargeFee } from './fees.ts'
 import { assertConserved } from './supply.ts'
 import { checkAccount, checkForm, laneOf } from './transaction-checks.ts'
-import { validatorSet } from './validator-set.ts'
+import { setHashes, setMembers } from './validator-set.ts'
 
 /** Serialized body beside its transactions: the list's offset, and an offset per transaction. */
 const OFFSET_BYTES = 4
@@ -114,7 +114,7 @@ export function beginBlock(draft: LedgerDraft, block: BlockInput): Result<BlockE
   const { height, epoch, timeMs, parentHash } = block
   const isFirst = epochOfHeight(draft.params, height - 1) !== epoch
   if (isFirst) recordCheckpoint(draft, epoch, parentHash)
-  countParticipation(draft, block.participants)
+  countParticipation(draft, block.participants, parentMembers(draft, height))
   const globals = draft.globals()
   draft.setGlobals({ ...globals, ...appendHistory(globals, parentHash), height, epoch, timeMs })
   const transactions: Transaction[] = []
@@ -136,13 +136,22 @@ function checkPlace(draft: LedgerDraft, block: BlockInput): Result<undefined> {
       parentTimeMs: globals.timeMs,
     })
   }
-  const { count } = draft.validators
-  if (proposer >= count) return fault('BLOCK_PROPOSER', 'the proposer is no validator')
+  if (setMembers(draft, epoch)?.[proposer] === undefined) {
+    return fault('BLOCK_PROPOSER', "the proposer is not in the epoch's set")
+  }
+  const { length: count } = parentMembers(draft, height)
   const ascending = participants.every((index, i) => i === 0 || index > (participants[i - 1] ?? 0))
   if (!ascending || participants.some((index) => index < 0 || index >= count)) {
-    return fault('BLOCK_PARTICIPANTS', 'participants are validator indexes in ascending order')
+    return fault('BLOCK_PARTICIPANTS', 'participants are indexes of the set in ascending order')
   }
   return ok()
+}
+
+/** The set that voted for the parent of the block at a height: in a first block, the one before. */
+function parentMembers(draft: LedgerDraft, height: number) {
+  const members = setMembers(draft, epochOfHeight(draft.params, height - 1))
+  assert(members !== undefined, 'the set of a past epoch is on record')
+  return members
 }
 
 /**
@@ -242,6 +251,10 @@ function checkFits(
   return ok()
 }
 
+function isEvidence({ body }: Transaction): boolean {
+  return payloadKind(body) === 'evidence'
+}
+
 function isOrdinary({ body }: Transaction): boolean {
   return laneOf(body) !== 'system' && payloadKind(body) !== 'prove'
 }
@@ -262,17 +275,14 @@ export function endBlock(execution: BlockExecution): BlockOutcome {
   const isCheckpoint = isCheckpointHeight(draft.params, block.height)
   const epochDataRoot = isCheckpoint ? closeEpoch(draft, block.epoch) : ZERO_HASH
   assertConserved(draft)
-  const validatorsHash = validatorSetHash(validatorSet(draft))
   const roots: BlockRoots = {
     txRoot: transactionListRoot(transactions),
     receiptRoot: ReceiptListType.hashTreeRoot(receipts),
-    // No evidence transaction exists in this protocol version.
-    evidenceRoot: transactionListRoot([]),
+    evidenceRoot: transactionListRoot(transactions.filter(isEvidence)),
     stateRoot: stateRoot(draft),
     historyRoot: historyRoot(draft.globals()),
     epochDataRoot,
-    validatorsHash,
-    nextValidatorsHash: validatorsHash,
+    ...setHashes(draft, block.epoch),
   }
   return { transactions, receipts, roots }
 }

@@ -6,6 +6,7 @@ import type { TransactionBody } from '../types/transactions.ts'
 import { credit, debit } from './accounts.ts'
 import type { TransactionContext } from './block-context.ts'
 import { byteFee } from './settlement.ts'
+import { setMembers, validatorAt } from './validator-set.ts'
 
 /** Counts units that left an account or a lock as a burned base fee (byte fees, paid debt). */
 export function burnBaseFee(draft: LedgerDraft, amount: bigint): void {
@@ -41,9 +42,9 @@ export function chargeFee(
   const paid = debit(draft, context.senderAddress, baseFee + tip)
   if (!paid.ok) return paid
   burnBaseFee(draft, baseFee)
-  const proposer = draft.validators.get(context.proposer)
+  const proposer = setMembers(draft, context.epoch)?.[context.proposer]
   assert(proposer !== undefined, 'a block has a known proposer')
-  credit(draft, proposer.payout, tip)
+  credit(draft, validatorAt(draft, proposer.validator).payout, tip)
   context.emit({
     selector: ReceiptKind.fee,
     value: { payer: context.senderAddress, bytes: context.bytes, baseFee, tip },

@@ -24,7 +24,7 @@ const validator = (name: string) => ({
   payout: keyOf(`${name}-payout`).address,
   consensusKey: keyOf(name).publicKey,
   mainKey: new Uint8Array(33),
-  power: 1,
+  power: 5,
   bond: 5n * UNITS,
 })
 const node = (name: string) => ({
@@ -129,8 +129,12 @@ describe('genesis', () => {
     expect(made({ mainCheckpoint: longer })).toBe('GENESIS_CHECKPOINT')
     expect(made({ mainCheckpoint: mainCheckpoint.slice(0, 80) })).toMatch(/^MAIN_/)
     // The main network retargets every 720 headers: a checkpoint must start such a window.
-    expect(made({ params: presets.main })).toBe('GENESIS_CHECKPOINT')
+    const bonded = { ...validator('v'), power: 10_000, bond: 10_000n * UNITS }
+    const main = { params: presets.main, validators: [bonded] }
+    expect(made(main)).toBe('GENESIS_CHECKPOINT')
+    expect(made({ validators: [{ ...validator('v'), power: 6 }] })).toBe('GENESIS_VALIDATORS')
+    expect(made({ ...main, validators: [validator('v')] })).toBe('GENESIS_VALIDATORS')
     const aligned = SampleMainChain.start(1440, 1_700_000_000).tip.raw
-    expect(made({ params: presets.main, mainCheckpoint: aligned })).toBe('ok')
+    expect(made({ ...main, mainCheckpoint: aligned })).toBe('ok')
   })
 })

@@ -24,13 +24,14 @@ import { U64_MAX, ZERO_HASH } from '../types/primitives.ts'
 import { MAIN_HEADERS_KEPT, MainHeaderRecordType } from '../types/records.ts'
 import { ReceiptListType } from '../types/receipts.ts'
 import { transactionListRoot } from '../types/transaction-codec.ts'
-import { validatorSetHash } from '../types/validator-set.ts'
 import { credit } from './accounts.ts'
 import { closeEpoch, newEpoch } from './epoch-boundary.ts'
 import { mainHeaderRecord } from './main-headers.ts'
 import { newNode } from './new-node.ts'
+import { newValidator } from './new-validator.ts'
+import { nextSet, stakePower } from './next-set.ts'
 import { assertConserved } from './supply.ts'
-import { validatorSet } from './validator-set.ts'
+import { setHashes } from './validator-set.ts'
 
 /** What a network starts from, before it is a document. */
 export interface GenesisInput {
@@ -78,7 +79,7 @@ export function buildGenesis(document: GenesisDocument): Result<Genesis> {
   }
   const params = decodeParams(document.params)
   if (!params.ok) return params
-  const checked = checkDocument(document)
+  const checked = checkDocument(document, params.value)
   if (!checked.ok) return checked
   const checkpoint = decodeCheckpoint(params.value, document.mainCheckpoint)
   if (!checkpoint.ok) return checkpoint
@@ -96,10 +97,18 @@ export function buildGenesis(document: GenesisDocument): Result<Genesis> {
   return ok({ chainId, params: params.value, ledger, entries, block, hash: blockHash(header) })
 }
 
-function checkDocument(document: GenesisDocument): Result<undefined> {
+function checkDocument(document: GenesisDocument, params: NetworkParams): Result<undefined> {
   const { validators, nodes, allocations } = document
-  if (validators.length === 0 || validators.some(({ power }) => power === 0)) {
-    return fault('GENESIS_VALIDATORS', 'a network needs validators, each with power above 0')
+  const { validatorBondMin, stakeUnit } = params
+  if (validators.length === 0 || validators.some(({ bond }) => bond < validatorBondMin)) {
+    return fault(
+      'GENESIS_VALIDATORS',
+      `a network needs validators, each with a bond of at least ${validatorBondMin} units`,
+    )
+  }
+  // Later sets follow from the stake alone: another power would only last two epochs.
+  if (validators.some(({ power, bond }) => power !== stakePower(params, bond))) {
+    return fault('GENESIS_VALIDATORS', `power is the bond in whole steps of ${stakeUnit} units`)
   }
   if (hasTwins(validators.map(({ consensusKey }) => consensusKey))) {
     return fault('GENESIS_VALIDATORS', 'two validators share a consensus key')
@@ -163,12 +172,12 @@ function writeState(
     mainTipHeight: height,
     mainBaseHeight: height,
   })
-  draft.epochs.set(0, newEpoch(height, { q1: 0n, q2: 0n }))
+  draft.epochs.set(0, newEpoch(height, { q1: 0n, q2: 0n }, nextSet(draft, [])))
   return closeEpoch(draft, 0)
 }
 
 function addValidator(draft: LedgerDraft, validator: GenesisValidator): void {
-  const { owner, payout, consensusKey, mainKey, power, bond } = validator
+  const { owner, payout, consensusKey, mainKey, bond } = validator
   credit(draft, owner, bond)
   const index = draft.accountIndex(owner)
   const account = index === undefined ? undefined : draft.accounts.get(index)
@@ -180,17 +189,8 @@ function addValidator(draft: LedgerDraft, validator: GenesisValidator): void {
       bond: account.bond + bond,
     })
   }
-  draft.validators.set(draft.validators.count, {
-    owner,
-    payout,
-    consensusKey,
-    mainKey,
-    power,
-    bond,
-    commission: 0,
-    participation: 0,
-    jailed: false,
-  })
+  const identity = { owner, payout, consensusKey, mainKey }
+  draft.validators.set(draft.validators.count, { ...newValidator(identity), bond })
 }
 
 /** The ring of main headers has all its places from the start, so that heights index it. */
@@ -202,7 +202,6 @@ function writeCheckpoint(draft: LedgerDraft, checkpoint: DecodedHeader): void {
 }
 
 function genesisHeader(ledger: Ledger, timeMs: number, epochDataRoot: Uint8Array): Header {
-  const validatorsHash = validatorSetHash(validatorSet(ledger))
   assert(ledger.globals().height === 0, 'genesis stands at height 0')
   return {
     version: ledger.params.protocolVersion,
@@ -221,7 +220,6 @@ function genesisHeader(ledger: Ledger, timeMs: number, epochDataRoot: Uint8Array
     stateRoot: stateRoot(ledger),
     historyRoot: historyRoot(ledger.globals()),
     epochDataRoot,
-    validatorsHash,
-    nextValidatorsHash: validatorsHash,
+    ...setHashes(ledger, 0),
   }
 }

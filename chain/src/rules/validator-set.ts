@@ -1,12 +1,52 @@
 import { assert } from '../bytes/assert.ts'
 import type { LedgerDraft } from '../state/ledger-draft.ts'
-import type { ValidatorSet } from '../types/validator-set.ts'
+import type { SetMember, Validator } from '../types/records.ts'
+import { type ValidatorSet, validatorSetHash } from '../types/validator-set.ts'
 
-/** The validators that decide, in index order. The set is that of genesis in every epoch. */
-export function validatorSet(draft: LedgerDraft): ValidatorSet {
-  return Array.from({ length: draft.validators.count }, (_, index) => {
-    const validator = draft.validators.get(index)
-    assert(validator !== undefined, 'validators are dense')
-    return { publicKey: validator.consensusKey, weight: validator.power }
-  })
+/**
+ * The set of an epoch in index order, as the ledger has it on record; undefined where it is not
+ * fixed yet. The record of epoch e - 1 keeps the set of e, so every past set stays known and, at
+ * any time, those of the running and of the next epoch (consensus 1.6). Before the first epoch
+ * stand the validators of genesis.
+ */
+export function setMembers(draft: LedgerDraft, epoch: number): readonly SetMember[] | undefined {
+  return draft.epochs.get(Math.max(0, epoch - 1))?.nextValidators
+}
+
+/** Keys and weights of an epoch's set: what votes are checked against and headers commit to. */
+export function validatorSetOf(draft: LedgerDraft, epoch: number): ValidatorSet | undefined {
+  return setMembers(draft, epoch)?.map(({ publicKey, weight }) => ({ publicKey, weight }))
+}
+
+/** Newest epoch whose set is fixed. */
+export function newestSetEpoch(draft: LedgerDraft): number {
+  return draft.epochs.count
+}
+
+/** A set stands in many headers and never changes: each is hashed once. */
+const hashes = new WeakMap<readonly SetMember[], Uint8Array>()
+
+/** Header fields validatorsHash and nextValidatorsHash of a block in an epoch. */
+export function setHashes(draft: LedgerDraft, epoch: number) {
+  return {
+    validatorsHash: hashOf(setMembers(draft, epoch)),
+    nextValidatorsHash: hashOf(setMembers(draft, epoch + 1)),
+  }
+}
+
+function hashOf(members: readonly SetMember[] | undefined): Uint8Array {
+  assert(members !== undefined, 'the sets of the running and the next epoch are fixed')
+  let hash = hashes.get(members)
+  if (!hash) {
+    hash = validatorSetHash(members.map(({ publicKey, weight }) => ({ publicKey, weight })))
+    hashes.set(members, hash)
+  }
+  return hash
+}
+
+/** The record of a validator; `index` comes from a set or from the table itself. */
+export function validatorAt(draft: LedgerDraft, index: number): Readonly<Validator> {
+  const validator = draft.validators.get(index)
+  assert(validator !== undefined, 'an index names no validator')
+  return validator
 }

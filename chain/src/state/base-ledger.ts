@@ -127,6 +127,7 @@ export class BaseLedger implements LedgerDraft {
       rails: valueTable('rails', records.rails),
       contracts: valueTable('contracts', records.contracts),
       validators: valueTable('validators', records.validators),
+      delegations: valueTable('delegations', records.delegations),
       epochs: valueTable('epochs', records.epochs),
       mainHeaders: valueTable('mainHeaders', records.mainHeaders),
     }
@@ -153,6 +154,9 @@ export class BaseLedger implements LedgerDraft {
   }
   get validators() {
     return this.tables.validators
+  }
+  get delegations() {
+    return this.tables.delegations
   }
   get epochs() {
     return this.tables.epochs
@@ -217,6 +221,7 @@ export function emptyContent(): BaseContent {
     rails: [],
     contracts: [],
     validators: [],
+    delegations: [],
     epochs: [],
     mainHeaders: [],
   }

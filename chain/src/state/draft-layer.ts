@@ -102,6 +102,7 @@ export class DraftLayer implements LedgerDraft {
       rails: new LayerTable(() => this.parent.rails, unindexed),
       contracts: new LayerTable(() => this.parent.contracts, unindexed),
       validators: new LayerTable(() => this.parent.validators, unindexed),
+      delegations: new LayerTable(() => this.parent.delegations, unindexed),
       epochs: new LayerTable(() => this.parent.epochs, unindexed),
       mainHeaders: new LayerTable(() => this.parent.mainHeaders, unindexed),
     }
@@ -157,6 +158,9 @@ export class DraftLayer implements LedgerDraft {
   }
   get validators() {
     return this.tables.validators
+  }
+  get delegations() {
+    return this.tables.delegations
   }
   get epochs() {
     return this.tables.epochs

@@ -2,6 +2,7 @@ import type { NetworkParams } from '../params/network-params.ts'
 import type {
   Account,
   Contract,
+  Delegation,
   Epoch,
   Globals,
   InventoryEntry,
@@ -44,6 +45,7 @@ export interface LedgerDraft {
   readonly rails: RecordTable<Rail>
   readonly contracts: RecordTable<Contract>
   readonly validators: RecordTable<Validator>
+  readonly delegations: RecordTable<Delegation>
   /** By epoch number. */
   readonly epochs: RecordTable<Epoch>
   /** By main height modulo MAIN_HEADERS_KEPT. */

@@ -1,5 +1,5 @@
 import { assert } from '../bytes/assert.ts'
-import { DenseTree, type LeafRow, leafRow, overlayRows } from '../bytes/dense-tree.ts'
+import { type LeafRow, leafRow, overlayRows } from '../bytes/dense-tree.ts'
 import { fault, ok, type Result } from '../bytes/result.ts'
 import type { NetworkParams } from '../params/network-params.ts'
 import { GlobalsType, type InventoryEntry, PegType } from '../types/records.ts'
@@ -89,8 +89,7 @@ export function stateRoots(ledger: LedgerDraft) {
     rails: root('rails'),
     contracts: root('contracts'),
     validators: root('validators'),
-    // Delegation is not part of this protocol version: its table stands empty.
-    delegations: new DenseTree().root(),
+    delegations: root('delegations'),
     epochs: root('epochs'),
     mainHeaders: root('mainHeaders'),
     peg: PegType.hashTreeRoot(ledger.peg()),
@@ -307,6 +306,7 @@ function readLedger(
       rails: readTable('rails', entries),
       contracts: readTable('contracts', entries),
       validators: readTable('validators', entries),
+      delegations: readTable('delegations', entries),
       epochs: readTable('epochs', entries),
       mainHeaders: readTable('mainHeaders', entries),
     })

@@ -7,7 +7,7 @@ import { sha256 } from '../bytes/hash.ts'
 import {
   type Account,
   AccountType,
-  EpochType,
+  DelegationType,
   MainHeaderRecordType,
   RailType,
 } from '../types/records.ts'
@@ -30,7 +30,7 @@ const accountArbitrary: fc.Arbitrary<Account> = fc.record({
 
 /** A record with a value of its own in every field. */
 function filled(
-  type: typeof RailType | typeof EpochType | typeof MainHeaderRecordType,
+  type: typeof RailType | typeof DelegationType | typeof MainHeaderRecordType,
   seed: number,
 ) {
   const length = type.fixedSize as number
@@ -71,7 +71,7 @@ describe('record tables', () => {
 
   test.each([
     ['rails', RailType],
-    ['epochs', EpochType],
+    ['delegations', DelegationType],
     ['mainHeaders', MainHeaderRecordType],
   ] as const)('the batch of %s gives the roots of the type', (table, type) => {
     for (const count of [0, 1, 2, 3, 7]) {

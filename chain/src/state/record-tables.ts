@@ -6,6 +6,8 @@ import {
   type Account,
   type Contract,
   ContractType,
+  type Delegation,
+  DelegationType,
   type Epoch,
   EpochType,
   InventoryEntryType,
@@ -27,6 +29,7 @@ export interface TableRecords {
   rails: Rail
   contracts: Contract
   validators: Validator
+  delegations: Delegation
   epochs: Epoch
   mainHeaders: MainHeaderRecord
 }
@@ -38,6 +41,7 @@ export const tableNames = [
   'rails',
   'contracts',
   'validators',
+  'delegations',
   'epochs',
   'mainHeaders',
 ] as const satisfies readonly TableName[]
@@ -61,6 +65,7 @@ export const recordCodecs: { readonly [K in TableName]: RecordCodec<TableRecords
   rails: codec(RailType),
   contracts: codec(ContractType),
   validators: codec(ValidatorType),
+  delegations: codec(DelegationType),
   epochs: codec(EpochType),
   mainHeaders: codec(MainHeaderRecordType),
 }
@@ -88,7 +93,8 @@ const leavesByTable: { readonly [K in TableName]: Leaves<K> } = {
   rails: flatRootsOf(RailType),
   contracts: leavesOneByOne('contracts'),
   validators: leavesOneByOne('validators'),
-  epochs: flatRootsOf(EpochType),
+  delegations: flatRootsOf(DelegationType),
+  epochs: leavesOneByOne('epochs'),
   mainHeaders: flatRootsOf(MainHeaderRecordType),
 }
 
@@ -195,6 +201,7 @@ export const stateTags = {
   rails: 'r',
   contracts: 'c',
   validators: 'v',
+  delegations: 'd',
   epochs: 'e',
   mainHeaders: 'm',
   peg: 'p',

@@ -4,7 +4,7 @@ import { decodeCanonical } from '../bytes/ssz.ts'
 import type { ConsensusCrypto, Reproposal } from '../consensus/machine-interface.ts'
 import type { BlockEnvelope } from '../driver/block-host.ts'
 import type { ChainManager } from '../manager/chain-manager.ts'
-import { isCheckpointHeight } from '../params/network-params.ts'
+import { epochOfHeight, isCheckpointHeight } from '../params/network-params.ts'
 import { BLOCK_BYTES_MAX, BlockBodyType, BlockType, blockHash } from '../types/block.ts'
 import type { Certificate, Header } from '../types/consensus-objects.ts'
 import { ZERO_HASH } from '../types/primitives.ts'
@@ -134,7 +134,9 @@ export class BlockSync {
     if (!certificate) {
       return fault('SYNC_UNCERTIFIED', 'a range and an epoch must end with a certified block')
     }
-    const validators = manager.validators()
+    // By its place above our head: a header could name an epoch whose validators' stake is gone.
+    const epoch = epochOfHeight(manager.params, manager.final.header.height + blocks.length)
+    const validators = manager.validators(epoch) ?? []
     if (!isFinalityOf(certificate, header, blockHash(header), validators, crypto)) {
       return fault('SYNC_CERTIFICATE', 'a certificate does not verify')
     }

@@ -6,7 +6,7 @@ import { isJustified } from '../consensus/justification.ts'
 import type { ConsensusCrypto, EpochSetup, Reproposal } from '../consensus/machine-interface.ts'
 import { checkpointHeight, type NetworkParams } from '../params/network-params.ts'
 import type { Genesis } from '../rules/genesis-state.ts'
-import { validatorSet } from '../rules/validator-set.ts'
+import { validatorSetOf } from '../rules/validator-set.ts'
 import {
   appendHistory,
   emptyHistory,
@@ -42,7 +42,7 @@ export function genesisEpoch({ block, hash, ledger }: Genesis): TrustedEpoch {
     epoch: 0,
     header: block.header,
     hash: bytesToHex(hash),
-    validators: validatorSet(ledger),
+    validators: validatorSetOf(ledger, 1) ?? [],
     history: emptyHistory(),
   }
 }

@@ -17,6 +17,7 @@ import {
   Units64,
   Weight128,
 } from './primitives.ts'
+import { VALIDATORS_MAX } from './consensus-objects.ts'
 import { LABEL_BYTES_MAX } from './transactions.ts'
 
 /** Index value that means "none": no rail, no open challenge, not asked, not lost. */
@@ -224,16 +225,73 @@ export const ValidatorType = new ContainerType(
     consensusKey: PublicKeyBytes,
     /** Elastos P-256 public key of its memo anchors; zero if it has none. */
     mainKey: PublicKeyBytes,
+    /** Weight in the newest set that was fixed; 0 if it is not in it. */
     power: U32,
+    /** The owner's own stake, units; it stands in `bond` of the owner's account. */
     bond: Units64,
+    /** Share of what its delegators earn, in 1/10,000. */
     commission: U32,
     /** Views of finality certificates that carried its vote, for the reward share. */
     participation: Count64,
+    /** Signed twice: in no set fixed from now on, for good. */
     jailed: Bool,
+    /** Delegators' stake, units, and their shares in it: a slash is one subtraction. */
+    delegated: Units64,
+    shares: Units64,
+    /** Delegators' rewards not yet collected, units, and what one share earned so far x 2^64. */
+    rewards: Units64,
+    rewardIndex: Weight128,
+    /** Sum of all stake on its way out, as it was when it left, units. */
+    unbonding: Units64,
+    /** Part of its stake that was burned for signing twice, in 1/1,000,000. */
+    penalty: U32,
+    /** Oldest epoch in which it is known to have signed twice; NONE if it is not. */
+    guiltEpoch: U32,
+    /** Epoch whose block recorded the guilt, and its share of its set's weight, in 1/1,000,000. */
+    guiltRecorded: U32,
+    guiltShare: U32,
+    /** Commission from the epoch after `commissionAsked` on. */
+    commissionNext: U32,
+    commissionAsked: U32,
   },
   { typeName: 'Validator' },
 )
 export type Validator = ValueOf<typeof ValidatorType>
+
+/** What a record of the delegations' table is now. */
+export const DelegationKind = { free: 0, staked: 1, unbonding: 2 } as const
+
+/** A delegator's share in a validator's stake, or stake on its way out. */
+export const DelegationType = new ContainerType(
+  {
+    generation: U32,
+    kind: U8,
+    owner: Bytes20,
+    /** Index of the validator's record. */
+    validator: U32,
+    /** staked: shares in the validator's delegated stake, and its rewardIndex at the last payout. */
+    shares: Units64,
+    rewardIndex: Weight128,
+    /** unbonding: units as they left, the first epoch in whose set they carried no weight. */
+    amount: Units64,
+    exitEpoch: U32,
+    /** unbonding: the validator's penalty when they left. */
+    penalty: U32,
+    /** free: the next free index + 1; 0 at the end of the list. */
+    nextFree: U32,
+  },
+  { typeName: 'Delegation' },
+)
+export type Delegation = ValueOf<typeof DelegationType>
+
+/** A validator in the set of one epoch: the key and the weight that it has in that epoch. */
+export const SetMemberType = new ContainerType({
+  /** Index of its record. */
+  validator: U32,
+  publicKey: PublicKeyBytes,
+  weight: U32,
+})
+export type SetMember = ValueOf<typeof SetMemberType>
 
 /** States of a checkpoint's anchor. */
 export const AnchorState = { none: 0, submitted: 1, confirmed: 2, final: 3 } as const
@@ -264,6 +322,10 @@ export const EpochType = new ContainerType(
     rewardCount: U32,
     anchorMainHeight: U32,
     anchorState: U8,
+    /** Set of the next epoch, fixed at the checkpoint before this one (consensus 1.6). */
+    nextValidators: new ListCompositeType(SetMemberType, VALIDATORS_MAX),
+    /** Epoch in which its anchor became FINAL; 0 before. */
+    anchorFinalEpoch: U32,
   },
   { typeName: 'Epoch' },
 )
@@ -330,6 +392,8 @@ export const GlobalsType = new ContainerType(
     historyFrontier: new VectorCompositeType(Bytes32, FRONTIER_LEVELS),
     freeRails: new ListCompositeType(new ContainerType({ index: U32 }), 65_536),
     freeContracts: new ListCompositeType(new ContainerType({ index: U32 }), 65_536),
+    /** First free index of the delegations' table + 1; 0 for none. */
+    freeDelegations: U32,
   },
   { typeName: 'Globals' },
 )

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import { publicKeyOf } from '@ioex/chain/bytes'
 import { p256PublicKey } from '@ioex/chain/elastos'
-import { genesisDocument } from '@ioex/chain/rules'
+import { genesisDocument, stakePower } from '@ioex/chain/rules'
 import { type GenesisDocument, NodeRole, UNITS_PER_IOEX } from '@ioex/chain/types'
 import { genesisFileText } from '@ioex/genesis/builder'
 import { presets } from '@ioex/genesis/presets'
@@ -71,7 +71,7 @@ function devnetGenesis(
       payout: ownerAddress(seat),
       consensusKey: publicKeyOf(seat.consensusKey as Uint8Array),
       mainKey: p256PublicKey(seat.mainKey as Uint8Array),
-      power: 1,
+      power: stakePower(presets[options.preset], BOND_UNITS),
       bond: BOND_UNITS,
     })),
     nodes: bootstraps.map((seat) => ({

@@ -1,4 +1,4 @@
-import type { Genesis } from '@ioex/chain/rules'
+import { type Genesis, validatorSetOf } from '@ioex/chain/rules'
 import { LightChainClient, RpcError } from '@ioex/rpc/client'
 import { ChainRefusal } from '@ioex/storage-node/node'
 
@@ -13,11 +13,7 @@ export async function openLightChain(
   deadlineMs?: number,
 ): Promise<LightChainClient> {
   const { ledger, chainId, params } = genesis
-  const validators = []
-  for (let i = 0; i < ledger.validators.count; i++) {
-    const validator = ledger.validators.get(i)
-    if (validator) validators.push({ publicKey: validator.consensusKey, weight: validator.power })
-  }
+  const validators = validatorSetOf(ledger, 1) ?? []
   const client = new LightChainClient({
     endpoints: rpcUrls,
     chainId,

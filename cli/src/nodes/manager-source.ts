@@ -3,7 +3,7 @@ import type { ChainManager, FinalizedBlock } from '@ioex/chain/manager'
 import type { FullNodeNetwork } from '@ioex/chain/net'
 import { checkpointHeight } from '@ioex/chain/params'
 import type { TransactionPool } from '@ioex/chain/pool'
-import { nonceOf } from '@ioex/chain/rules'
+import { nonceOf, setMembers, validatorAt } from '@ioex/chain/rules'
 import {
   BlockType,
   CertificateType,
@@ -76,7 +76,7 @@ export function createManagerSource(parts: ManagerSourceParts): LedgerSource {
       ),
     inventory: (node, root) => inventoryOf(parts, node, root),
     epoch: (epoch) => ledger.epochs.get(epoch),
-    validators: () => validatorsOf(parts),
+    validators: (epoch) => validatorsOf(parts, epoch),
     supplyAt: (height) =>
       height === ledger.globals().height
         ? { globals: ledger.globals(), peg: ledger.peg() }
@@ -147,13 +147,16 @@ function inventoryOf(
   return position < 0 ? undefined : ledger.inventorySnapshots(node)[position]
 }
 
-function validatorsOf({ manager: { ledger } }: ManagerSourceParts): Validator[] {
-  const set: Validator[] = []
-  for (let i = 0; i < ledger.validators.count; i++) {
-    const validator = ledger.validators.get(i)
-    if (validator) set.push(validator)
-  }
-  return set
+/** Records of an epoch's set with the key and the weight that count in that epoch. */
+function validatorsOf(
+  { manager: { ledger } }: ManagerSourceParts,
+  epoch: number,
+): Validator[] | undefined {
+  return setMembers(ledger, epoch)?.map(({ validator, publicKey, weight }) => ({
+    ...validatorAt(ledger, validator),
+    consensusKey: publicKey,
+    power: weight,
+  }))
 }
 
 async function receiptsOf(manager: ChainManager, query: ReceiptQuery): Promise<readonly Receipt[]> {

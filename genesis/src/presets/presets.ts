@@ -62,6 +62,12 @@ const main: NetworkParams = {
   registerDepositUnits: 100_000_000n,
   contractDepositUnits: 1_000_000n,
   priceMax: (1n << 48n) - 1n,
+  stakeUnit: 100_000_000n,
+  validatorBondMin: 10_000n * 100_000_000n,
+  slashShare: 500,
+  slashWindowEpochs: 24 * 7,
+  unbondingAnchors: 1,
+  unbondingEpochs: 24,
 }
 
 const test: NetworkParams = {
@@ -73,6 +79,8 @@ const test: NetworkParams = {
   leaveNoticeEpochs: 72,
   vestingEpochs: 24,
   hostedAfterEpochs: 6,
+  slashWindowEpochs: 6 * 24 * 7,
+  unbondingEpochs: 6 * 24,
 }
 
 /** One machine: 20-second epochs, a built-in main chain of two-second blocks. */
@@ -96,6 +104,10 @@ const local: NetworkParams = {
   anchorConfirmedMainBlocks: 3,
   anchorFinalMainBlocks: 10,
   proofBudgetBytes: 0,
+  validatorBondMin: 100_000_000n,
+  slashWindowEpochs: 12,
+  unbondingAnchors: 2,
+  unbondingEpochs: 0,
 }
 
 /** As local, ten times faster, for tests with real processes. */

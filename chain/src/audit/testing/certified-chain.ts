@@ -17,7 +17,7 @@ import {
   type SampleOptions,
   UNITS,
 } from '../../rules/testing/sample-chain.ts'
-import { validatorSet } from '../../rules/validator-set.ts'
+import { validatorSetOf } from '../../rules/validator-set.ts'
 import { merge } from '../../state/ledger.ts'
 import { blockHash } from '../../types/block.ts'
 import {
@@ -119,7 +119,9 @@ export class CertifiedChain {
     const isFirst = height === checkpointHeight(sample.params, epoch - 1) + 1
     if (isFirst) {
       this.#start = bytesToHex(parentHash)
-      this.#leaders = leaderSchedule(validatorSet(sample.ledger), this.#start, epoch)
+      const set = validatorSetOf(sample.ledger, epoch)
+      assert(set, 'the set of the next epoch is fixed')
+      this.#leaders = leaderSchedule(set, this.#start, epoch)
     }
     const parentView = isFirst ? 0 : parent.view
     const view = parentView + 1 + skips

@@ -181,7 +181,7 @@ export class SampleChain {
         payout: keyOf(`${name}-payout`).address,
         consensusKey: keyOf(name).publicKey,
         mainKey: ZERO_KEY,
-        power: 10,
+        power: 100,
         bond: 100n * UNITS,
       })),
       nodes: (options.nodes ?? []).map((name) => ({
