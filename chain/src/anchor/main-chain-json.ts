@@ -18,6 +18,7 @@ const OUTPUT_NUMBERS: Record<OutputPayload['kind'], number> = {
   'cross-chain': OutputKind.crossChain,
   withdraw: OutputKind.withdraw,
   'return-deposit': OutputKind.returnDeposit,
+  'dpos-vote': OutputKind.dposVote,
   stake: OutputKind.stake,
 }
 

@@ -2,6 +2,7 @@ import type { Result } from '../bytes/result.ts'
 import type { AuxPow } from './aux-pow.ts'
 import { ByteReader } from './byte-reader.ts'
 import { ByteWriter } from './byte-writer.ts'
+import { type Confirm, encodeConfirm, readConfirm } from './confirm.ts'
 import { readSideAuxPow, type SideAuxPow } from './side-aux-pow.ts'
 import { doubleHash, type InternalHash } from './hash-orientation.ts'
 import {
@@ -58,6 +59,30 @@ function readTransactions(reader: ByteReader, dialect: Dialect): DecodedTransact
     transactions.push(readTransaction(reader, dialect))
   }
   return transactions
+}
+
+/** A block as nodes send and store it, with its finality proof if it has one. */
+export interface DposBlock {
+  readonly block: DecodedBlock
+  readonly confirm: Confirm | undefined
+}
+
+/** Decodes exactly one block message: block, a flag, and a Confirm if the flag is set. */
+export function decodeDposBlock(bytes: Uint8Array): Result<DposBlock> {
+  const reader = new ByteReader(bytes)
+  const header = readHeaderWithAuxPow(reader)
+  const block = { ...header, transactions: readTransactions(reader, 'main') }
+  const flag = reader.u8()
+  if (flag > 1) reader.fail('MAIN_FLAG_MALFORMED', 'a flag is 0 or 1')
+  return reader.result({ block, confirm: flag === 1 ? readConfirm(reader) : undefined })
+}
+
+export function encodeDposBlock({ block, confirm }: DposBlock): Uint8Array {
+  const raws = block.transactions.map(({ raw }) => raw)
+  const writer = new ByteWriter(4096).fixed(encodeBlock(block.header, block.auxPow, raws))
+  writer.u8(confirm ? 1 : 0)
+  if (confirm) writer.fixed(encodeConfirm(confirm))
+  return writer.finish()
 }
 
 /** Writes a main-chain block from its header, proof and raw transactions. */

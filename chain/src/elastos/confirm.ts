@@ -1,4 +1,5 @@
-import type { Result } from '../bytes/result.ts'
+import { bytesEqual, bytesToHex } from '../bytes/hex.ts'
+import { fault, ok, type Result } from '../bytes/result.ts'
 import { ByteReader } from './byte-reader.ts'
 import { ByteWriter } from './byte-writer.ts'
 import { doubleHash, type InternalHash } from './hash-orientation.ts'
@@ -28,8 +29,13 @@ export interface Confirm {
   readonly votes: readonly ConfirmVote[]
 }
 
+/** Decodes exactly one Confirm; checks no signature. */
 export function decodeConfirm(bytes: Uint8Array): Result<Confirm> {
   const reader = new ByteReader(bytes)
+  return reader.result(readConfirm(reader))
+}
+
+export function readConfirm(reader: ByteReader): Confirm {
   const proposal = {
     sponsor: reader.varBytes(PUBLIC_KEY_BYTES_MAX),
     blockHash: reader.hash(),
@@ -50,7 +56,7 @@ export function decodeConfirm(bytes: Uint8Array): Result<Confirm> {
       signature: reader.varBytes(SIGNATURE_BYTES_MAX),
     })
   }
-  return reader.result({ proposal, votes })
+  return { proposal, votes }
 }
 
 export function encodeConfirm(confirm: Confirm): Uint8Array {
@@ -83,4 +89,56 @@ export function isProposalSigned(proposal: Confirm['proposal']): boolean {
 
 export function isVoteSigned(vote: ConfirmVote): boolean {
   return verifyP256(vote.signature, voteSignedBytes(vote), vote.signer)
+}
+
+/**
+ * Everything about a Confirm that needs no knowledge of the arbiters: it is of this block, the
+ * sponsor signed the proposal, and every vote accepts it, is signed, and is of another signer.
+ * How many votes are enough, and whose, follows from the arbiters of that height.
+ */
+export function checkConfirm(confirm: Confirm, blockHash?: InternalHash): Result<undefined> {
+  const { proposal, votes } = confirm
+  if (blockHash && !bytesEqual(proposal.blockHash, blockHash)) {
+    return fault('MAIN_CONFIRM_BLOCK', 'the Confirm is of another block')
+  }
+  if (!isProposalSigned(proposal)) {
+    return fault('MAIN_CONFIRM_SIGNATURE', 'the proposal is not signed by its sponsor')
+  }
+  if (votes.length === 0) return fault('MAIN_CONFIRM_VOTES', 'the Confirm holds no vote')
+  const hash = proposalHash(proposal)
+  const signers = new Set(votes.map(({ signer }) => bytesToHex(signer)))
+  if (signers.size !== votes.length) {
+    return fault('MAIN_CONFIRM_VOTES', 'an arbiter voted twice in the Confirm')
+  }
+  for (const vote of votes) {
+    if (!bytesEqual(vote.proposalHash, hash)) {
+      return fault('MAIN_CONFIRM_VOTES', 'a vote of the Confirm is for another proposal')
+    }
+    if (vote.accept !== 1) {
+      return fault('MAIN_CONFIRM_VOTES', 'a vote of the Confirm does not accept the proposal')
+    }
+    if (!isVoteSigned(vote)) {
+      return fault('MAIN_CONFIRM_SIGNATURE', 'a vote of the Confirm is not signed by its arbiter')
+    }
+  }
+  return ok()
+}
+
+/**
+ * Whether more than two thirds of these arbiters accepted the block. Votes of strangers make the
+ * Confirm invalid, as on the main chain.
+ */
+export function checkConfirmQuorum(
+  confirm: Confirm,
+  blockHash: InternalHash,
+  arbiters: readonly Uint8Array[],
+): Result<undefined> {
+  const known = new Set(arbiters.map(bytesToHex))
+  if (confirm.votes.some(({ signer }) => !known.has(bytesToHex(signer)))) {
+    return fault('MAIN_CONFIRM_VOTES', 'a vote of the Confirm is of no arbiter')
+  }
+  if (confirm.votes.length * 3 <= known.size * 2) {
+    return fault('MAIN_CONFIRM_VOTES', 'the Confirm has no more than two thirds of the arbiters')
+  }
+  return checkConfirm(confirm, blockHash)
 }

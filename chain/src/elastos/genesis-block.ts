@@ -34,6 +34,12 @@ const EMPTY_PROOF: AuxPow = {
   parentHeader: new Uint8Array(BITCOIN_HEADER_BYTES),
 }
 
+/** Hashes of Elastos' own genesis blocks, in internal order: main, and test with regression net. */
+export const ELASTOS_GENESIS_HASHES: readonly InternalHash[] = [
+  '8d7014f2f941caa1972c8033b2f0a860ec8d4938b12bae2c62512852a558f405',
+  'b3314f465ea5556d570bcc473d59a0855b4405a25b1ea0c957c81b2920be1864',
+].map((hex) => asInternalHash(fromHex(hex)))
+
 export interface GenesisAllocation {
   /** 21 bytes: who may spend it. */
   readonly programHash: Uint8Array

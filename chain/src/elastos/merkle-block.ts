@@ -1,3 +1,4 @@
+import { assert } from '../bytes/assert.ts'
 import { bytesEqual } from '../bytes/hex.ts'
 import { fault, ok, type Result } from '../bytes/result.ts'
 import { BLOCK_TRANSACTIONS_MAX } from './block.ts'
@@ -5,7 +6,7 @@ import { ByteReader } from './byte-reader.ts'
 import { ByteWriter } from './byte-writer.ts'
 import type { InternalHash } from './hash-orientation.ts'
 import { type DecodedHeader, readHeaderWithAuxPow, writeHeaderWithAuxPow } from './main-header.ts'
-import { merkleNode } from './merkle.ts'
+import { merkleLevels, merkleNode } from './merkle.ts'
 
 /** A partial Merkle tree as in BIP 37: depth first, flag bits read lowest first. */
 export interface PartialTree {
@@ -90,6 +91,38 @@ export function resolvePartialTree(
     return fault('MAIN_TREE_MALFORMED', 'the partial Merkle tree has more than it needs')
   }
   return ok({ root, matches })
+}
+
+/** The partial tree that shows the marked transactions of a block and hides the others. */
+export function buildPartialTree(
+  ids: readonly InternalHash[],
+  isShown: (index: number) => boolean,
+): PartialTree {
+  assert(ids.length > 0 && ids.length <= BLOCK_TRANSACTIONS_MAX, 'a block has transactions')
+  const levels = merkleLevels(ids)
+  const hashes: InternalHash[] = []
+  const bits: boolean[] = []
+  const hasShown = (height: number, position: number) => {
+    const end = Math.min((position + 1) * 2 ** height, ids.length)
+    for (let i = position * 2 ** height; i < end; i++) if (isShown(i)) return true
+    return false
+  }
+  const visit = (height: number, position: number): void => {
+    const shown = hasShown(height, position)
+    bits.push(shown)
+    if (height === 0 || !shown) {
+      hashes.push(levels[height]?.[position] as InternalHash)
+      return
+    }
+    visit(height - 1, position * 2)
+    if (position * 2 + 1 < widthAt(ids.length, height - 1)) visit(height - 1, position * 2 + 1)
+  }
+  visit(levels.length - 1, 0)
+  const flags = new Uint8Array(Math.ceil(bits.length / 8))
+  bits.forEach((bit, at) => {
+    if (bit) flags[at >>> 3] = (flags[at >>> 3] as number) | (1 << (at & 7))
+  })
+  return { transactionCount: ids.length, hashes, flags }
 }
 
 function widthAt(transactionCount: number, height: number): number {

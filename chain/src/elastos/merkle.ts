@@ -24,6 +24,13 @@ function levelAbove(level: readonly InternalHash[]): InternalHash[] {
   return above
 }
 
+/** All levels of the tree, leaves first; the last one holds the root alone. */
+export function merkleLevels(ids: readonly InternalHash[]): (readonly InternalHash[])[] {
+  const levels: (readonly InternalHash[])[] = [ids]
+  for (let level = ids; level.length > 1; levels.push(level)) level = levelAbove(level)
+  return levels
+}
+
 /** Root over the transaction ids of a block, in block order; at least one. */
 export function merkleRoot(ids: readonly InternalHash[]): InternalHash {
   assert(ids.length > 0, 'a block has a transaction')

@@ -1,7 +1,9 @@
 import { bytesEqual, bytesToHex, concatBytes } from '../bytes/hex.ts'
 import { fault, ok, type Result } from '../bytes/result.ts'
 import { AddressPrefix, parseCode, programHashOf } from './ela-address.ts'
+import { doubleHash } from './hash-orientation.ts'
 import { P256_SIGNATURE_BYTES, signP256, verifyP256 } from './p256.ts'
+import { verifySchnorr } from './schnorr.ts'
 import type { Program } from './transaction.ts'
 
 /** The push byte before each signature in a parameter. */
@@ -59,6 +61,25 @@ export function checkProgram(
     return fault('MAIN_PROGRAM_SIGNATURE', 'the signature of a program is not valid')
   }
   return checkMultisig(signatures.value, parsed, unsigned)
+}
+
+/**
+ * Whether the program's signatures are valid for its own code, whoever may own what it spends:
+ * any known code, arbiters' and Schnorr ones too.
+ */
+export function checkProgramSignatures(program: Program, unsigned: Uint8Array): Result<undefined> {
+  const code = parseCode(program.code)
+  if (!code.ok) return code
+  const parsed = code.value
+  if (parsed.kind === 'schnorr') {
+    if (verifySchnorr(program.parameter, doubleHash(unsigned), parsed.publicKey)) return ok()
+    return fault('MAIN_PROGRAM_SIGNATURE', 'the Schnorr signature of a program is not valid')
+  }
+  const signatures = parseSignatures(program.parameter)
+  if (!signatures.ok) return signatures
+  const keys = parsed.kind === 'standard' ? [parsed.publicKey] : parsed.publicKeys
+  const required = parsed.kind === 'standard' ? 1 : parsed.required
+  return checkMultisig(signatures.value, { required, publicKeys: keys }, unsigned)
 }
 
 function checkMultisig(

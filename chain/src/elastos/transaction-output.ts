@@ -18,6 +18,7 @@ export const OutputKind = {
   crossChain: 3,
   withdraw: 4,
   returnDeposit: 5,
+  dposVote: 6,
   stake: 7,
 } as const
 
@@ -36,7 +37,12 @@ export interface VoteContent {
 
 export type OutputPayload =
   | { readonly kind: 'none' }
-  | { readonly kind: 'vote'; readonly version: number; readonly contents: readonly VoteContent[] }
+  | {
+      /** Votes for producers and council, or (type 6) those of staked coins. */
+      readonly kind: 'vote' | 'dpos-vote'
+      readonly version: number
+      readonly contents: readonly VoteContent[]
+    }
   | {
       readonly kind: 'mapping'
       readonly version: number
@@ -73,6 +79,7 @@ const KIND_NUMBERS: Record<OutputPayload['kind'], number> = {
   'cross-chain': OutputKind.crossChain,
   withdraw: OutputKind.withdraw,
   'return-deposit': OutputKind.returnDeposit,
+  'dpos-vote': OutputKind.dposVote,
   stake: OutputKind.stake,
 }
 
@@ -114,7 +121,9 @@ function readOutputPayload(reader: ByteReader): OutputPayload {
     case OutputKind.none:
       return NO_PAYLOAD
     case OutputKind.vote:
-      return readVote(reader)
+      return readVote(reader, 'vote')
+    case OutputKind.dposVote:
+      return readVote(reader, 'dpos-vote')
     case OutputKind.mapping:
       return {
         kind: 'mapping',
@@ -158,7 +167,7 @@ function readOutputPayload(reader: ByteReader): OutputPayload {
   }
 }
 
-function readVote(reader: ByteReader): OutputPayload {
+function readVote(reader: ByteReader, kind: 'vote' | 'dpos-vote'): OutputPayload {
   const version = reader.u8()
   const withAmounts = version >= VOTE_VERSION_WITH_AMOUNTS
   const contents: VoteContent[] = []
@@ -173,7 +182,7 @@ function readVote(reader: ByteReader): OutputPayload {
     }
     contents.push({ voteType, candidates })
   }
-  return { kind: 'vote', version, contents }
+  return { kind, version, contents }
 }
 
 function writeOutputPayload(writer: ByteWriter, payload: OutputPayload): void {
@@ -181,6 +190,7 @@ function writeOutputPayload(writer: ByteWriter, payload: OutputPayload): void {
     case 'none':
       return
     case 'vote':
+    case 'dpos-vote':
       writer.u8(payload.version).varUint(payload.contents.length)
       for (const content of payload.contents) {
         writer.u8(content.voteType).varUint(content.candidates.length)

@@ -2,6 +2,11 @@ import { assert } from '../bytes/assert.ts'
 import type { ByteReader } from './byte-reader.ts'
 import type { ByteWriter } from './byte-writer.ts'
 import type { InternalHash } from './hash-orientation.ts'
+import {
+  type CouncilProposal,
+  readCouncilProposal,
+  writeCouncilProposal,
+} from './proposal-payload.ts'
 
 /** Transaction types that this codec knows; the wire value of each. */
 export const TransactionKind = {
@@ -14,10 +19,12 @@ export const TransactionKind = {
   withdraw: 0x07,
   transferCrossChain: 0x08,
   nextTurnArbiters: 0x14,
+  councilProposal: 0x25,
   revertToPow: 0x41,
   revertToDpos: 0x42,
   returnDeposit: 0x51,
   recordSponsor: 0x66,
+  createNft: 0x71,
   nftDestroy: 0x72,
 } as const
 
@@ -29,6 +36,9 @@ const PUBLIC_KEY_BYTES_MAX = 33
 const SIGNERS_MAX = 255
 const LIST_MAX = 0xffff
 const PROGRAM_HASH_BYTES = 21
+/** Cap of the reference for the code or key of an owner. */
+const OWNER_CODE_BYTES_MAX = 34_003
+const NFT_VERSION_WITH_VOTES = 1
 
 export interface CrossChainTarget {
   /** Address text of the side chain, one character per byte. */
@@ -36,6 +46,24 @@ export interface CrossChainTarget {
   /** Which output of the same transaction pays for it. */
   readonly outputIndex: number
   readonly amount: bigint
+}
+
+/** Moves the votes behind a stake address to a side chain. */
+export interface CreateNft {
+  readonly kind: 'create-nft'
+  readonly referKey: InternalHash
+  readonly stakeAddress: string
+  readonly genesisHash: InternalHash
+  /** From payload version 1 on. */
+  readonly votes:
+    | {
+        readonly startHeight: number
+        readonly endHeight: number
+        readonly votes: bigint
+        readonly voteRights: bigint
+        readonly targetOwnerKey: Uint8Array
+      }
+    | undefined
 }
 
 /** A payload, decoded; amounts in sela (10^-8 ELA), texts as byte strings. */
@@ -98,6 +126,8 @@ export type MainPayload =
   | { readonly kind: 'return-deposit' }
   | { readonly kind: 'return-deposit-schnorr'; readonly signers: Uint8Array }
   | { readonly kind: 'record-sponsor'; readonly sponsor: Uint8Array }
+  | CouncilProposal
+  | CreateNft
   | {
       readonly kind: 'nft-destroy'
       readonly ids: readonly InternalHash[]
@@ -159,6 +189,10 @@ function readConsensusPayload(reader: ByteReader, type: number, version: number)
       return { kind: 'return-deposit-schnorr', signers: reader.varBytes(SIGNERS_MAX) }
     case TransactionKind.recordSponsor:
       return { kind: 'record-sponsor', sponsor: reader.varBytes(PUBLIC_KEY_BYTES_MAX) }
+    case TransactionKind.councilProposal:
+      return readCouncilProposal(reader, version)
+    case TransactionKind.createNft:
+      return readCreateNft(reader, version)
     case TransactionKind.nftDestroy: {
       const ids = reader.hashes(reader.count(LIST_MAX, 32))
       const owners = reader.count(LIST_MAX, PROGRAM_HASH_BYTES)
@@ -168,6 +202,25 @@ function readConsensusPayload(reader: ByteReader, type: number, version: number)
     }
     default:
       return unknown(reader, type, version)
+  }
+}
+
+function readCreateNft(reader: ByteReader, version: number): CreateNft {
+  return {
+    kind: 'create-nft',
+    referKey: reader.hash(),
+    stakeAddress: reader.byteString(VAR_STRING_BYTES_MAX),
+    genesisHash: reader.hash(),
+    votes:
+      version < NFT_VERSION_WITH_VOTES
+        ? undefined
+        : {
+            startHeight: reader.u32(),
+            endHeight: reader.u32(),
+            votes: reader.i64(),
+            voteRights: reader.i64(),
+            targetOwnerKey: reader.varBytes(OWNER_CODE_BYTES_MAX),
+          },
   }
 }
 
@@ -286,6 +339,8 @@ export function writePayload(writer: ByteWriter, payload: MainPayload): void {
     case 'revert-to-pow':
     case 'revert-to-dpos':
     case 'record-sponsor':
+    case 'council-proposal':
+    case 'create-nft':
     case 'nft-destroy':
       writeConsensusPayload(writer, payload)
   }
@@ -299,6 +354,8 @@ type ConsensusPayload = Extract<
       | 'revert-to-pow'
       | 'revert-to-dpos'
       | 'record-sponsor'
+      | 'council-proposal'
+      | 'create-nft'
       | 'nft-destroy'
   }
 >
@@ -321,6 +378,12 @@ function writeConsensusPayload(writer: ByteWriter, payload: ConsensusPayload): v
     case 'record-sponsor':
       writer.varBytes(payload.sponsor)
       return
+    case 'council-proposal':
+      writeCouncilProposal(writer, payload)
+      return
+    case 'create-nft':
+      writeCreateNft(writer, payload)
+      return
     case 'nft-destroy':
       writeList(writer, payload.ids)
       for (const stake of payload.ownerStakes) {
@@ -329,6 +392,14 @@ function writeConsensusPayload(writer: ByteWriter, payload: ConsensusPayload): v
       writeList(writer, payload.ownerStakes)
       writer.fixed(payload.genesisHash)
   }
+}
+
+function writeCreateNft(writer: ByteWriter, payload: CreateNft): void {
+  writer.fixed(payload.referKey).byteString(payload.stakeAddress).fixed(payload.genesisHash)
+  const { votes } = payload
+  if (!votes) return
+  writer.u32(votes.startHeight).u32(votes.endHeight).i64(votes.votes).i64(votes.voteRights)
+  writer.varBytes(votes.targetOwnerKey)
 }
 
 function writeList(writer: ByteWriter, items: readonly Uint8Array[]): void {

@@ -1,10 +1,12 @@
 import type { Command } from 'commander'
+import { registerDecode } from '../anchor/decode-command.ts'
 import { contextOf } from '../command-context.ts'
 import { factsText } from '../output/table.ts'
 
 const EXAMPLES = `
 Example:
   $ ioex anchor status
+  $ ioex anchor decode header 00000000b331…
 `
 
 /** anchor status: how deep the newest anchored checkpoint lies in the main chain. */
@@ -35,4 +37,5 @@ export function registerAnchor(program: Command): void {
         ]),
       )
     })
+  registerDecode(anchor)
 }

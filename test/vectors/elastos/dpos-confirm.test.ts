@@ -1,5 +1,7 @@
 import { bytesToHex, fromHex } from '@ioex/chain/bytes'
 import {
+  checkConfirm,
+  checkConfirmQuorum,
   decodeConfirm,
   encodeConfirm,
   isProposalSigned,
@@ -10,7 +12,7 @@ import {
   voteSignedBytes,
 } from '@ioex/chain/elastos'
 import { describe, expect, test } from 'vitest'
-import { faultCode, readVectors, valueOf } from './vector-file.ts'
+import { faultCode, internal, readVectors, valueOf } from './vector-file.ts'
 
 const vector = readVectors<{
   block_hash_internal: string
@@ -46,5 +48,32 @@ describe('dpos-confirm.json', () => {
     const start = vector.proposal_sign_data.length / 2 + 1 + 64
     bytes.fill(0xff, start, start + 8)
     expect(faultCode(decodeConfirm(bytes))).toBe('MAIN_FIELD_TOO_LONG')
+  })
+
+  test('every changed byte is noticed', () => {
+    const bytes = fromHex(vector.raw)
+    const blockHash = internal(vector.block_hash_internal)
+    expect(faultCode(checkConfirm(valueOf(decodeConfirm(bytes)), blockHash))).toBeUndefined()
+    for (let at = 0; at < bytes.length; at++) {
+      const changed = Uint8Array.from(bytes)
+      changed[at] = (changed[at] as number) ^ 1
+      const decoded = decodeConfirm(changed)
+      expect(decoded.ok && checkConfirm(decoded.value, blockHash).ok, `byte ${at}`).toBe(false)
+    }
+  })
+
+  test('more than two thirds of the arbiters, each once, no stranger', () => {
+    const confirm = valueOf(decodeConfirm(fromHex(vector.raw)))
+    const blockHash = internal(vector.block_hash_internal)
+    const signer = fromHex(vector.votes[0]?.signer ?? '')
+    const sponsor = fromHex(vector.sponsor)
+    const code = (arbiters: Uint8Array[], votes = confirm.votes) =>
+      faultCode(checkConfirmQuorum({ ...confirm, votes }, blockHash, arbiters))
+    expect(code([signer])).toBeUndefined()
+    expect(code([signer, sponsor])).toBe('MAIN_CONFIRM_VOTES')
+    expect(code([sponsor])).toBe('MAIN_CONFIRM_VOTES')
+    expect(code([signer], [...confirm.votes, ...confirm.votes])).toBe('MAIN_CONFIRM_VOTES')
+    expect(code([], [])).toBe('MAIN_CONFIRM_VOTES')
+    expect(faultCode(checkConfirm(confirm, internal('00'.repeat(32))))).toBe('MAIN_CONFIRM_BLOCK')
   })
 })

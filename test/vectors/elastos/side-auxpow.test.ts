@@ -68,4 +68,44 @@ describe('side-auxpow.json', () => {
     const refused = faultCode(checkSideAuxPow(proof, { blockHash, genesisHash, bits: BITS }))
     expect(['MAIN_ANCHOR_BLOCK', 'MAIN_BRANCH_ROOT']).toContain(refused)
   })
+
+  test.each(file.vectors)(
+    'every changed byte of the proof of $side_block_hash_internal is noticed',
+    (vector) => {
+      const bytes = fromHex(vector.sideauxpow_hex)
+      const original = valueOf(decodeSideAuxPow(bytes))
+      const side = {
+        blockHash: internal(vector.side_block_hash_internal),
+        genesisHash,
+        bits: BITS,
+      }
+      const work = toInternalHex(original.mainHeader.bitcoinParentHash)
+      const programs = programRange(original)
+      const tail = bytes.length - 1
+      const parentHeader = tail - 80
+      const unread = parentHeader - 4 - 1 - 4 - 1 - 32
+      for (let at = 0; at < bytes.length; at++) {
+        const changed = Uint8Array.from(bytes)
+        changed[at] = (changed[at] as number) ^ 1
+        const decoded = decodeSideAuxPow(changed)
+        const accepted =
+          decoded.ok &&
+          checkSideAuxPow(decoded.value, side).ok &&
+          toInternalHex(decoded.value.mainHeader.bitcoinParentHash) === work
+        // The real node reads none of these: programs lie outside the hash (their signature was
+        // for the main chain to check), the parent hash is a remark, and an index has no bit
+        // beyond its branch.
+        const isProgram = at >= programs.from && at < programs.to
+        const isParentRemark = at >= unread && at < unread + 32
+        const isParentIndex = at >= unread + 33 && at < unread + 37
+        if (isProgram || isParentRemark || isParentIndex) continue
+        expect(accepted, `byte ${at}`).toBe(false)
+      }
+    },
+  )
 })
+
+/** Where the programs of the proof's transaction lie. */
+function programRange({ transaction }: SideAuxPow): { from: number; to: number } {
+  return { from: transaction.unsigned.length, to: transaction.raw.length }
+}

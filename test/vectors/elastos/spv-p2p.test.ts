@@ -1,17 +1,31 @@
 import { bytesToHex, fromHex } from '@ioex/chain/bytes'
 import {
+  addToFilter,
+  buildPartialTree,
   checkAuxPow,
+  crossChainProgramHash,
+  decodeFrame,
+  decodeFrameHeader,
   decodeMerkleBlock,
   decodeMerkleProof,
+  decodeMessage,
+  decodeSideChainFilter,
   decodeTransaction,
+  emptyBloomFilter,
+  encodeFrame,
   encodeMerkleBlock,
   encodeMerkleProof,
+  encodeMessage,
+  encodeSideChainFilter,
+  filterMatches,
+  FRAME_HEADER_BYTES,
+  MainNetMagic,
   resolvePartialTree,
   toDisplayHash,
   toInternalHex,
 } from '@ioex/chain/elastos'
 import { describe, expect, test } from 'vitest'
-import { faultCode, readVectors, valueOf } from './vector-file.ts'
+import { faultCode, internal, readVectors, valueOf } from './vector-file.ts'
 
 interface MerkleBlockVector {
   readonly payload_hex: string
@@ -29,7 +43,27 @@ interface MerkleBlockVector {
 
 const file = readVectors<{
   merkleblocks: readonly MerkleBlockVector[]
-  selective_filter: { merkleblocks: readonly MerkleBlockVector[] }
+  messages: readonly {
+    readonly command: string
+    readonly header_hex: string
+    readonly payload_hex: string
+    readonly payload_len: number
+  }[]
+  txfilter_bloom: {
+    readonly element_program_hash: string
+    readonly elements: number
+    readonly filter_bytes: string
+    readonly filter_type: number
+    readonly hash_funcs: number
+    readonly tweak: number
+    readonly tx_types: readonly number[]
+    readonly txfilter_payload: string
+  }
+  old_recharge_proof_sample: { readonly hex: string }
+  selective_filter: {
+    readonly txfilter_payload_hex: string
+    merkleblocks: readonly MerkleBlockVector[]
+  }
   merkle_proof: {
     raw: string
     block_hash_internal: string
@@ -77,3 +111,132 @@ describe('spv-p2p.json: merkle blocks', () => {
     expect(bytesToHex(proof.tree.flags)).toBe(vector.flags)
   })
 })
+
+describe('spv-p2p.json: messages', () => {
+  test.each(file.messages.map((message, index) => ({ index, ...message })))(
+    'message $index, $command',
+    ({ command, header_hex, payload_hex, payload_len }) => {
+      const bytes = fromHex(header_hex + payload_hex)
+      const frame = valueOf(decodeFrame(bytes, MainNetMagic.regression))
+      expect(frame.command).toBe(command)
+      expect(frame.payload).toHaveLength(payload_len)
+      expect(bytesToHex(encodeFrame(frame, MainNetMagic.regression))).toBe(bytesToHex(bytes))
+      const message = valueOf(decodeMessage(frame))
+      expect(encodeMessage(message)).toEqual(frame)
+      expect(faultCode(decodeFrame(bytes, MainNetMagic.main))).toBe('MAIN_FRAME_MAGIC')
+      if (command === 'tx') valueOf(decodeTransaction(frame.payload))
+      if (command === 'merkleblock') valueOf(decodeMerkleBlock(frame.payload))
+      if (message.command !== 'txfilter') return
+      const filter = valueOf(decodeSideChainFilter(message.data))
+      expect(encodeSideChainFilter(filter)).toEqual(message.data)
+    },
+  )
+
+  test('every changed byte of a frame is noticed', () => {
+    const [first] = file.messages
+    if (!first) expect.fail('the vector is missing')
+    const bytes = fromHex(first.header_hex + first.payload_hex)
+    for (let at = 0; at < bytes.length; at++) {
+      const changed = Uint8Array.from(bytes)
+      changed[at] = (changed[at] as number) ^ 1
+      const frame = decodeFrame(changed, MainNetMagic.regression)
+      // A command of other letters is well-formed: nobody knows it.
+      const isKnown = frame.ok && decodeMessage(frame.value).ok
+      expect(isKnown, `byte ${at}`).toBe(false)
+    }
+    const header = fromHex(first.header_hex)
+    header.fill(0xff, 16, 20)
+    expect(faultCode(decodeFrameHeader(header, MainNetMagic.regression))).toBe(
+      'MAIN_FIELD_TOO_LONG',
+    )
+    expect(header).toHaveLength(FRAME_HEADER_BYTES)
+  })
+
+  test('the recorded version, ping and getblocks by field', () => {
+    const byCommand = (command: string) => {
+      const found = file.messages.find((message) => message.command === command)
+      if (!found) expect.fail(`no message ${command}`)
+      return valueOf(decodeMessage({ command, payload: fromHex(found.payload_hex) }))
+    }
+    expect(byCommand('version')).toMatchObject({ version: 20_000, relay: false, height: 0n })
+    expect(byCommand('ping')).toEqual({ command: 'ping', height: 0xeen })
+    expect(byCommand('getblocks')).toMatchObject({ stop: internal('00'.repeat(32)) })
+    expect(byCommand('inv')).toMatchObject({ items: [{ kind: 2 }] })
+    expect(byCommand('notfound')).toMatchObject({ items: [{ kind: 1 }] })
+  })
+
+  test('the side-chain filter of the library', () => {
+    const { txfilter_bloom: vector } = file
+    const element = fromHex(vector.element_program_hash)
+    const empty = emptyBloomFilter(vector.elements, 0, vector.tweak)
+    expect(empty.functions).toBe(vector.hash_funcs)
+    const filter = addToFilter(empty, element)
+    expect(bytesToHex(filter.bytes)).toBe(vector.filter_bytes)
+    expect(filterMatches(filter, element)).toBe(true)
+    expect(filterMatches(filter, crossChainProgramHash(internal('11'.repeat(32))))).toBe(false)
+    expect(filterMatches(empty, element)).toBe(false)
+    const data = encodeSideChainFilter({
+      ...filter,
+      flags: 0,
+      transactionTypes: Uint8Array.from(vector.tx_types),
+    })
+    const message = { command: 'txfilter', filterKind: vector.filter_type, data } as const
+    const { payload } = encodeMessage(message)
+    expect(bytesToHex(payload)).toBe(vector.txfilter_payload)
+    expect(bytesToHex(payload)).toBe(file.selective_filter.txfilter_payload_hex)
+  })
+})
+
+describe('spv-p2p.json: partial trees', () => {
+  test.each([...file.merkleblocks, ...file.selective_filter.merkleblocks])(
+    'block $expected.height: a tree of ours has the same shape',
+    ({ payload_hex }) => {
+      const { tree } = valueOf(decodeMerkleBlock(fromHex(payload_hex)))
+      const { matches } = valueOf(resolvePartialTree(tree))
+      if (matches.length !== tree.transactionCount) return
+      const ids = matches.map(({ id }) => id)
+      expect(buildPartialTree(ids, () => true)).toEqual(tree)
+    },
+  )
+
+  test('every changed byte of a merkle block is noticed', () => {
+    const vector = file.selective_filter.merkleblocks.find(({ expected }) => expected.flags_hex)
+    if (!vector) expect.fail('the vector is missing')
+    const bytes = fromHex(vector.payload_hex)
+    const original = valueOf(decodeMerkleBlock(bytes))
+    const parentHash = original.header.auxPow.parentHash
+    const work = toInternalHex(original.header.bitcoinParentHash)
+    const parentField = bytes.length - trailerBytes(original.tree.hashes.length) - 80 - 5 - 5 - 32
+    for (let at = 0; at < bytes.length; at++) {
+      const changed = Uint8Array.from(bytes)
+      changed[at] = (changed[at] as number) ^ 1
+      const decoded = decodeMerkleBlock(changed)
+      if (!decoded.ok) continue
+      const { header, tree } = decoded.value
+      const resolved = resolvePartialTree(tree)
+      const accepted =
+        checkAuxPow(header.auxPow, header.hash).ok &&
+        toInternalHex(header.bitcoinParentHash) === work &&
+        resolved.ok &&
+        toInternalHex(resolved.value.root) === toInternalHex(header.header.merkleRoot)
+      // Nobody reads the parent hash; without a parent branch its index has no bit either.
+      const isUnread = at >= parentField && at < parentField + parentHash.length + 1 + 4
+      if (!isUnread) expect(accepted, `byte ${at}`).toBe(false)
+    }
+  })
+
+  test('an old recharge proof begins with a stored Merkle proof', () => {
+    const bytes = fromHex(file.old_recharge_proof_sample.hex)
+    // Its tree had no flags: where they would stand lies the deposit, in the layout of its time.
+    const proof = valueOf(decodeMerkleProof(bytes))
+    expect(proof.tree.transactionCount).toBe(1)
+    expect(proof.tree.hashes).toEqual([proof.blockHash])
+    expect(proof.tree.flags).toHaveLength(0x183)
+    expect(faultCode(resolvePartialTree(proof.tree))).toBe('MAIN_TREE_MALFORMED')
+  })
+})
+
+/** Ending byte, transaction count, hashes, flags. */
+function trailerBytes(hashes: number): number {
+  return 1 + 4 + 4 + 32 * hashes + 2
+}

@@ -44,9 +44,10 @@ const file = readVectors<{
   vectors: readonly Vector[]
 }>('transactions.json')
 
-/** Of a type that no side chain meets; its codec is not in this repository. */
-const isOutside = (vector: Vector) => vector.name.startsWith('CRCProposal')
-const known = file.vectors.filter((vector) => !isOutside(vector))
+const known = file.vectors
+
+/** Printed by a node that did not turn hashes round yet: its text is the internal orientation. */
+const isPrintedInternal = (vector: Vector) => vector.name.startsWith('CRCProposal')
 
 describe('transactions.json', () => {
   test.each(known)('$name', (vector) => {
@@ -61,7 +62,8 @@ describe('transactions.json', () => {
       expect(toInternalHex(id)).toBe(vector.expected_hash_internal)
     }
     for (const text of [vector.txid_rpc, vector.txid_display, vector.expected_txid_display]) {
-      if (text) expect(toDisplayHash(id)).toBe(text)
+      if (!text) continue
+      expect(isPrintedInternal(vector) ? toInternalHex(id) : toDisplayHash(id)).toBe(text)
     }
     const { decoded } = vector
     if (!decoded) return
@@ -120,9 +122,7 @@ describe('transactions.json', () => {
   )
 
   test('a type outside the codec is a fault, not an exception', () => {
-    const vector = file.vectors.find(isOutside)
-    if (!vector) expect.fail('the vector is missing')
-    const decoded = decodeTransaction(fromHex(vector.raw))
+    const decoded = decodeTransaction(fromHex('090900000000000000000000'))
     expect(faultCode(decoded)).toBe('MAIN_TRANSACTION_TYPE_UNKNOWN')
   })
 
@@ -165,6 +165,12 @@ describe('transactions.json', () => {
       revertToPowHeight: 1000,
     })
     expect(byName('WithdrawFromSideChain payload V2').payload.kind).toBe('withdraw-schnorr')
+    expect(byName('CRCProposal').payload).toMatchObject({
+      kind: 'council-proposal',
+      proposalType: 0x400,
+      category: '111',
+      content: { kind: 'secretary' },
+    })
     expect(byName('NextTurnDPOSInfo').payload).toMatchObject({ workingHeight: 1036 })
   })
 })
