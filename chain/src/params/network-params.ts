@@ -72,6 +72,7 @@ export interface NetworkParams {
   /** Units per GiB moved below which repair is never priced. */
   readonly repairFloorPrice: bigint
   readonly freeAllowanceBytes: number
+  /** Floor of the base fee, units per byte; also the byte fee of all kinds without an account. */
   readonly baseFeePerByte: bigint
   /** Size that a fill is prepaid and charged for, bytes. */
   readonly fillBytes: number

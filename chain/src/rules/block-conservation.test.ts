@@ -127,7 +127,8 @@ describe('any history of acts', () => {
     fc.assert(
       fc.property(fc.array(fc.array(act, { minLength: 3, maxLength: 6 }), history), (blocks) => {
         const balances = { alice: 9n * UNITS, bob: 4n * UNITS, carol: 1_000_000n }
-        const chain = new SampleChain({ nodes: ['relay'], balances })
+        const params = { baseFeePerByte: 3n }
+        const chain = new SampleChain({ nodes: ['relay'], balances, params })
         const entries = new Map<string, Uint8Array>()
         store(entries, chain.genesis.entries)
         const nonces = new Map<string, number>()

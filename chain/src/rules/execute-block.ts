@@ -28,6 +28,7 @@ import {
 } from '../types/transactions.ts'
 import { raiseNonce } from './accounts.ts'
 import { applyPayload } from './apply-payload.ts'
+import { nextBaseFee, ORDINARY_BODY_BYTES_MAX } from './base-fee.ts'
 import type { BlockContext, TransactionContext } from './block-context.ts'
 import { closeEpoch, countParticipation, recordCheckpoint } from './epoch-boundary.ts'
 import { chargeFee } from './fees.ts'
@@ -37,8 +38,6 @@ import { setHashes, setMembers } from './validator-set.ts'
 
 /** Serialized body beside its transactions: the list's offset, and an offset per transaction. */
 const OFFSET_BYTES = 4
-/** Of a block's body at least a quarter is kept free for proofs (PROTOCOL 4). */
-const ORDINARY_BODY_BYTES_MAX = (BLOCK_BODY_BYTES_MAX * 3) / 4
 
 /** Where a block stands and what consensus says of it. */
 export interface BlockInput extends BlockContext {
@@ -274,6 +273,10 @@ export function endBlock(execution: BlockExecution): BlockOutcome {
   const { draft, block, transactions, receipts } = execution
   const isCheckpoint = isCheckpointHeight(draft.params, block.height)
   const epochDataRoot = isCheckpoint ? closeEpoch(draft, block.epoch) : ZERO_HASH
+  const globals = draft.globals()
+  const { baseFeePerByte } = draft.params
+  const baseFee = nextBaseFee(baseFeePerByte, globals.baseFee, execution.ordinaryBytes)
+  draft.setGlobals({ ...globals, baseFee })
   assertConserved(draft)
   const roots: BlockRoots = {
     txRoot: transactionListRoot(transactions),

@@ -5,7 +5,6 @@ import { ReceiptKind } from '../types/receipts.ts'
 import type { TransactionBody } from '../types/transactions.ts'
 import { credit, debit } from './accounts.ts'
 import type { TransactionContext } from './block-context.ts'
-import { byteFee } from './settlement.ts'
 import { setMembers, validatorAt } from './validator-set.ts'
 
 /** Counts units that left an account or a lock as a burned base fee (byte fees, paid debt). */
@@ -16,9 +15,9 @@ export function burnBaseFee(draft: LedgerDraft, amount: bigint): void {
   draft.setGlobals({ ...globals, burnedBaseFee: globals.burnedBaseFee + amount })
 }
 
-/** Units that an account's transaction of this size costs at most: base fee and tip. */
+/** Units that an account's transaction of this size costs in the next block: base fee and tip. */
 export function feeOf(draft: LedgerDraft, body: TransactionBody, bytes: number): bigint {
-  return byteFee(draft.params, bytes) + body.tip * BigInt(bytes)
+  return (draft.globals().baseFee + body.tip) * BigInt(bytes)
 }
 
 /**
@@ -30,14 +29,14 @@ export function chargeFee(
   body: TransactionBody,
   context: TransactionContext,
 ): Result<undefined> {
-  const { baseFeePerByte } = draft.params
-  if (body.maxBaseFee < baseFeePerByte) {
-    return fault('FEE_CAP_TOO_LOW', `the base fee is ${baseFeePerByte} units per byte`, {
+  const perByte = draft.globals().baseFee
+  if (body.maxBaseFee < perByte) {
+    return fault('FEE_CAP_TOO_LOW', `the base fee is ${perByte} units per byte`, {
       maxBaseFee: body.maxBaseFee,
-      baseFeePerByte,
+      baseFee: perByte,
     })
   }
-  const baseFee = byteFee(draft.params, context.bytes)
+  const baseFee = perByte * BigInt(context.bytes)
   const tip = body.tip * BigInt(context.bytes)
   const paid = debit(draft, context.senderAddress, baseFee + tip)
   if (!paid.ok) return paid

@@ -171,6 +171,7 @@ function writeState(
     genesisSupply: supply,
     mainTipHeight: height,
     mainBaseHeight: height,
+    baseFee: draft.params.baseFeePerByte,
   })
   draft.epochs.set(0, newEpoch(height, { q1: 0n, q2: 0n }, nextSet(draft, [])))
   return closeEpoch(draft, 0)

@@ -62,7 +62,11 @@ export function isDust(params: NetworkParams, price: bigint, leaves: number): bo
   return (share * price * billedLeaves(leaves) * epochs) / (BASIS_POINTS * LEAVES_PER_GIB) < 1n
 }
 
-/** Byte fee of so many bytes, units. */
+/**
+ * Byte fee of so many bytes, units: what kinds without an account pay, from proceeds, as debt or
+ * prepaid. It stays at the floor of the base fee, so that no rush of others decides whether a
+ * redeem is worth it or a debt too high.
+ */
 export function byteFee(params: NetworkParams, bytes: number): bigint {
   return params.baseFeePerByte * BigInt(bytes)
 }

@@ -394,6 +394,8 @@ export const GlobalsType = new ContainerType(
     freeContracts: new ListCompositeType(new ContainerType({ index: U32 }), 65_536),
     /** First free index of the delegations' table + 1; 0 for none. */
     freeDelegations: U32,
+    /** Base fee of the next block, units per byte. */
+    baseFee: Units64,
   },
   { typeName: 'Globals' },
 )

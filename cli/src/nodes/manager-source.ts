@@ -97,6 +97,7 @@ function statusOf(parts: ManagerSourceParts): LedgerStatus {
     timeMs: header.timeMs,
     epoch: header.epoch,
     targetHeight: target,
+    baseFee: parts.manager.ledger.globals().baseFee,
     peers: parts.network.peers().length,
     // One block in flight is normal; more means this node is behind.
     syncing: target > header.height + 2,

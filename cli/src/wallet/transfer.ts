@@ -1,4 +1,5 @@
 import { bytesToHex, formatAddress, fromHex } from '@ioex/chain/bytes'
+import { baseFeeCap } from '@ioex/chain/rules'
 import { encodeTransaction, signTransaction, type Transaction } from '@ioex/chain/types'
 import { type ResultOf } from '@ioex/rpc/contract'
 import type { RpcClient } from '@ioex/rpc/client'
@@ -14,11 +15,11 @@ export interface TransferTerms {
   readonly amount: bigint
   readonly nonce: number
   readonly height: number
-  /** Units per byte. */
+  /** Base fee of the next block, units per byte. */
   readonly baseFee: bigint
 }
 
-/** A signed transfer; accepts twice the base fee, so that a rise does not strand it. */
+/** A signed transfer; its cap is above the base fee, so that a rise does not strand it. */
 export function buildTransfer(
   owner: OwnerKey,
   chainId: Uint8Array,
@@ -28,7 +29,7 @@ export function buildTransfer(
     sender: owner.publicKey,
     nonce,
     validUntil: height + VALID_BLOCKS,
-    maxBaseFee: baseFee * 2n,
+    maxBaseFee: baseFeeCap(baseFee),
     tip: 0n,
     payload: { selector: 0, value: { to, amount } } as const,
   }
@@ -50,7 +51,7 @@ export async function sendTransfer(
   ])
   const address = formatAddress(owner.address, params.addressPrefix)
   const { nonce } = await client.call('chain_getNonce', { address })
-  const baseFee = BigInt(params.baseFeePerByte)
+  const baseFee = BigInt(status.baseFee)
   const details = { ...terms, nonce, height: status.height, baseFee }
   const transaction = buildTransfer(owner, fromHex(status.chainId), details)
   const { id } = await client.call('chain_sendTransaction', {

@@ -38,6 +38,7 @@ export interface ChainView {
   readonly chainId: Uint8Array
   readonly params: NetworkParams
   head(): Promise<HeadView>
+  baseFee(): Promise<bigint>
   onHead(listener: (head: HeadView) => void): () => void
   account(address: Uint8Array): Promise<Account | undefined>
   node(nodeAddress: Uint8Array): Promise<IndexedRecord<Node> | undefined>

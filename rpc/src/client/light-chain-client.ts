@@ -116,6 +116,12 @@ export class LightChainClient implements ChainView {
     return headOf(await this.#follower.head())
   }
 
+  /** By the word of one node; a sender makes a cap of it, and is charged what the block says. */
+  async baseFee(): Promise<bigint> {
+    this.#follower.refuseAfterAlarm()
+    return BigInt((await this.#pool.ask('chain_getStatus', {})).baseFee)
+  }
+
   onHead(listener: (head: HeadView) => void): () => void {
     return this.#follower.onHead(listener)
   }

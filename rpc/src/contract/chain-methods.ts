@@ -47,6 +47,7 @@ const chainStatus = z.looseObject({
   time: z.int().describe('time of the newest block, milliseconds since 1970'),
   epoch: epochNumber,
   targetHeight: height,
+  baseFee: units.describe('base fee of the next block, units per byte'),
   peers: z.int(),
   syncing: z.boolean(),
 })

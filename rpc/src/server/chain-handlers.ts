@@ -58,7 +58,7 @@ function networkHandlers(ledger: LedgerSource) {
   const chainId = bytesToHex(ledger.chainId)
   return {
     chain_getStatus() {
-      const { hash, timeMs, height, epoch, targetHeight, peers, syncing } = ledger.status()
+      const { hash, timeMs, height, epoch, targetHeight, baseFee, peers, syncing } = ledger.status()
       return {
         chainId,
         network: params.network,
@@ -67,6 +67,7 @@ function networkHandlers(ledger: LedgerSource) {
         time: timeMs,
         epoch,
         targetHeight,
+        baseFee: baseFee.toString(),
         peers,
         syncing,
       }

@@ -35,6 +35,8 @@ export interface LedgerStatus {
   readonly epoch: number
   /** Height the network is known to have reached; equal to `height` when in step. */
   readonly targetHeight: number
+  /** Base fee of the next block, units per byte. */
+  readonly baseFee: bigint
   readonly peers: number
   readonly syncing: boolean
 }

@@ -48,6 +48,8 @@ export interface ChainClient {
   readonly chainId: Uint8Array
   readonly params: NetworkParams
   head(): Promise<ChainHead>
+  /** Base fee of the next block, units per byte, by the word of one node: for caps only. */
+  baseFee(): Promise<bigint>
   /** Calls back on each new certified head; returns the way to stop. */
   onHead(listener: (head: ChainHead) => void): () => void
   account(address: Uint8Array): Promise<Account | undefined>

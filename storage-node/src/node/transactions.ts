@@ -1,4 +1,5 @@
 import { addressOf, publicKeyOf, sign, signingDigest } from '@ioex/chain/bytes'
+import { baseFeeCap } from '@ioex/chain/rules'
 import {
   NodeBindingType,
   type NodeIdentity,
@@ -60,7 +61,7 @@ async function submit(
     sender: publicKeyOf(secretKey),
     nonce,
     validUntil: height + Math.min(VALID_BLOCKS_MAX, chain.params.epochBlocks),
-    maxBaseFee: chain.params.baseFeePerByte,
+    maxBaseFee: baseFeeCap(await chain.baseFee()),
     tip: 0n,
     payload,
   }

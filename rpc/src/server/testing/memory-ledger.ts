@@ -228,6 +228,7 @@ export class MemoryLedger implements LedgerSource {
       timeMs: header.timeMs,
       epoch: header.epoch,
       targetHeight: header.height + this.ahead,
+      baseFee: this.params.baseFeePerByte,
       peers: 3,
       syncing: this.ahead > 2,
     }

@@ -138,6 +138,10 @@ export class MemoryChain implements ChainClient {
     return Promise.resolve(this.#head())
   }
 
+  baseFee(): Promise<bigint> {
+    return Promise.resolve(this.sample.ledger.globals().baseFee)
+  }
+
   onHead(listener: (head: ChainHead) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
