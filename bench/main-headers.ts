@@ -11,7 +11,7 @@ import {
 } from '@ioex/chain/elastos'
 import { applyMainHeaders } from '@ioex/chain/rules'
 import { draftOf, stateRoot } from '@ioex/chain/state'
-import { ZERO_ADDRESS, ZERO_KEY } from '@ioex/chain/types'
+import { ZERO_ADDRESS, ZERO_HASH, ZERO_KEY } from '@ioex/chain/types'
 import { GENESIS_TIME_MS, SampleChain } from '../chain/src/rules/testing/sample-chain.ts'
 import { type Bench, type Comparison, repeated, type Scale, sized } from './comparison.ts'
 import { seededBytes } from './seeded.ts'
@@ -70,7 +70,13 @@ function compare(count: number, branch: number): Comparison {
     inLargeBlock(chain.main.mine(time + i), branch),
   )
   const signer = { sender: ZERO_KEY, senderAddress: ZERO_ADDRESS }
-  const context = { ...chain.next(), ...signer, bytes: 0, emit: () => {} }
+  const context = {
+    ...chain.next(),
+    ...signer,
+    bytes: 0,
+    transactionId: () => ZERO_HASH,
+    emit: () => {},
+  }
   const apply = () => {
     const draft = draftOf(chain.ledger)
     const applied = applyMainHeaders(draft, { headers }, context)

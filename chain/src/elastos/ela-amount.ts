@@ -3,6 +3,8 @@ import type { MainOutput } from './transaction-output.ts'
 
 /** 1 ELA in sela. */
 export const SELA_PER_ELA = 100_000_000n
+/** What a cross-chain transfer leaves to the arbiters at least, sela (MinCrossChainTxFee). */
+export const CROSS_CHAIN_FEE_MIN = 10_000n
 /** More sela than can ever exist; a value above it is a forgery, not an amount. */
 export const SELA_MAX = 10_000_000_000n * SELA_PER_ELA
 

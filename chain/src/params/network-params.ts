@@ -91,6 +91,13 @@ export interface NetworkParams {
   /** FINAL anchors that commit to an exit, and epochs after the last of them, until release. */
   readonly unbondingAnchors: number
   readonly unbondingEpochs: number
+
+  /** Epochs of a day, by which withdrawals to the main chain are capped. */
+  readonly pegDayEpochs: number
+  /** Share of the reserve that may be withdrawn in a day, in 1/10,000. */
+  readonly pegDailyShare: number
+  /** Units that may be withdrawn in a day whatever the share. */
+  readonly pegDailyFloorUnits: bigint
 }
 
 export const BASIS_POINTS = 10_000n
@@ -123,6 +130,8 @@ export function assertParams(params: NetworkParams): void {
   assert(params.proofWindowEpochs >= 1 && params.proofWindowEpochs <= 12, 'proof window is 1 to 12')
   assert(params.strikesToEvict >= 1 && params.strikesToEvict <= 255, 'strikes are 1 to 255')
   assert(params.minimumChargeEpochs >= 1, 'minimum charge is at least one epoch')
+  assert(params.pegDayEpochs >= 1, 'a day of withdrawals has at least one epoch')
+  assert(params.pegDailyShare <= 10_000, 'no more than the reserve can be withdrawn in a day')
   assert(params.priceMax < 1n << 48n, 'prices must stay below 2^48 so that weights fit 128 bits')
   assert(params.stakeUnit >= 1n, 'a unit of weight is at least one unit of stake')
   assert(params.validatorBondMin >= params.stakeUnit, 'a validator has weight from its own stake')

@@ -72,6 +72,9 @@ const fields: { readonly [K in keyof NetworkParams]: FieldType } = {
   slashWindowEpochs: Count64,
   unbondingAnchors: Count64,
   unbondingEpochs: Count64,
+  pegDayEpochs: Count64,
+  pegDailyShare: Count64,
+  pegDailyFloorUnits: Units64,
 }
 
 type Fields = Record<string, unknown>

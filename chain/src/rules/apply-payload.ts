@@ -5,17 +5,20 @@ import { applyAnchor } from './anchor.ts'
 import type { TransactionContext } from './block-context.ts'
 import { applyClearWeight } from './clear-weight.ts'
 import { applyClose } from './close.ts'
+import { applyDeposit } from './deposit.ts'
 import { applyEvict } from './evict.ts'
 import { applyFill } from './fill.ts'
 import { applyLeave } from './leave.ts'
 import { applyMainHeaders } from './main-headers.ts'
 import { applyOpenContract } from './open-contract.ts'
 import { applyOpenRelay } from './open-relay.ts'
+import { applyPegVote } from './peg-vote.ts'
 import { applyProve } from './prove.ts'
 import { applyRedeem } from './redeem.ts'
 import { applyRegister } from './register.ts'
 import { applyTopUp } from './top-up.ts'
 import { applyTransfer } from './transfer.ts'
+import { applyWithdraw } from './withdraw.ts'
 
 /** Every kind of transaction and its rule. On a fault the draft is to be dropped. */
 export function applyPayload(
@@ -52,6 +55,12 @@ export function applyPayload(
       return applyMainHeaders(draft, payload.value, context)
     case 13:
       return applyAnchor(draft, payload.value, context)
+    case 20:
+      return applyDeposit(draft, payload.value, context)
+    case 21:
+      return applyWithdraw(draft, payload.value, context)
+    case 22:
+      return applyPegVote(draft, payload.value, context)
     default:
       return fault('NOT_ACTIVE', 'this kind of transaction is not active yet')
   }

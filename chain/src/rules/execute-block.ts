@@ -17,6 +17,7 @@ import {
 import {
   payloadKind,
   transactionBytes,
+  transactionId,
   transactionListRoot,
   transactionRoot,
   verifyTransaction,
@@ -203,13 +204,21 @@ function applyBody(
 
 function contextOf(
   block: BlockInput,
-  { body }: Transaction,
+  transaction: Transaction,
   bytes: number,
   emitted: ReceiptBody[],
 ): TransactionContext {
+  const { body } = transaction
   const { sender } = body
   const senderAddress = laneOf(body) === 'system' ? ZERO_ADDRESS : addressOf(sender)
-  return { ...block, sender, senderAddress, bytes, emit: (receipt) => void emitted.push(receipt) }
+  return {
+    ...block,
+    sender,
+    senderAddress,
+    bytes,
+    transactionId: () => transactionId(transaction),
+    emit: (receipt) => void emitted.push(receipt),
+  }
 }
 
 function checkSignature(

@@ -3,6 +3,7 @@ import { ok, type Result } from '../bytes/result.ts'
 import { addressOf } from '../bytes/signature.ts'
 import { draftOf } from '../state/ledger.ts'
 import type { LedgerDraft } from '../state/ledger-draft.ts'
+import { ZERO_HASH } from '../types/primitives.ts'
 import { NONE, type Rail, type Resolution } from '../types/records.ts'
 import type { SignedVoucher } from '../types/transactions.ts'
 import type { TransactionContext } from './block-context.ts'
@@ -125,6 +126,7 @@ function silentContext(epoch: number): TransactionContext {
     sender: new Uint8Array(33),
     senderAddress: new Uint8Array(20),
     bytes: 0,
+    transactionId: () => ZERO_HASH,
     emit: () => undefined,
   }
 }

@@ -10,6 +10,7 @@ import { refreshAnchors } from './anchor-states.ts'
 import { fixBeacon } from './beacon.ts'
 import type { TransactionContext } from './block-context.ts'
 import { encodeWork, headerContext, mainHeaderAt, workOf } from './main-chain.ts'
+import { orphanDeposits } from './peg-reorganisation.ts'
 
 /**
  * Extends the main chain on record with headers in order, each checked in full: link, AuxPow of
@@ -36,6 +37,7 @@ export function applyMainHeaders(
       offered: newTip.height,
     })
   }
+  orphanReplaced(draft, parent.value.height, context)
   for (const record of checked.value) {
     draft.mainHeaders.set(record.height % MAIN_HEADERS_KEPT, record)
   }
@@ -49,6 +51,12 @@ export function applyMainHeaders(
   refreshAnchors(draft, parent.value.height)
   fixBeacon(draft, context.height)
   return ok()
+}
+
+/** Deposits of recorded headers that give way lose their backing. */
+function orphanReplaced(draft: LedgerDraft, forkHeight: number, context: TransactionContext): void {
+  const replaced = mainHeaderAt(draft, forkHeight + 1)
+  if (replaced) orphanDeposits(draft, forkHeight, replaced.recordedAt, context)
 }
 
 function decodeHeaders(raw: readonly Uint8Array[]): Result<DecodedHeader[]> {

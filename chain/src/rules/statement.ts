@@ -122,6 +122,9 @@ function add(sums: { -readonly [K in keyof typeof NOTHING]: bigint }, { body }: 
     case ReceiptKind.fee:
     case ReceiptKind.creation:
     case ReceiptKind.contractEnd:
+    case ReceiptKind.deposit:
+    case ReceiptKind.withdrawal:
+    case ReceiptKind.peg:
       return
   }
 }

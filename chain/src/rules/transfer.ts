@@ -24,10 +24,16 @@ export function applyTransfer(
   }
   const taken = debit(draft, context.senderAddress, amount)
   if (!taken.ok) return taken
+  receiveUnits(draft, to, amount)
+  return ok()
+}
+
+/** Units arrive at an address; at a node key's they pay its debt, then its payout address. */
+export function receiveUnits(draft: LedgerDraft, to: Uint8Array, amount: bigint): void {
   const index = draft.nodeIndex(to)
   if (index === undefined) {
     credit(draft, to, amount)
-    return ok()
+    return
   }
   const node = draft.nodes.get(index)
   assert(node !== undefined, 'a node index names no node')
@@ -35,5 +41,4 @@ export function applyTransfer(
   draft.nodes.set(index, { ...node, debt: node.debt - debtPaid })
   burnBaseFee(draft, debtPaid)
   credit(draft, node.payout, amount - debtPaid)
-  return ok()
 }

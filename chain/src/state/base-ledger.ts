@@ -109,6 +109,8 @@ export class BaseLedger implements LedgerDraft {
   readonly tables: BaseTables
   readonly addresses = new AddressIndex()
   readonly nodeAddresses = new Map<Hex, number>()
+  readonly depositIds = new Map<Hex, number>()
+  readonly withdrawalIds = new Map<Hex, number>()
   readonly inventories = new Map<number, readonly InventoryEntry[]>()
   readonly snapshots = new Map<number, readonly (readonly InventoryEntry[])[]>()
   readonly rewards = new Map<number, readonly RewardLeaf[]>()
@@ -130,6 +132,8 @@ export class BaseLedger implements LedgerDraft {
       delegations: valueTable('delegations', records.delegations),
       epochs: valueTable('epochs', records.epochs),
       mainHeaders: valueTable('mainHeaders', records.mainHeaders),
+      deposits: valueTable('deposits', records.deposits),
+      withdrawals: valueTable('withdrawals', records.withdrawals),
     }
     for (let index = 0; index < this.accounts.count; index++) {
       const start = index * ACCOUNT_BYTES
@@ -137,6 +141,12 @@ export class BaseLedger implements LedgerDraft {
     }
     for (const [index, node] of records.nodes.entries()) {
       this.nodeAddresses.set(bytesToHex(addressOf(node.nodeKey)), index)
+    }
+    for (const [index, { mainTransaction }] of records.deposits.entries()) {
+      this.depositIds.set(bytesToHex(mainTransaction), index)
+    }
+    for (const [index, { id }] of records.withdrawals.entries()) {
+      this.withdrawalIds.set(bytesToHex(id), index)
     }
   }
 
@@ -164,6 +174,12 @@ export class BaseLedger implements LedgerDraft {
   get mainHeaders() {
     return this.tables.mainHeaders
   }
+  get deposits() {
+    return this.tables.deposits
+  }
+  get withdrawals() {
+    return this.tables.withdrawals
+  }
 
   globals(): Readonly<Globals> {
     return this.currentGlobals
@@ -183,6 +199,12 @@ export class BaseLedger implements LedgerDraft {
   }
   nodeIndex(nodeAddress: Uint8Array): number | undefined {
     return this.nodeAddresses.get(bytesToHex(nodeAddress))
+  }
+  depositIndex(mainTransaction: Uint8Array): number | undefined {
+    return this.depositIds.get(bytesToHex(mainTransaction))
+  }
+  withdrawalIndex(id: Uint8Array): number | undefined {
+    return this.withdrawalIds.get(bytesToHex(id))
   }
   accountBefore(address: Uint8Array): number | undefined {
     const before = this.addresses.below(bytesToHex(address)) ?? this.addresses.greatest()
@@ -224,6 +246,8 @@ export function emptyContent(): BaseContent {
     delegations: [],
     epochs: [],
     mainHeaders: [],
+    deposits: [],
+    withdrawals: [],
   }
 }
 

@@ -3,7 +3,15 @@ import type { LeafRow } from '../bytes/dense-tree.ts'
 import { bytesToHex, type Hex } from '../bytes/hex.ts'
 import { addressOf } from '../bytes/signature.ts'
 import type { NetworkParams } from '../params/network-params.ts'
-import type { Account, Globals, InventoryEntry, Node, Peg } from '../types/records.ts'
+import type {
+  Account,
+  DepositRecord,
+  Globals,
+  InventoryEntry,
+  Node,
+  Peg,
+  WithdrawalRecord,
+} from '../types/records.ts'
 import { AddressIndex } from './address-index.ts'
 import { BaseLedger } from './base-ledger.ts'
 import type { LedgerDraft, RecordTable, RewardLeaf } from './ledger-draft.ts'
@@ -81,6 +89,8 @@ export class DraftLayer implements LedgerDraft {
   readonly tables: LayerTables
   newAddresses = new AddressIndex()
   readonly newNodes = new Map<Hex, number>()
+  readonly newDeposits = new Map<Hex, number>()
+  readonly newWithdrawals = new Map<Hex, number>()
   readonly inventories = new Map<number, readonly InventoryEntry[]>()
   readonly snapshots = new Map<number, readonly (readonly InventoryEntry[])[]>()
   readonly rewards = new Map<number, readonly RewardLeaf[]>()
@@ -105,6 +115,8 @@ export class DraftLayer implements LedgerDraft {
       delegations: new LayerTable(() => this.parent.delegations, unindexed),
       epochs: new LayerTable(() => this.parent.epochs, unindexed),
       mainHeaders: new LayerTable(() => this.parent.mainHeaders, unindexed),
+      deposits: new LayerTable(() => this.parent.deposits, this.#indexDeposit),
+      withdrawals: new LayerTable(() => this.parent.withdrawals, this.#indexWithdrawal),
     }
   }
 
@@ -114,6 +126,14 @@ export class DraftLayer implements LedgerDraft {
 
   #indexNode = (node: Node, index: number): void => {
     this.newNodes.set(bytesToHex(addressOf(node.nodeKey)), index)
+  }
+
+  #indexDeposit = ({ mainTransaction }: DepositRecord, index: number): void => {
+    this.newDeposits.set(bytesToHex(mainTransaction), index)
+  }
+
+  #indexWithdrawal = ({ id }: WithdrawalRecord, index: number): void => {
+    this.newWithdrawals.set(bytesToHex(id), index)
   }
 
   /** The nearest parent that still holds content of its own. */
@@ -140,6 +160,8 @@ export class DraftLayer implements LedgerDraft {
     this.snapshots.clear()
     this.rewards.clear()
     this.newNodes.clear()
+    this.newDeposits.clear()
+    this.newWithdrawals.clear()
     this.newGlobals = undefined
     this.newPeg = undefined
   }
@@ -168,6 +190,12 @@ export class DraftLayer implements LedgerDraft {
   get mainHeaders() {
     return this.tables.mainHeaders
   }
+  get deposits() {
+    return this.tables.deposits
+  }
+  get withdrawals() {
+    return this.tables.withdrawals
+  }
 
   globals(): Readonly<Globals> {
     return this.newGlobals ?? this.parent.globals()
@@ -195,6 +223,13 @@ export class DraftLayer implements LedgerDraft {
   }
   nodeIndex(nodeAddress: Uint8Array): number | undefined {
     return this.newNodes.get(bytesToHex(nodeAddress)) ?? this.parent.nodeIndex(nodeAddress)
+  }
+  depositIndex(mainTransaction: Uint8Array): number | undefined {
+    const own = this.newDeposits.get(bytesToHex(mainTransaction))
+    return own ?? this.parent.depositIndex(mainTransaction)
+  }
+  withdrawalIndex(id: Uint8Array): number | undefined {
+    return this.newWithdrawals.get(bytesToHex(id)) ?? this.parent.withdrawalIndex(id)
   }
   accountBefore(address: Uint8Array): number | undefined {
     const before = this.#below(bytesToHex(address)) ?? this.#greatest()

@@ -3,6 +3,7 @@ import type {
   Account,
   Contract,
   Delegation,
+  DepositRecord,
   Epoch,
   Globals,
   InventoryEntry,
@@ -11,6 +12,7 @@ import type {
   Peg,
   Rail,
   Validator,
+  WithdrawalRecord,
 } from '../types/records.ts'
 
 /**
@@ -50,6 +52,9 @@ export interface LedgerDraft {
   readonly epochs: RecordTable<Epoch>
   /** By main height modulo MAIN_HEADERS_KEPT. */
   readonly mainHeaders: RecordTable<MainHeaderRecord>
+  /** In the order in which they were recorded, so heights ascend; as are withdrawals. */
+  readonly deposits: RecordTable<DepositRecord>
+  readonly withdrawals: RecordTable<WithdrawalRecord>
 
   globals(): Readonly<Globals>
   setGlobals(globals: Globals): void
@@ -60,6 +65,10 @@ export interface LedgerDraft {
   accountIndex(address: Uint8Array): number | undefined
   /** Index of a node by the address of its node key. */
   nodeIndex(nodeAddress: Uint8Array): number | undefined
+  /** Index of the newest record of a main-chain transaction, by its id in internal order. */
+  depositIndex(mainTransaction: Uint8Array): number | undefined
+  /** Index of a withdrawal by the id of its transaction. */
+  withdrawalIndex(id: Uint8Array): number | undefined
   /** Greatest existing address below `address` in circular order: where a new account links in. */
   accountBefore(address: Uint8Array): number | undefined
 

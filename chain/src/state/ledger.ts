@@ -71,14 +71,14 @@ export function parentOf(draft: LedgerDraft): LedgerDraft {
 }
 
 /**
- * hash_tree_root of the ten table roots (PROTOCOL 2), of the committed state or of a draft.
+ * hash_tree_root of the roots of all tables (PROTOCOL 2), of the committed state or of a draft.
  * Work grows with the records written since the committed state, not with its size.
  */
 export function stateRoot(ledger: LedgerDraft): Uint8Array {
   return StateRootsType.hashTreeRoot(stateRoots(ledger))
 }
 
-/** The ten roots by name. */
+/** All roots by name. */
 export function stateRoots(ledger: LedgerDraft) {
   const { base, layers } = stackOf(inside(ledger))
   const root = <K extends TableName>(table: K) =>
@@ -94,6 +94,8 @@ export function stateRoots(ledger: LedgerDraft) {
     mainHeaders: root('mainHeaders'),
     peg: PegType.hashTreeRoot(ledger.peg()),
     globals: GlobalsType.hashTreeRoot(ledger.globals()),
+    deposits: root('deposits'),
+    withdrawals: root('withdrawals'),
   }
 }
 
@@ -132,6 +134,8 @@ function mergeIntoBase(layer: DraftLayer, base: BaseLedger): void {
   for (const table of tableNames) commitTable(layer, base, table)
   for (const [address, index] of layer.newAddresses.entries()) base.addresses.add(address, index)
   for (const [address, index] of layer.newNodes) base.nodeAddresses.set(address, index)
+  for (const [id, index] of layer.newDeposits) base.depositIds.set(id, index)
+  for (const [id, index] of layer.newWithdrawals) base.withdrawalIds.set(id, index)
   for (const [node, entries] of layer.inventories) base.inventories.set(node, entries)
   for (const [node, snapshots] of layer.snapshots) base.snapshots.set(node, snapshots)
   for (const [epoch, leaves] of layer.rewards) base.rewards.set(epoch, leaves)
@@ -309,6 +313,8 @@ function readLedger(
       delegations: readTable('delegations', entries),
       epochs: readTable('epochs', entries),
       mainHeaders: readTable('mainHeaders', entries),
+      deposits: readTable('deposits', entries),
+      withdrawals: readTable('withdrawals', entries),
     })
     ledger.currentPeg = readSingle(PegType, stateTags.peg, entries)
     ledger.currentGlobals = readSingle(GlobalsType, stateTags.globals, entries)

@@ -8,6 +8,8 @@ import {
   ContractType,
   type Delegation,
   DelegationType,
+  type DepositRecord,
+  DepositRecordType,
   type Epoch,
   EpochType,
   InventoryEntryType,
@@ -19,6 +21,8 @@ import {
   RailType,
   type Validator,
   ValidatorType,
+  type WithdrawalRecord,
+  WithdrawalRecordType,
 } from '../types/records.ts'
 import { flatRootsOf } from './flat-roots.ts'
 
@@ -32,6 +36,8 @@ export interface TableRecords {
   delegations: Delegation
   epochs: Epoch
   mainHeaders: MainHeaderRecord
+  deposits: DepositRecord
+  withdrawals: WithdrawalRecord
 }
 export type TableName = keyof TableRecords
 
@@ -44,6 +50,8 @@ export const tableNames = [
   'delegations',
   'epochs',
   'mainHeaders',
+  'deposits',
+  'withdrawals',
 ] as const satisfies readonly TableName[]
 
 /** How a record becomes bytes and a leaf. */
@@ -68,6 +76,8 @@ export const recordCodecs: { readonly [K in TableName]: RecordCodec<TableRecords
   delegations: codec(DelegationType),
   epochs: codec(EpochType),
   mainHeaders: codec(MainHeaderRecordType),
+  deposits: codec(DepositRecordType),
+  withdrawals: codec(WithdrawalRecordType),
 }
 
 interface SszType<T> {
@@ -96,6 +106,8 @@ const leavesByTable: { readonly [K in TableName]: Leaves<K> } = {
   delegations: flatRootsOf(DelegationType),
   epochs: leavesOneByOne('epochs'),
   mainHeaders: flatRootsOf(MainHeaderRecordType),
+  deposits: flatRootsOf(DepositRecordType),
+  withdrawals: flatRootsOf(WithdrawalRecordType),
 }
 
 /** Leaves of many records of one table, 32 bytes each; most tables hash them all in one batch. */
@@ -152,7 +164,7 @@ function accountOfRow(bytes: Uint8Array): Account {
   }
 }
 
-/** The state's top container: ten roots in this order (PROTOCOL 2). */
+/** The state's top container: the ten roots of PROTOCOL 2, then the peg's two tables. */
 export const StateRootsType = new ContainerType(
   {
     accounts: Bytes32,
@@ -165,6 +177,8 @@ export const StateRootsType = new ContainerType(
     mainHeaders: Bytes32,
     peg: Bytes32,
     globals: Bytes32,
+    deposits: Bytes32,
+    withdrawals: Bytes32,
   },
   { typeName: 'StateRoots' },
 )
@@ -179,6 +193,8 @@ export const stateRootNames = [
   'mainHeaders',
   'peg',
   'globals',
+  'deposits',
+  'withdrawals',
 ] as const
 export type StateRootName = (typeof stateRootNames)[number]
 
@@ -209,6 +225,8 @@ export const stateTags = {
   inventories: 'i',
   snapshots: 's',
   rewardLeaves: 'w',
+  deposits: 't',
+  withdrawals: 'x',
 } as const
 
 export function recordKey(table: TableName, index: number): string {

@@ -16,7 +16,7 @@ import {
   tableNames,
 } from './record-tables.ts'
 
-/** Levels of the state's top container: ten roots padded to sixteen. */
+/** Levels of the state's top container: twelve roots padded to sixteen. */
 const TOP_DEPTH = 4
 /** Levels of the largest table, the count and the top container. */
 const BRANCH_MAX = 32 + 1 + TOP_DEPTH
@@ -25,7 +25,7 @@ const RECORD_BYTES_MAX = 1024 * 1024
 
 /**
  * Shows one record under a stateRoot: the path through its table, the table's count, the path
- * through the ten roots. `table` is the position in the container of PROTOCOL 2. The peg and
+ * through the roots of all tables. `table` is the position in the container of PROTOCOL 2. The peg and
  * the globals are records of their own: index 0, count 0, no path through a table.
  */
 export const StateProofType = new ContainerType(
@@ -116,7 +116,7 @@ function isTable(name: StateRootName): name is TableName {
   return (tableNames as readonly string[]).includes(name)
 }
 
-/** Siblings of one of the ten roots up to the state root. */
+/** Siblings of one of the roots up to the state root. */
 function topBranch(roots: readonly Uint8Array[], position: number): Uint8Array[] {
   const branch: Uint8Array[] = []
   let row = [...roots]

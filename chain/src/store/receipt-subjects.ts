@@ -31,6 +31,9 @@ export function subjectsOf(receipt: Receipt): ReceiptSubjects {
     case ReceiptKind.anchor:
     case ReceiptKind.fee:
     case ReceiptKind.creation:
+    case ReceiptKind.deposit:
+    case ReceiptKind.withdrawal:
+    case ReceiptKind.peg:
       return { nodes: [], rail: undefined, contract: undefined }
   }
 }

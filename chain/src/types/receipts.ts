@@ -1,4 +1,10 @@
-import { ContainerType, ListCompositeType, UnionType, type ValueOf } from '@chainsafe/ssz'
+import {
+  ByteVectorType,
+  ContainerType,
+  ListCompositeType,
+  UnionType,
+  type ValueOf,
+} from '@chainsafe/ssz'
 import { Bool, Bytes20, Bytes32, Count64, U8, U32, Units64 } from './primitives.ts'
 
 /** A node answered its challenge; no money moves. */
@@ -142,6 +148,50 @@ export const ContractEndReceiptType = new ContainerType({
   burned: Units64,
 })
 
+/** DepositReceipt.outcome. */
+export const DepositOutcome = { credited: 0, failed: 1, backedAgain: 2 } as const
+
+/**
+ * A deposit from the main chain: one receipt per credited entry; one for a failed transaction;
+ * one where an orphaned deposit is proven again, which credits nobody a second time.
+ */
+export const DepositReceiptType = new ContainerType({
+  /** Index of the deposit's record. */
+  deposit: U32,
+  /** Main-chain transaction id, internal order. */
+  mainTransaction: Bytes32,
+  mainHeight: U32,
+  mainHash: Bytes32,
+  /** Account that the units went to; zero unless credited. */
+  account: Bytes20,
+  amount: Units64,
+  outcome: U8,
+  /** DepositFailure; 0 unless failed. */
+  failure: U8,
+})
+
+/** Units left for the main chain (returned = false), or came back as the validators voted. */
+export const WithdrawalReceiptType = new ContainerType({
+  /** Index of the withdrawal's record. */
+  withdrawal: U32,
+  owner: Bytes20,
+  /** Main-chain program hash, 21 bytes. */
+  to: new ByteVectorType(21),
+  output: Units64,
+  amount: Units64,
+  returned: Bool,
+})
+
+/** The peg stopped or went on. */
+export const PegReceiptType = new ContainerType({
+  paused: Bool,
+  /** PegPauseCause. */
+  cause: U8,
+  /** Deposits whose main block was replaced just now, and units without backing in all. */
+  orphaned: U32,
+  unbacked: Units64,
+})
+
 export const ReceiptKind = {
   proof: 0,
   storage: 1,
@@ -155,6 +205,9 @@ export const ReceiptKind = {
   creation: 9,
   payout: 10,
   contractEnd: 11,
+  deposit: 12,
+  withdrawal: 13,
+  peg: 14,
 } as const
 export type ReceiptKind = keyof typeof ReceiptKind
 
@@ -171,6 +224,9 @@ export const ReceiptBodyType = new UnionType([
   CreationReceiptType,
   PayoutReceiptType,
   ContractEndReceiptType,
+  DepositReceiptType,
+  WithdrawalReceiptType,
+  PegReceiptType,
 ])
 
 export type ProofReceipt = ValueOf<typeof ProofReceiptType>
@@ -185,6 +241,9 @@ export type FeeReceipt = ValueOf<typeof FeeReceiptType>
 export type CreationReceipt = ValueOf<typeof CreationReceiptType>
 export type PayoutReceipt = ValueOf<typeof PayoutReceiptType>
 export type ContractEndReceipt = ValueOf<typeof ContractEndReceiptType>
+export type DepositReceipt = ValueOf<typeof DepositReceiptType>
+export type WithdrawalReceipt = ValueOf<typeof WithdrawalReceiptType>
+export type PegReceipt = ValueOf<typeof PegReceiptType>
 
 export type ReceiptBody =
   | { readonly selector: 0; value: ProofReceipt }
@@ -199,6 +258,9 @@ export type ReceiptBody =
   | { readonly selector: 9; value: CreationReceipt }
   | { readonly selector: 10; value: PayoutReceipt }
   | { readonly selector: 11; value: ContractEndReceipt }
+  | { readonly selector: 12; value: DepositReceipt }
+  | { readonly selector: 13; value: WithdrawalReceipt }
+  | { readonly selector: 14; value: PegReceipt }
 
 /** Transaction index of receipts that the block itself leaves. */
 export const BLOCK_RECEIPT = 0xffff_ffff

@@ -1,10 +1,12 @@
 import {
+  ByteVectorType,
   ContainerType,
   ListBasicType,
   ListCompositeType,
   type ValueOf,
   VectorCompositeType,
 } from '@chainsafe/ssz'
+import { VALIDATORS_MAX } from './consensus-objects.ts'
 import {
   Bool,
   Bytes20,
@@ -17,7 +19,6 @@ import {
   Units64,
   Weight128,
 } from './primitives.ts'
-import { VALIDATORS_MAX } from './consensus-objects.ts'
 import { LABEL_BYTES_MAX } from './transactions.ts'
 
 /** Index value that means "none": no rail, no open challenge, not asked, not lost. */
@@ -351,11 +352,85 @@ export const MainHeaderRecordType = new ContainerType(
 )
 export type MainHeaderRecord = ValueOf<typeof MainHeaderRecordType>
 
+/** What stopped the peg last. */
+export const PegPauseCause = { vote: 0, reorganisation: 1 } as const
+
+/** The peg's totals, units, and the votes on it (PROTOCOL 7, supply). */
 export const PegType = new ContainerType(
-  { deposited: Units64, withdrawn: Units64, paused: Bool },
+  {
+    deposited: Units64,
+    withdrawn: Units64,
+    /** Of `deposited`, what stood in main blocks that a reorganisation replaced. */
+    unbacked: Units64,
+    paused: Bool,
+    /** PegPauseCause of the present or last pause. */
+    pauseCause: U8,
+    /** Validators, by index, whose owners want the opposite of `paused`. */
+    pauseVotes: new ListBasicType(U32, VALIDATORS_MAX),
+    /** The one withdrawal that each validator's owner wants returned. */
+    returnVotes: new ListCompositeType(
+      new ContainerType({ validator: U32, withdrawal: U32 }),
+      VALIDATORS_MAX,
+    ),
+    /** Day of epochs that the two following belong to. */
+    day: U32,
+    /** Reserve at the day's first movement. */
+    dayReserve: Units64,
+    dayWithdrawn: Units64,
+  },
   { typeName: 'Peg' },
 )
 export type Peg = ValueOf<typeof PegType>
+
+/**
+ * credited - its coin circulates here; failed - never credited, to be refunded there;
+ * orphaned - credited, then its main block was replaced; replaced - proven again, see the newer
+ * record of the same main transaction.
+ */
+export const DepositState = { credited: 1, failed: 2, orphaned: 3, replaced: 4 } as const
+
+/** Why a deposit failed: the first entry that could not be credited. */
+export const DepositFailure = { none: 0, address: 1, amount: 2, form: 3, supply: 4 } as const
+
+/** A main-chain transaction that pays this chain's X address; kept for good, so that it counts once. */
+export const DepositRecordType = new ContainerType(
+  {
+    /** Its id, internal order. */
+    mainTransaction: Bytes32,
+    mainHeight: U32,
+    /** Units credited, over all its entries; 0 if it failed. */
+    amount: Units64,
+    entries: U32,
+    state: U8,
+    failure: U8,
+    /** Side height of the block that recorded it. */
+    height: Count64,
+  },
+  { typeName: 'DepositRecord' },
+)
+export type DepositRecord = ValueOf<typeof DepositRecordType>
+
+export const WithdrawalState = { listed: 1, returned: 2 } as const
+
+/** Units burned here for the main chain to pay. */
+export const WithdrawalRecordType = new ContainerType(
+  {
+    /** Id of the withdraw transaction. */
+    id: Bytes32,
+    owner: Bytes20,
+    /** Main-chain program hash: prefix byte and 20-byte hash. */
+    to: new ByteVectorType(21),
+    /** Units burned. */
+    output: Units64,
+    /** Units that the main-chain address gets. */
+    amount: Units64,
+    /** Side height of its block. */
+    height: Count64,
+    state: U8,
+  },
+  { typeName: 'WithdrawalRecord' },
+)
+export type WithdrawalRecord = ValueOf<typeof WithdrawalRecordType>
 
 const FRONTIER_LEVELS = 32
 /** Anchors that may wait for their depth at the same time. */

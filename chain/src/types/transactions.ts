@@ -276,8 +276,15 @@ export const WithdrawType = new ContainerType({
   amount: Units64,
 })
 
-/** A validator's owner votes to stop or resume withdrawals. */
-export const PegVoteType = new ContainerType({ validator: U32, pause: Bool })
+/** What a validator's owner votes for: the peg stops, goes on, or gives one withdrawal back. */
+export const PegVoteKind = { pause: 0, resume: 1, returnWithdrawal: 2 } as const
+/** More than 2/3 of the validators' power decide (PROTOCOL 7). */
+export const PegVoteType = new ContainerType({
+  validator: U32,
+  kind: U8,
+  /** Index of the withdrawal; 0 otherwise. */
+  withdrawal: U32,
+})
 
 /** A node that the lottery drew takes an empty slot under its old root (PROTOCOL 5.2). */
 export const ClaimSlotType = new ContainerType({

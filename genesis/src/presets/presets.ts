@@ -68,6 +68,9 @@ const main: NetworkParams = {
   slashWindowEpochs: 24 * 7,
   unbondingAnchors: 1,
   unbondingEpochs: 24,
+  pegDayEpochs: 24,
+  pegDailyShare: 2500,
+  pegDailyFloorUnits: 100_000_000_000n,
 }
 
 const test: NetworkParams = {
@@ -75,6 +78,7 @@ const test: NetworkParams = {
   network: 'test',
   addressPrefix: 'tioex',
   epochBlocks: 600,
+  pegDayEpochs: 144,
   graceEpochs: 48,
   leaveNoticeEpochs: 72,
   vestingEpochs: 24,
@@ -108,6 +112,7 @@ const local: NetworkParams = {
   slashWindowEpochs: 12,
   unbondingAnchors: 2,
   unbondingEpochs: 0,
+  pegDailyFloorUnits: 1_000_000_000_000n,
 }
 
 /** As local, ten times faster, for tests with real processes. */

@@ -187,6 +187,7 @@ export class World {
       sender: sender?.key ?? new Uint8Array(33),
       senderAddress: sender?.address ?? new Uint8Array(20),
       bytes: this.bytes,
+      transactionId: () => sha256(utf8ToBytes(`transaction ${this.height}`)),
       emit,
     }
   }

@@ -45,6 +45,7 @@ import {
   ValidatorType,
   verifyTransaction,
   VoteKind,
+  PegType,
 } from '@ioex/chain/types'
 import type { Indexed, LedgerBlock, LedgerSource, Page, ReceiptQuery } from '../ledger-source.ts'
 
@@ -335,7 +336,7 @@ export class MemoryLedger implements LedgerSource {
   }
 
   supplyAt(height: number) {
-    const peg = { deposited: 0n, withdrawn: 0n, paused: false }
+    const peg = PegType.defaultValue()
     return height === this.status().height ? { globals: this.globals, peg } : undefined
   }
 
