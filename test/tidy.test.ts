@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest'
  * The house rules, executed: who may import whom, what is declared, what is forbidden.
  * A room that is not in the table may import nothing.
  */
-const PURE = ['bytes', 'types', 'params', 'elastos', 'state', 'rules', 'consensus'].map(
+const PURE = ['bytes', 'types', 'params', 'elastos', 'state', 'rules', 'consensus', 'light'].map(
   (room) => `chain/${room}`,
 )
 const CHAIN_NATIVE = 'chain/native'
@@ -20,6 +20,10 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'chain/state': ['chain/bytes', 'chain/types', 'chain/params'],
   'chain/rules': ['chain/bytes', 'chain/types', 'chain/params', 'chain/elastos', 'chain/state'],
   'chain/consensus': ['chain/bytes', 'chain/types', 'chain/params'],
+  // What a thin client verifies with; no full node needs it but to make the proofs.
+  'chain/light': ['bytes', 'types', 'params', 'state', 'rules', 'consensus'].map(
+    (room) => `chain/${room}`,
+  ),
   // The line: above it no clock, no randomness, no disk, no socket, no promise.
   'chain/native': ['chain/bytes'],
   'chain/driver': ['chain/bytes', 'chain/types', 'chain/params', 'chain/consensus'],

@@ -1,2 +1,3 @@
 export * from './chain-manager.ts'
 export * from './chain-store.ts'
+export * from './history-proofs.ts'

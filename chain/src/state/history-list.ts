@@ -97,3 +97,47 @@ export function historyRoot(history: History): Uint8Array {
   }
   return sha256(node, countChunk(history.historyCount))
 }
+
+/** Block hashes that one kept node of the history tree stands over. */
+export const HISTORY_CHUNK = 1024
+const CHUNK_DEPTH = 10
+
+/** Root over up to HISTORY_CHUNK block hashes, the rest zero: a node of the history list. */
+export function historyChunkRoot(hashes: readonly Uint8Array[]): Uint8Array {
+  return climb(hashes, 0, 0, CHUNK_DEPTH).root
+}
+
+/**
+ * The branch of block `height` in the list of the first `count` hashes: siblings from the bottom
+ * up, the length chunk last. `chunk` holds the hashes of its own chunk below `count`, `roots` the
+ * roots of all chunks below `count` in order.
+ */
+export function historyBranch(
+  height: number,
+  count: number,
+  chunk: readonly Uint8Array[],
+  roots: readonly Uint8Array[],
+): Uint8Array[] {
+  assert(height < count, 'only an earlier block has a branch')
+  const low = climb(chunk, height % HISTORY_CHUNK, 0, CHUNK_DEPTH)
+  const high = climb(roots, Math.floor(height / HISTORY_CHUNK), CHUNK_DEPTH, HISTORY_DEPTH)
+  return [...low.branch, ...high.branch, countChunk(count)]
+}
+
+/** Hashes a row up from one level to another; gives the siblings of one position and the top. */
+function climb(row: readonly Uint8Array[], index: number, from: number, to: number) {
+  const branch: Uint8Array[] = []
+  let nodes = row
+  let position = index
+  for (let level = from; level < to; level++) {
+    const zero = zeroHash(level)
+    branch.push(nodes[position ^ 1] ?? zero)
+    const above: Uint8Array[] = []
+    for (let i = 0; i < nodes.length; i += 2) {
+      above.push(sha256(nodes[i] as Uint8Array, nodes[i + 1] ?? zero))
+    }
+    nodes = above
+    position = Math.floor(position / 2)
+  }
+  return { branch, root: nodes[0] ?? zeroHash(to) }
+}

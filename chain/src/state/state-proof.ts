@@ -34,18 +34,33 @@ export const StateProofType = new ContainerType(
 )
 export type StateProof = ValueOf<typeof StateProofType>
 
+/** What can be proven: records of the tables, and the two that stand alone. */
+export type ProvableName = TableName | 'peg' | 'globals'
+
 /** Proves a record of the committed state; undefined where there is none at this index. */
 export function proveRecord(
   ledger: Ledger,
-  table: TableName | 'peg' | 'globals',
+  table: ProvableName,
+  index: number,
+): StateProof | undefined {
+  return proveUnder(ledger, orderedRoots(ledger), table, index)
+}
+
+/** The ten roots of the committed state, in the order of their container. */
+export function orderedRoots(ledger: Ledger): Uint8Array[] {
+  const roots = stateRoots(ledger)
+  return stateRootNames.map((name) => roots[name])
+}
+
+/** As proveRecord, with the ten roots at hand. */
+export function proveUnder(
+  ledger: Ledger,
+  roots: readonly Uint8Array[],
+  table: ProvableName,
   index: number,
 ): StateProof | undefined {
   const position = stateRootNames.indexOf(table)
-  const roots = stateRoots(ledger)
-  const top = topBranch(
-    stateRootNames.map((name) => roots[name]),
-    position,
-  )
+  const top = topBranch(roots, position)
   if (!isTable(table)) {
     return index === 0 ? { table: position, index, count: 0, branch: top } : undefined
   }
@@ -61,7 +76,7 @@ export function proveRecord(
  */
 export function verifyRecord(
   stateRoot: Uint8Array,
-  table: TableName | 'peg' | 'globals',
+  table: ProvableName,
   record: Uint8Array,
   proof: StateProof,
 ): Result<undefined> {
@@ -88,7 +103,7 @@ export function verifyRecord(
   return bytesEqual(root, stateRoot) ? ok() : wrong()
 }
 
-function leafOf(table: TableName | 'peg' | 'globals', record: Uint8Array): Result<Uint8Array> {
+function leafOf(table: ProvableName, record: Uint8Array): Result<Uint8Array> {
   const malformed = () => fault('RECORD_MALFORMED', `these bytes are no record of ${table}`)
   if (table === 'peg') return singleLeaf(PegType, record)
   if (table === 'globals') return singleLeaf(GlobalsType, record)

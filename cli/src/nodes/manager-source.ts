@@ -1,9 +1,10 @@
 import { bytesToHex, type Result } from '@ioex/chain/bytes'
-import type { ChainManager, FinalizedBlock } from '@ioex/chain/manager'
+import { type ChainManager, type FinalizedBlock, HistoryProofs } from '@ioex/chain/manager'
 import type { FullNodeNetwork } from '@ioex/chain/net'
 import { checkpointHeight } from '@ioex/chain/params'
 import type { TransactionPool } from '@ioex/chain/pool'
 import { nonceOf, setMembers, validatorAt } from '@ioex/chain/rules'
+import { StateProver } from '@ioex/chain/state'
 import {
   BlockType,
   CertificateType,
@@ -45,6 +46,8 @@ export interface ManagerSourceParts {
 export function createManagerSource(parts: ManagerSourceParts): LedgerSource {
   const { manager, pool, network } = parts
   const { ledger, params } = manager
+  const prover = new StateProver(ledger)
+  const history = new HistoryProofs(manager.store)
   return {
     chainId: manager.chainId,
     params,
@@ -81,6 +84,10 @@ export function createManagerSource(parts: ManagerSourceParts): LedgerSource {
       height === ledger.globals().height
         ? { globals: ledger.globals(), peg: ledger.peg() }
         : undefined,
+    // Head and state move together, without a pause between: both are of the same block here.
+    prove: (places) => ({ at: manager.final, records: places.map((each) => prover.prove(each)) }),
+    rewardLeaves: (epoch) => ledger.rewardLeaves(epoch),
+    historyBranch: (height, count) => history.branch(height, count),
     receipts: (query) => receiptsOf(manager, query),
     receiptById: (id) => manager.store.receipt(bytesToHex(id)),
     submit: (transaction) => parts.submit(transaction),

@@ -3,7 +3,8 @@ import { CertificateType, HeaderType, validatorSetHash } from '@ioex/chain/types
 import { bytesToHex } from '@ioex/chain/bytes'
 import { expect, test } from 'vitest'
 import { createLedgerStory } from '../server/testing/ledger-story.ts'
-import { checkFinality, decodeCertificate, decodeHeader } from './certified-head.ts'
+import { checkFinality } from '@ioex/chain/light'
+import { decodeCertificate, decodeHeader } from './certified-head.ts'
 import { checkRun } from './header-chain.ts'
 
 const ledger = createLedgerStory(presets.ci)

@@ -1,15 +1,9 @@
 import { bytesEqual } from '@ioex/chain/bytes'
+import type { FinalHeader, FinalityRules } from '@ioex/chain/light'
 import { HEADERS_MAX } from '../contract/chain-methods.ts'
-import type { FinalityRules } from './certified-head.ts'
 import type { HeadView } from './chain-view.ts'
 import type { EndpointPool } from './endpoint-pool.ts'
-import {
-  type CheckedRun,
-  checkRun,
-  type FinalHeader,
-  type HeaderEntry,
-  headOf,
-} from './header-chain.ts'
+import { type CheckedRun, checkRun, type HeaderEntry, headOf } from './header-chain.ts'
 import type { RpcClient } from './rpc-client.ts'
 import { RpcError } from './rpc-error.ts'
 

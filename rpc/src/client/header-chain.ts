@@ -1,21 +1,11 @@
 import { bytesEqual, bytesToHex, fault, ok, type Result } from '@ioex/chain/bytes'
-import { blockHash, type Header } from '@ioex/chain/types'
+import { checkFinality, type FinalHeader, type FinalityRules } from '@ioex/chain/light'
+import { blockHash } from '@ioex/chain/types'
 import type { ResultOf } from '../contract/methods.ts'
 import type { HeadView } from './chain-view.ts'
-import {
-  checkFinality,
-  decodeCertificate,
-  decodeHeader,
-  type FinalityRules,
-} from './certified-head.ts'
+import { decodeCertificate, decodeHeader } from './certified-head.ts'
 
 export type HeaderEntry = ResultOf<'chain_getCertifiedHeaders'>['headers'][number]
-
-/** A header known to be final, with its hash. */
-export interface FinalHeader {
-  readonly header: Header
-  readonly hash: Uint8Array
-}
 
 export interface CheckedRun {
   /** Consecutive headers, each the parent of the next. */

@@ -88,7 +88,7 @@ export class LightChainClient implements ChainView {
       rules: {
         chainId,
         epochBlocks: params.epochBlocks,
-        validators,
+        validators: [...validators],
         validatorsHash: validatorSetHash([...validators]),
       },
       minimumPollMs: options.minimumPollMs ?? MINIMUM_POLL_MS,

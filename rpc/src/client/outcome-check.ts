@@ -1,4 +1,5 @@
-import { bytesEqual, fromHex } from '@ioex/chain/bytes'
+import { bytesEqual, checkListProof, fromHex } from '@ioex/chain/bytes'
+import type { FinalHeader } from '@ioex/chain/light'
 import {
   type Receipt,
   RECEIPTS_PER_BLOCK_MAX,
@@ -9,10 +10,8 @@ import {
   TransactionType,
 } from '@ioex/chain/types'
 import type { ListProofJson } from '../contract/json-forms.ts'
-import { checkListProof } from '../contract/list-proof.ts'
 import type { ResultOf } from '../contract/methods.ts'
 import type { OutcomeView } from './chain-view.ts'
-import type { FinalHeader } from './header-chain.ts'
 import { decodeRecord } from './record-reader.ts'
 import { RpcError } from './rpc-error.ts'
 

@@ -1,5 +1,14 @@
 import { z } from 'zod'
-import { cursor, epochNumber, height, hexText, limit, next, prove } from './json-forms.ts'
+import {
+  cursor,
+  epochNumber,
+  height,
+  hexText,
+  limit,
+  next,
+  prove,
+  stateProofs,
+} from './json-forms.ts'
 import { defineMethod } from './method.ts'
 
 export const anchorStateName = z.enum(['none', 'submitted', 'confirmed', 'final'])
@@ -47,7 +56,8 @@ export const anchorMethods = {
   anchor_get: defineMethod({
     summary:
       'The earliest anchor that covers an epoch (its own, or that of a later one, which commits ' +
-      'to it); prove: with the main-chain transaction and its Merkle branch',
+      'to it); prove: with the main-chain transaction, its Merkle branch, and the ' +
+      'records that hold what the chain made of it',
     params: z.strictObject({ epoch: epochNumber, prove: prove.optional() }),
     result: anchorView.extend({
       proof: z
@@ -56,6 +66,7 @@ export const anchorMethods = {
           branch: z.array(z.string()).describe('Merkle siblings, internal byte order'),
           branchIndex: z.int(),
           mainHeight: z.int(),
+          state: stateProofs.describe("the anchored epoch's record, then the globals"),
         })
         .optional(),
     }),

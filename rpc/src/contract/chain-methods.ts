@@ -9,7 +9,10 @@ import {
   listProof,
   noParams,
   prove,
+  provenHeader,
+  recordIndex,
   sszHex,
+  stateProofs,
   units,
   WAIT_MS_MAX,
 } from './json-forms.ts'
@@ -21,7 +24,25 @@ import { jsonSchemaOf } from './ssz-json.ts'
 export const HEADERS_MAX = 64
 /** Raw blocks given by one call: at most this many, and at most this many bytes of SSZ. */
 export const RAW_BLOCKS_MAX = 256
+/** Records proven by one call at most. */
+export const RECORDS_MAX = 256
+/** Epoch proofs given by one call at most. */
+export const EPOCH_PROOFS_MAX = 256
 export const RAW_BLOCKS_BYTES_MAX = 4 * 1024 * 1024
+
+/** Tables of the state (PROTOCOL 2) whose records can be proven. */
+const tableName = z.enum([
+  'accounts',
+  'nodes',
+  'rails',
+  'contracts',
+  'validators',
+  'delegations',
+  'epochs',
+  'mainHeaders',
+  'peg',
+  'globals',
+])
 
 const HASH_EXAMPLE = '0f'.repeat(32)
 const ADDRESS_EXAMPLE = 'lioex1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqazslcv'
@@ -73,6 +94,9 @@ const account = z.looseObject({
   height,
   account: jsonSchemaOf(AccountType).nullable(),
   ssz: sszHex.nullable(),
+  proof: stateProofs
+    .optional()
+    .describe('of the account, or of the one before it whose nextAddress shows that it is absent'),
 })
 
 const supply = z.looseObject({
@@ -85,6 +109,7 @@ const supply = z.looseObject({
   circulating: units,
   burns: z.looseObject({ service: units, baseFee: units, forfeit: units, slash: units }),
   reserve: units,
+  proof: stateProofs.optional().describe('of globals and peg'),
 })
 
 const validators = z.looseObject({
@@ -104,6 +129,13 @@ const validators = z.looseObject({
   ),
   totalPower: z.int(),
   quorum: z.int().describe('power that a certificate needs: floor(2 x total / 3) + 1'),
+  proof: z
+    .looseObject({ ...provenHeader, set: sszHex })
+    .optional()
+    .describe(
+      'the set of keys and weights, whose hash is validatorsHash of a header of the epoch, or ' +
+        'nextValidatorsHash of a header of the epoch before',
+    ),
 })
 
 const statusMethods = {
@@ -132,24 +164,25 @@ const statusMethods = {
   }),
   chain_getSupply: defineMethod({
     summary: 'Terms of the supply: circulating = genesis + deposited + minted - burned - withdrawn',
-    params: z.strictObject({ height: height.optional() }),
+    params: z.strictObject({ height: height.optional(), prove: prove.optional() }),
     result: supply,
     example: {},
   }),
   chain_getValidators: defineMethod({
     summary: 'The validator set of an epoch (default: now)',
-    params: z.strictObject({ epoch: epochNumber.optional() }),
+    params: z.strictObject({ epoch: epochNumber.optional(), prove: prove.optional() }),
     result: validators,
     example: {},
   }),
   chain_getEpoch: defineMethod({
     summary: 'Record of an epoch: beacon, fees, burns, emission, reward root, anchor',
-    params: z.strictObject({ epoch: epochNumber }),
+    params: z.strictObject({ epoch: epochNumber, prove: prove.optional() }),
     result: z.looseObject({
       epoch: epochNumber,
       height,
       record: jsonSchemaOf(EpochType),
       ssz: sszHex,
+      proof: stateProofs.optional(),
     }),
     example: { epoch: 1 },
   }),
@@ -243,4 +276,43 @@ const transactionMethods = {
   }),
 } as const
 
-export const chainMethods = { ...statusMethods, ...blockMethods, ...transactionMethods } as const
+const recordPlace = z.union([
+  z.strictObject({ table: tableName, index: recordIndex }),
+  z.strictObject({ table: z.enum(['accounts', 'nodes']), address: addressText }),
+])
+
+const lightMethods = {
+  chain_getRecords: defineMethod({
+    summary:
+      'Records of the newest final state with proofs, all of one block. For an absent account ' +
+      'the one before it, past the end of a table its last record; null: nothing proves it',
+    params: z.strictObject({ records: z.array(recordPlace).min(1).max(RECORDS_MAX) }),
+    result: stateProofs,
+    example: { records: [{ table: 'accounts', address: ADDRESS_EXAMPLE }] },
+  }),
+  chain_getEpochProofs: defineMethod({
+    summary:
+      'How epochs hand over: last header, its certificate, the next set if it changes (SSZ of ' +
+      'EpochProof). Fewer than asked for where the newest epoch is still open',
+    params: z.strictObject({ from: epochNumber, to: epochNumber }),
+    result: z.looseObject({ proofs: z.array(sszHex).max(EPOCH_PROOFS_MAX) }),
+    example: { from: 1, to: 2 },
+  }),
+  chain_getHeaderProof: defineMethod({
+    summary: 'An old header with its path under historyRoot of the newest final header',
+    params: z.strictObject({ height }),
+    result: z.looseObject({
+      header: sszHex,
+      branch: z.array(z.string().regex(/^[0-9a-f]{64}$/)).max(64),
+      under: z.looseObject(provenHeader),
+    }),
+    example: { height: 1 },
+  }),
+} as const
+
+export const chainMethods = {
+  ...statusMethods,
+  ...blockMethods,
+  ...transactionMethods,
+  ...lightMethods,
+} as const

@@ -7,8 +7,10 @@ import {
   height,
   limit,
   next,
+  prove,
   recordIndex,
   sszHex,
+  stateProofs,
   units,
 } from './json-forms.ts'
 import { defineMethod } from './method.ts'
@@ -51,14 +53,20 @@ export const contractsMethods = {
       payer: addressText.optional(),
       cursor: cursor.optional(),
       limit: limit.optional(),
+      prove: prove.optional(),
     }),
-    result: z.looseObject({ contracts: z.array(contractView), next, height }),
+    result: z.looseObject({
+      contracts: z.array(contractView),
+      next,
+      height,
+      proof: stateProofs.optional(),
+    }),
     example: {},
   }),
   contracts_get: defineMethod({
     summary: 'One contract with its slots and rails',
-    params: z.strictObject({ id: recordIndex }),
-    result: contractView.extend({ height }),
+    params: z.strictObject({ id: recordIndex, prove: prove.optional() }),
+    result: contractView.extend({ height, proof: stateProofs.optional() }),
     example: { id: 0 },
   }),
   contracts_health: defineMethod({

@@ -51,6 +51,42 @@ export const next = z.string().nullable()
 
 export const noParams = z.strictObject({})
 
+const hashHex = z.string().regex(/^[0-9a-f]{64}$/)
+
+/** A final header as proofs carry it. */
+export const provenHeader = {
+  height: height.describe('of the block whose state or lists the proof is about'),
+  header: sszHex,
+  certificate: sszHex
+    .nullable()
+    .describe('finality certificate of the header; null: a later certified header covers it'),
+}
+
+/**
+ * A record of the state with its path to the header's stateRoot (docs/protocol/light-client.md):
+ * hash the record's root with `branch` bottom-up. `index` and `count` place it in its table.
+ */
+export const stateProof = z.looseObject({
+  table: z.string(),
+  index: z.int().min(0),
+  count: z.int().min(0),
+  branch: z.array(hashHex).max(64),
+  record: sszHex,
+})
+export type StateProofJson = z.output<typeof stateProof>
+
+/** Records of one final block's state, in the order asked for; null: nothing proves that one. */
+export const stateProofs = z.looseObject({
+  ...provenHeader,
+  records: z.array(stateProof.nullable()),
+})
+export type StateProofsJson = z.output<typeof stateProofs>
+
+/** A path in an epoch's reward tree in the form of merkletreejs. */
+export const rewardSteps = z
+  .array(z.looseObject({ position: z.enum(['left', 'right']), data: hashHex }))
+  .max(64)
+
 export const prove = z.boolean().describe('also give the proof up to a certified header')
 
 /**

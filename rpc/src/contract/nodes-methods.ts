@@ -8,8 +8,10 @@ import {
   limit,
   next,
   nodeId,
+  prove,
   recordIndex,
   sszHex,
+  stateProofs,
   units,
 } from './json-forms.ts'
 import { defineMethod } from './method.ts'
@@ -44,14 +46,20 @@ export const nodesMethods = {
       role: roleName.optional(),
       cursor: cursor.optional(),
       limit: limit.optional(),
+      prove: prove.optional(),
     }),
-    result: z.looseObject({ nodes: z.array(nodeView), next, height }),
+    result: z.looseObject({
+      nodes: z.array(nodeView),
+      next,
+      height,
+      proof: stateProofs.optional(),
+    }),
     example: { role: 'bootstrap' },
   }),
   nodes_get: defineMethod({
     summary: 'One node: held pay, strikes, proven epochs, bytes',
-    params: z.strictObject({ id: nodeId }),
-    result: nodeView.extend({ height }),
+    params: z.strictObject({ id: nodeId, prove: prove.optional() }),
+    result: nodeView.extend({ height, proof: stateProofs.optional() }),
     example: { id: 0 },
   }),
   nodes_getInventory: defineMethod({

@@ -7,8 +7,10 @@ import {
   limit,
   next,
   nodeId,
+  prove,
   recordIndex,
   sszHex,
+  stateProofs,
   units,
 } from './json-forms.ts'
 import { defineMethod } from './method.ts'
@@ -50,14 +52,20 @@ export const railsMethods = {
       node: nodeId.optional(),
       cursor: cursor.optional(),
       limit: limit.optional(),
+      prove: prove.optional(),
     }),
-    result: z.looseObject({ rails: z.array(railView), next, height }),
+    result: z.looseObject({
+      rails: z.array(railView),
+      next,
+      height,
+      proof: stateProofs.optional(),
+    }),
     example: { node: 0 },
   }),
   rails_get: defineMethod({
     summary: 'One rail: locks, prices, what was settled, its end',
-    params: z.strictObject({ id: recordIndex }),
-    result: railView.extend({ height }),
+    params: z.strictObject({ id: recordIndex, prove: prove.optional() }),
+    result: railView.extend({ height, proof: stateProofs.optional() }),
     example: { id: 0 },
   }),
 } as const

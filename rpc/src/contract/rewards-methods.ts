@@ -1,5 +1,14 @@
 import { z } from 'zod'
-import { epochNumber, height, nodeId, units } from './json-forms.ts'
+import {
+  epochNumber,
+  height,
+  listProof,
+  nodeId,
+  prove,
+  rewardSteps,
+  stateProofs,
+  units,
+} from './json-forms.ts'
 import { defineMethod } from './method.ts'
 import { receiptView } from './receipts-methods.ts'
 
@@ -27,7 +36,7 @@ const share = z.int().describe('in 1/10,000')
 export const rewardsMethods = {
   rewards_getStatement: defineMethod({
     summary: "A node's earnings of an epoch, with every receipt and all inputs of the formula",
-    params: z.strictObject({ node: nodeId, epoch: epochNumber }),
+    params: z.strictObject({ node: nodeId, epoch: epochNumber, prove: prove.optional() }),
     result: z.looseObject({
       node: z.string(),
       epoch: epochNumber,
@@ -47,6 +56,19 @@ export const rewardsMethods = {
         closed: z.boolean(),
       }),
       height,
+      proof: z
+        .looseObject({
+          epoch: stateProofs.describe("the epoch's record: F, M, reward root"),
+          fee: z
+            .looseObject({ node: z.string(), fee: units, steps: rewardSteps })
+            .nullable()
+            .describe(
+              "the node's leaf in the epoch's reward tree, whose fee is the sum over its " +
+                'receipts; null: it has none, or the epoch is open',
+            ),
+          receipts: z.array(listProof).describe('one for each receipt, in order'),
+        })
+        .optional(),
     }),
     example: { node: 0, epoch: 1 },
   }),
@@ -72,7 +94,7 @@ export const rewardsMethods = {
   }),
   rewards_getEpoch: defineMethod({
     summary: 'Totals of an epoch over all nodes, and the root of its reward tree',
-    params: z.strictObject({ epoch: epochNumber }),
+    params: z.strictObject({ epoch: epochNumber, prove: prove.optional() }),
     result: z.looseObject({
       epoch: epochNumber,
       totals: z.looseObject({ fees: units, toValidators: units, proofs: z.int() }),
@@ -83,6 +105,7 @@ export const rewardsMethods = {
       count: z.int(),
       closed: z.boolean(),
       height,
+      proof: stateProofs.optional().describe("of the epoch's record"),
     }),
     example: { epoch: 1 },
   }),

@@ -14,6 +14,7 @@ import type { Handlers } from './handler.ts'
 import type { LedgerSource } from './ledger-source.ts'
 import { eachReceipt } from './receipt-pages.ts'
 import { notFound, RpcFault } from './rpc-fault.ts'
+import { proveState } from './state-proofs.ts'
 import { readReceiptCursor } from './subjects.ts'
 
 type AnchorView = ResultOf<'anchor_list'>['anchors'][number]
@@ -45,7 +46,7 @@ export function anchorHandlers(ledger: LedgerSource) {
       const recorded = await findAnchor(ledger, epoch)
       if (!recorded) throw notFound(`epoch ${epoch} is not anchored: see anchor_getStatus`)
       const shown = await view(ledger, recorded, await mainTip(ledger))
-      return prove ? { ...shown, proof: await mainProof(ledger, recorded.receipt) } : shown
+      return prove ? { ...shown, proof: await mainProof(ledger, recorded) } : shown
     },
   } satisfies Handlers
 }
@@ -123,8 +124,8 @@ async function view(
   }
 }
 
-/** The main-chain transaction and branch that the anchor transaction brought. */
-async function mainProof(ledger: LedgerSource, receipt: Receipt) {
+/** What the anchor transaction brought of the main chain, and what the state made of it. */
+async function mainProof(ledger: LedgerSource, { receipt, anchor: { epoch } }: Recorded) {
   const block = await ledger.block(receipt.height)
   const payload = block?.transactions[receipt.transaction]?.body.payload
   if (payload?.selector !== PayloadKind.anchor) {
@@ -136,5 +137,9 @@ async function mainProof(ledger: LedgerSource, receipt: Receipt) {
     branch: anchor.branch.map((hash) => bytesToHex(hash)),
     branchIndex: anchor.branchIndex,
     mainHeight: anchor.mainHeight,
+    state: proveState(ledger, [
+      { table: 'epochs', index: epoch },
+      { table: 'globals', index: 0 },
+    ]),
   }
 }

@@ -1,13 +1,23 @@
-import { bytesToHex, formatAddress } from '@ioex/chain/bytes'
-import { epochOfHeight } from '@ioex/chain/params'
-import { AccountType, EpochType, ValidatorType } from '@ioex/chain/types'
+import { bytesEqual, bytesToHex, formatAddress } from '@ioex/chain/bytes'
+import { checkpointHeight, epochOfHeight } from '@ioex/chain/params'
+import {
+  AccountType,
+  EpochType,
+  type Header,
+  type ValidatorSet,
+  validatorSetHash,
+  ValidatorSetType,
+  ValidatorType,
+} from '@ioex/chain/types'
 import { sszToJson } from '../contract/ssz-json.ts'
 import type { BlockWaits } from './block-waits.ts'
 import { blockHandlers } from './block-handlers.ts'
 import type { Handlers } from './handler.ts'
 import type { LedgerSource } from './ledger-source.ts'
+import { lightHandlers, validatorSetAt } from './light-handlers.ts'
 import { paramsToJson } from './params-json.ts'
 import { notFound, RpcFault } from './rpc-fault.ts'
+import { headerJson, withProof } from './state-proofs.ts'
 import { readAddress } from './subjects.ts'
 import { transactionHandlers } from './transaction-handlers.ts'
 
@@ -17,6 +27,8 @@ export function chainHandlers(ledger: LedgerSource, waits: BlockWaits) {
     ...transactionHandlers(ledger, waits),
     ...accountHandlers(ledger),
     ...networkHandlers(ledger),
+    ...epochHandlers(ledger),
+    ...lightHandlers(ledger),
   } satisfies Handlers
 }
 
@@ -24,7 +36,6 @@ function accountHandlers(ledger: LedgerSource) {
   const prefix = ledger.params.addressPrefix
   return {
     async chain_getAccount({ address, prove }) {
-      if (prove) throw stateProofsMissing()
       const { height } = ledger.status()
       const bytes = readAddress(ledger, address)
       const account = await ledger.account(bytes)
@@ -37,19 +48,13 @@ function accountHandlers(ledger: LedgerSource) {
         height,
         account: account ? sszToJson(AccountType, account, prefix) : null,
         ssz: account ? bytesToHex(AccountType.serialize(account)) : null,
+        ...withProof(ledger, prove, [{ table: 'accounts', address: bytes }]),
       }
     },
     async chain_getNonce({ address }) {
       return { nonce: await ledger.nextNonce(readAddress(ledger, address)) }
     },
   } satisfies Handlers
-}
-
-function stateProofsMissing(): RpcFault {
-  return new RpcFault(
-    'NOT_SUPPORTED',
-    'this node gives no state proofs: leave `prove` out and compare the answers of two nodes',
-  )
 }
 
 function networkHandlers(ledger: LedgerSource) {
@@ -74,7 +79,7 @@ function networkHandlers(ledger: LedgerSource) {
     },
     chain_getParams: () => paramsToJson(params),
     chain_getGenesis: () => ({ chainId, network: params.network, genesis: ledger.genesis }),
-    async chain_getSupply({ height = ledger.status().height }) {
+    async chain_getSupply({ height = ledger.status().height, prove }) {
       const at = await ledger.supplyAt(height)
       if (!at) {
         throw new RpcFault(
@@ -82,9 +87,13 @@ function networkHandlers(ledger: LedgerSource) {
           `the state of height ${height} is not kept here: ask without height, or an archive`,
         )
       }
-      return { height, ...supplyTerms(at) }
+      const places = [
+        { table: 'globals', index: 0 },
+        { table: 'peg', index: 0 },
+      ] as const
+      return { height, ...supplyTerms(at), ...withProof(ledger, prove, places) }
     },
-    async chain_getValidators({ epoch = ledger.status().epoch }) {
+    async chain_getValidators({ epoch = ledger.status().epoch, prove }) {
       const set = await ledger.validators(epoch)
       if (!set) throw notFound(`the validators of epoch ${epoch} are not known yet`)
       const totalPower = set.reduce((sum, { power }) => sum + power, 0)
@@ -103,9 +112,17 @@ function networkHandlers(ledger: LedgerSource) {
         })),
         totalPower,
         quorum: Math.floor((2 * totalPower) / 3) + 1,
+        ...(prove && { proof: await provenSet(ledger, epoch) }),
       }
     },
-    async chain_getEpoch({ epoch }) {
+  } satisfies Handlers
+}
+
+function epochHandlers(ledger: LedgerSource) {
+  const { params } = ledger
+  const prefix = params.addressPrefix
+  return {
+    async chain_getEpoch({ epoch, prove }) {
       const { height } = ledger.status()
       const record = await ledger.epoch(epoch)
       if (!record) {
@@ -116,9 +133,28 @@ function networkHandlers(ledger: LedgerSource) {
         height,
         record: sszToJson(EpochType, record, prefix),
         ssz: bytesToHex(EpochType.serialize(record)),
+        ...withProof(ledger, prove, [{ table: 'epochs', index: epoch }]),
       }
     },
   } satisfies Handlers
+}
+
+/** The set of an epoch with a final header that commits to it. */
+async function provenSet(ledger: LedgerSource, epoch: number) {
+  const set = await validatorSetAt(ledger, epoch)
+  const { height } = ledger.status()
+  const own = epoch === 0 ? 0 : Math.min(height, checkpointHeight(ledger.params, epoch))
+  const header = await ledger.certifiedHeader(own)
+  if (!set || !header || !commitsTo(header.header, epoch, set)) {
+    throw new RpcFault('UNAVAILABLE', `this node cannot prove the validators of epoch ${epoch}`)
+  }
+  return { ...headerJson(header), set: bytesToHex(ValidatorSetType.serialize(set)) }
+}
+
+function commitsTo(header: Header, epoch: number, set: ValidatorSet): boolean {
+  const hash = validatorSetHash(set)
+  if (header.epoch === epoch) return bytesEqual(header.validatorsHash, hash)
+  return header.epoch === epoch - 1 && bytesEqual(header.nextValidatorsHash, hash)
 }
 
 type SupplyState = NonNullable<Awaited<ReturnType<LedgerSource['supplyAt']>>>

@@ -1,5 +1,7 @@
 import type { Result } from '@ioex/chain/bytes'
+import type { ProvenRecord } from '@ioex/chain/light'
 import type { NetworkParams } from '@ioex/chain/params'
+import type { RecordPlace, RewardLeaf } from '@ioex/chain/state'
 import type {
   Account,
   Certificate,
@@ -49,6 +51,12 @@ export interface CertifiedHeader {
    * final through a descendant: then the next certified header proves it by hash links.
    */
   readonly certificate: Certificate | undefined
+}
+
+/** Records of one final block's state; undefined where nothing proves a place (StateProver). */
+export interface ProvenState {
+  readonly at: CertifiedHeader
+  readonly records: readonly (ProvenRecord | undefined)[]
 }
 
 /** A final block with everything that was stored with it. */
@@ -154,6 +162,13 @@ export interface LedgerSource {
   validators(epoch: number): Awaitable<readonly Validator[] | undefined>
   /** Undefined for a height whose state this node does not keep. */
   supplyAt(height: number): Awaitable<{ globals: Globals; peg: Peg } | undefined>
+
+  /** Proofs of records, all of the newest final block. */
+  prove(places: readonly RecordPlace[]): ProvenState
+  /** Leaves of the epoch's reward tree; empty where it has none, or they are not kept. */
+  rewardLeaves(epoch: number): Awaitable<readonly RewardLeaf[]>
+  /** Branch of a final block among the `count` first ones; undefined where not all are kept. */
+  historyBranch(height: number, count: number): Awaitable<readonly Uint8Array[] | undefined>
 
   receipts(query: ReceiptQuery): Awaitable<readonly Receipt[]>
   /** By id = hash_tree_root of the receipt. */

@@ -1,10 +1,12 @@
 import { bytesToHex } from '@ioex/chain/bytes'
+import type { TableName } from '@ioex/chain/state'
 import { InventoryEntryType, NodeRole } from '@ioex/chain/types'
 import { INVENTORY_ENTRIES_MAX } from '../contract/nodes-methods.ts'
 import { sszToJson } from '../contract/ssz-json.ts'
 import type { Handlers } from './handler.ts'
 import type { LedgerSource } from './ledger-source.ts'
 import { contractView, nodeView, railView } from './record-views.ts'
+import { withProof } from './state-proofs.ts'
 import { notFound } from './rpc-fault.ts'
 import { nextOf, nodeIndexOf, readAddress, readHex, readPage } from './subjects.ts'
 
@@ -17,14 +19,16 @@ export function nodesHandlers(ledger: LedgerSource) {
       const role = params.role === undefined ? undefined : NodeRole[params.role]
       const found = await ledger.nodes(page, role)
       const nodes = found.map((node) => nodeView(node, prefix))
-      return { nodes, next: nextOf(page, found), height }
+      const proof = withProof(ledger, params.prove, placesOf('nodes', found))
+      return { nodes, next: nextOf(page, found), height, ...proof }
     },
-    async nodes_get({ id }) {
+    async nodes_get({ id, prove }) {
       const { height } = ledger.status()
       const index = await nodeIndexOf(ledger, id)
       const record = await ledger.nodeAt(index)
       if (!record) throw notFound(`there is no node ${id}: nodes_list gives those of the ledger`)
-      return { ...nodeView({ index, record }, prefix), height }
+      const proof = withProof(ledger, prove, [{ table: 'nodes', index }])
+      return { ...nodeView({ index, record }, prefix), height, ...proof }
     },
     async nodes_getInventory({ node, root, from = 0, limit = INVENTORY_ENTRIES_MAX }) {
       const index = await nodeIndexOf(ledger, node)
@@ -45,6 +49,10 @@ export function nodesHandlers(ledger: LedgerSource) {
   } satisfies Handlers
 }
 
+function placesOf(table: TableName, found: readonly { readonly index: number }[]) {
+  return found.map(({ index }) => ({ table, index }))
+}
+
 export function railsHandlers(ledger: LedgerSource) {
   const prefix = ledger.params.addressPrefix
   return {
@@ -57,13 +65,15 @@ export function railsHandlers(ledger: LedgerSource) {
         ...(node !== undefined && { node: await nodeIndexOf(ledger, node) }),
       })
       const rails = found.map((rail) => railView(rail, prefix))
-      return { rails, next: nextOf(page, found), height }
+      const proof = withProof(ledger, params.prove, placesOf('rails', found))
+      return { rails, next: nextOf(page, found), height, ...proof }
     },
-    async rails_get({ id }) {
+    async rails_get({ id, prove }) {
       const { height } = ledger.status()
       const record = await ledger.railAt(id)
       if (!record) throw notFound(`there is no rail ${id}`)
-      return { ...railView({ index: id, record }, prefix), height }
+      const proof = withProof(ledger, prove, [{ table: 'rails', index: id }])
+      return { ...railView({ index: id, record }, prefix), height, ...proof }
     },
   } satisfies Handlers
 }
@@ -78,13 +88,15 @@ export function contractsHandlers(ledger: LedgerSource) {
         ...(params.payer !== undefined && { payer: readAddress(ledger, params.payer) }),
       })
       const contracts = found.map((contract) => contractView(contract, prefix))
-      return { contracts, next: nextOf(page, found), height }
+      const proof = withProof(ledger, params.prove, placesOf('contracts', found))
+      return { contracts, next: nextOf(page, found), height, ...proof }
     },
-    async contracts_get({ id }) {
+    async contracts_get({ id, prove }) {
       const { height } = ledger.status()
       const record = await ledger.contractAt(id)
       if (!record) throw notFound(`there is no contract ${id}`)
-      return { ...contractView({ index: id, record }, prefix), height }
+      const proof = withProof(ledger, prove, [{ table: 'contracts', index: id }])
+      return { ...contractView({ index: id, record }, prefix), height, ...proof }
     },
   } satisfies Handlers
 }

@@ -1,6 +1,9 @@
-import { bytesToHex, formatAddress } from '@ioex/chain/bytes'
+import { bytesEqual, bytesToHex, formatAddress } from '@ioex/chain/bytes'
+import { rewardProof } from '@ioex/chain/rules'
+import type { Receipt } from '@ioex/chain/types'
+import type { ListProofJson } from '../contract/json-forms.ts'
 import type { Handlers } from './handler.ts'
-import type { LedgerSource } from './ledger-source.ts'
+import type { LedgerBlock, LedgerSource } from './ledger-source.ts'
 import { receiptView } from './record-views.ts'
 import {
   addReceipt,
@@ -11,7 +14,9 @@ import {
   sumsToJson,
 } from './reward-sums.ts'
 import { notFound, RpcFault } from './rpc-fault.ts'
-import { nodeAddressOf } from './subjects.ts'
+import { proveState, withProof } from './state-proofs.ts'
+import { nodeAddressOf, readAddress } from './subjects.ts'
+import { receiptProof, receiptRoots } from './transaction-handlers.ts'
 
 /** Receipts shown in one statement; a node with more pages through receipts_list. */
 const STATEMENT_RECEIPTS_MAX = 4000
@@ -20,7 +25,12 @@ export function rewardsHandlers(ledger: LedgerSource) {
   const { params } = ledger
   const prefix = params.addressPrefix
   return {
-    rewards_getStatement: ({ node, epoch }) => statement(ledger, node, epoch),
+    async rewards_getStatement({ node, epoch, prove }) {
+      const { receipts, ...given } = await statement(ledger, node, epoch)
+      const shown = { ...given, receipts: receipts.map((each) => receiptView(each, prefix)) }
+      if (!prove) return shown
+      return { ...shown, proof: await statementProof(ledger, given.node, epoch, receipts) }
+    },
     async rewards_getSummary({ node, fromEpoch, toEpoch }) {
       const { height } = ledger.status()
       const address = await nodeAddressOf(ledger, node)
@@ -43,7 +53,7 @@ export function rewardsHandlers(ledger: LedgerSource) {
         height,
       }
     },
-    async rewards_getEpoch({ epoch }) {
+    async rewards_getEpoch({ epoch, prove }) {
       const status = ledger.status()
       const record = await ledger.epoch(epoch)
       if (!record) throw notFound(`epoch ${epoch} has no record: now is ${status.epoch}`)
@@ -61,9 +71,53 @@ export function rewardsHandlers(ledger: LedgerSource) {
         count: record.rewardCount,
         closed: status.epoch > epoch,
         height: status.height,
+        ...withProof(ledger, prove, [{ table: 'epochs', index: epoch }]),
       }
     },
   } satisfies Handlers
+}
+
+/** The epoch's record, the node's fee in its reward tree, and each receipt in its block. */
+async function statementProof(
+  ledger: LedgerSource,
+  node: string,
+  epoch: number,
+  receipts: readonly Receipt[],
+) {
+  const leaves = await ledger.rewardLeaves(epoch)
+  const address = readAddress(ledger, node)
+  const index = leaves.findIndex((leaf) => bytesEqual(leaf.node, address))
+  const leaf = leaves[index]
+  const isClosed = ledger.status().epoch > epoch
+  const steps = leaf && isClosed ? rewardProof(leaves, index) : []
+  return {
+    epoch: proveState(ledger, [{ table: 'epochs', index: epoch }]),
+    fee:
+      leaf && isClosed
+        ? {
+            node,
+            fee: leaf.fee.toString(),
+            steps: steps.map(({ position, data }) => ({ position, data: bytesToHex(data) })),
+          }
+        : null,
+    receipts: await receiptProofs(ledger, receipts),
+  }
+}
+
+/** Blocks are read once each: receipts come in their order. */
+async function receiptProofs(ledger: LedgerSource, receipts: readonly Receipt[]) {
+  const proofs: ListProofJson[] = []
+  let block: LedgerBlock | undefined
+  let roots: Uint8Array[] = []
+  for (const receipt of receipts) {
+    if (block?.header.height !== receipt.height) {
+      block = await ledger.block(receipt.height)
+      if (!block) throw notFound(`block ${receipt.height} is not on this node any more`)
+      roots = receiptRoots(block)
+    }
+    proofs.push(receiptProof(block, receipt, roots))
+  }
+  return proofs
 }
 
 async function statement(ledger: LedgerSource, id: number | string, epoch: number) {
@@ -93,7 +147,7 @@ async function statement(ledger: LedgerSource, id: number | string, epoch: numbe
     epoch,
     ...sumsToJson(sums),
     subsidyState: pending !== undefined ? 'pending' : isCredited ? 'credited' : 'none',
-    receipts: receipts.map((receipt) => receiptView(receipt, prefix)),
+    receipts,
     inputs: {
       phi: params.phi,
       nu: params.nu,

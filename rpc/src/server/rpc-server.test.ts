@@ -1,13 +1,12 @@
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { bytesToHex, formatAddress } from '@ioex/chain/bytes'
+import { bytesToHex, checkListProof, formatAddress } from '@ioex/chain/bytes'
 import { encodeTransaction, ReceiptType, transactionId, TransactionType } from '@ioex/chain/types'
 import { presets } from '@ioex/genesis/presets'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import { createRpcClient, type RpcClient } from '../client/rpc-client.ts'
-import { checkListProof } from '../contract/list-proof.ts'
 import { type MethodName, methodNames, type ParamsOf, type ResultOf } from '../contract/methods.ts'
 import {
   addresses,
@@ -151,13 +150,18 @@ test('a transaction: sent, pending, waited for, final and proven', async () => {
   expect(await client.call('chain_waitTransaction', unknown)).toMatchObject({ state: 'unknown' })
 })
 
-test('accounts: balances, an unused address, no state proofs yet', async () => {
+test('accounts: balances, an unused address; records, epochs and old headers with proofs', async () => {
   const peer = await call('chain_getAccount', { address: text(addresses.peer) })
   expect(peer).toMatchObject({ balance: '250', exists: true, nonce: 0 })
   const unused = await client.call('chain_getAccount', { address: text(new Uint8Array(20)) })
   expect(unused).toMatchObject({ balance: '0', exists: false, ssz: null })
-  const proven = client.call('chain_getAccount', { address: text(addresses.peer), prove: true })
-  await expect(proven).rejects.toMatchObject({ reason: 'NOT_SUPPORTED' })
+  const records = [{ table: 'accounts' as const, address: text(addresses.peer) }]
+  const shown = await call('chain_getRecords', { records })
+  expect(shown).toMatchObject({ height: ledger.status().height, records: [{ table: 'accounts' }] })
+  const { proofs } = await call('chain_getEpochProofs', { from: 1, to: 9 })
+  expect(proofs).toHaveLength(1)
+  const { branch } = await call('chain_getHeaderProof', { height: 3 })
+  expect(branch).toHaveLength(33)
 })
 
 test('nodes, rails and contracts', async () => {

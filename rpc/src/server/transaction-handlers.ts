@@ -1,4 +1,4 @@
-import { bytesEqual, bytesToHex } from '@ioex/chain/bytes'
+import { bytesEqual, bytesToHex, proveListElement } from '@ioex/chain/bytes'
 import {
   HeaderType,
   RECEIPTS_PER_BLOCK_MAX,
@@ -8,7 +8,6 @@ import {
   TransactionType,
 } from '@ioex/chain/types'
 import type { ListProofJson } from '../contract/json-forms.ts'
-import { proveListElement } from '../contract/list-proof.ts'
 import type { ResultOf } from '../contract/methods.ts'
 import { sszToJson } from '../contract/ssz-json.ts'
 import type { BlockWaits } from './block-waits.ts'
@@ -78,9 +77,14 @@ async function finalStatus(
     ssz: bytesToHex(TransactionType.serialize(transaction)),
     ...(prove && {
       proof: transactionProof(block, index),
-      receiptProofs: receipts.map((receipt) => receiptProof(block, receipt)),
+      receiptProofs: receiptProofs(block, receipts),
     }),
   }
+}
+
+function receiptProofs(block: LedgerBlock, receipts: readonly Receipt[]): ListProofJson[] {
+  const roots = receiptRoots(block)
+  return receipts.map((receipt) => receiptProof(block, receipt, roots))
 }
 
 function transactionProof(block: LedgerBlock, index: number): ListProofJson {
@@ -88,8 +92,16 @@ function transactionProof(block: LedgerBlock, index: number): ListProofJson {
   return listProof(block, 'txRoot', roots, TRANSACTIONS_PER_BLOCK_MAX, index)
 }
 
-export function receiptProof(block: LedgerBlock, receipt: Receipt): ListProofJson {
-  const roots = block.receipts.map((each) => ReceiptType.hashTreeRoot(each))
+/** Roots of a block's receipts: hashed once for all proofs of the block. */
+export function receiptRoots(block: LedgerBlock): Uint8Array[] {
+  return block.receipts.map((each) => ReceiptType.hashTreeRoot(each))
+}
+
+export function receiptProof(
+  block: LedgerBlock,
+  receipt: Receipt,
+  roots: readonly Uint8Array[] = receiptRoots(block),
+): ListProofJson {
   const position = block.receipts.findIndex((each) => each.index === receipt.index)
   return listProof(block, 'receiptRoot', roots, RECEIPTS_PER_BLOCK_MAX, position)
 }

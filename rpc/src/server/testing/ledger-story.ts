@@ -7,6 +7,7 @@ import {
   utf8ToBytes,
 } from '@ioex/chain/bytes'
 import type { NetworkParams } from '@ioex/chain/params'
+import { rewardRoot } from '@ioex/chain/rules'
 import {
   AnchorReceiptType,
   AnchorState,
@@ -59,6 +60,8 @@ export function createLedgerStory(params: NetworkParams): MemoryLedger {
   ledger.fund(addresses.payer, 1_000_000n)
   addRecords(ledger)
   ledger.append([settlement(), { selector: ReceiptKind.forfeit, value: forfeit() }])
+  const rewards = [{ node: addresses.peer, fee: 1000n }]
+  ledger.rewards.set(1, rewards)
   while (ledger.status().epoch < 2) ledger.append([])
   ledger.epochRecords.set(1, {
     ...EpochType.defaultValue(),
@@ -69,6 +72,8 @@ export function createLedgerStory(params: NetworkParams): MemoryLedger {
     toValidators: 50n,
     emission: 50n,
     minted: 50n,
+    rewardRoot: rewardRoot(rewards),
+    rewardCount: rewards.length,
     anchorState: AnchorState.submitted,
     anchorMainHeight: 90,
   })

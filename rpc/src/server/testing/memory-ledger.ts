@@ -3,6 +3,7 @@ import {
   bytesEqual,
   bytesToHex,
   fault,
+  fromHex,
   ok,
   publicKeyOf,
   type Result,
@@ -12,7 +13,21 @@ import {
   utf8ToBytes,
 } from '@ioex/chain/bytes'
 import { assembleCertificate } from '@ioex/chain/consensus'
-import { epochOfHeight, type NetworkParams } from '@ioex/chain/params'
+import { epochOfHeight, isCheckpointHeight, type NetworkParams } from '@ioex/chain/params'
+import { rewardRoot } from '@ioex/chain/rules'
+import {
+  appendHistory,
+  createLedger,
+  draftOf,
+  historyBranch,
+  historyRoot,
+  type Ledger,
+  merge,
+  type RecordPlace,
+  type RewardLeaf,
+  StateProver,
+  stateRoot,
+} from '@ioex/chain/state'
 import {
   type Account,
   AccountType,
@@ -20,6 +35,7 @@ import {
   blockHash,
   type Certificate,
   type Contract,
+  ContractType,
   decodeTransaction,
   type Epoch,
   EpochType,
@@ -29,7 +45,9 @@ import {
   type Justification,
   JustificationType,
   type Node,
+  NodeType,
   type Rail,
+  RailType,
   type Receipt,
   type ReceiptBody,
   ReceiptKind,
@@ -59,6 +77,7 @@ export interface MemoryLedgerOptions {
 /**
  * A ledger without a network: blocks with true roots, links and finality certificates, plain
  * records that the caller sets, and transfers as the only rule. For tests of servers and clients.
+ * Proofs show the records as they stood when the newest block was appended.
  */
 export class MemoryLedger implements LedgerSource {
   readonly chainId = sha256(utf8ToBytes('memory ledger'))
@@ -69,6 +88,7 @@ export class MemoryLedger implements LedgerSource {
   readonly railRecords = new Map<number, Rail>()
   readonly contractRecords = new Map<number, Contract>()
   readonly epochRecords = new Map<number, Epoch>()
+  readonly rewards = new Map<number, readonly RewardLeaf[]>()
   /** By node index and root (hex). */
   readonly inventories = new Map<string, readonly InventoryEntry[]>()
   readonly globals = GlobalsType.defaultValue()
@@ -77,6 +97,7 @@ export class MemoryLedger implements LedgerSource {
   ahead = 0
   readonly #secrets: readonly Uint8Array[]
   #blocks: LedgerBlock[] = []
+  #state: Ledger
   #pool: Transaction[] = []
   #listeners = new Set<(block: LedgerBlock) => void>()
 
@@ -84,6 +105,7 @@ export class MemoryLedger implements LedgerSource {
     this.params = params
     this.genesis = genesis
     this.#secrets = validatorSecrets
+    this.#state = createLedger(params, this.chainId)
     this.validatorRecords = validatorSecrets.map((secret) => {
       const consensusKey = publicKeyOf(secret)
       const owner = addressOf(consensusKey)
@@ -101,13 +123,38 @@ export class MemoryLedger implements LedgerSource {
     const left = bodies.map((body) => ({ transaction: BLOCK_RECEIPT, body }))
     const epoch = epochOfHeight(this.params, height)
     const receipts = [...paid, ...left].map((each, index) => ({ height, epoch, index, ...each }))
-    const block = this.#seal(height, transactions, receipts, options.certified ?? true)
-    this.#blocks.push(block)
     if (!this.epochRecords.has(epoch)) this.epochRecords.set(epoch, EpochType.defaultValue())
     this.globals.height = height
     this.globals.epoch = epoch
+    const parent = this.#blocks.at(-1)
+    if (parent) Object.assign(this.globals, appendHistory(this.globals, parent.hash))
+    this.#state = this.#buildState()
+    const block = this.#seal(height, transactions, receipts, options.certified ?? true)
+    this.#blocks.push(block)
     for (const listener of this.#listeners) listener(block)
     return block
+  }
+
+  /** The records as a ledger that proves them. Gaps between indexes are filled. */
+  #buildState(): Ledger {
+    const ledger = createLedger(this.params, this.chainId)
+    const draft = draftOf(ledger)
+    const addresses = [...this.accounts.keys()].toSorted()
+    for (const [index, address] of addresses.entries()) {
+      const next = addresses[(index + 1) % addresses.length] as string
+      const account = this.accounts.get(address) as Account
+      draft.accounts.set(index, { ...account, nextAddress: fromHex(next) })
+    }
+    for (const [index, node] of dense(this.nodeRecords, NodeType)) draft.nodes.set(index, node)
+    for (const [index, rail] of dense(this.railRecords, RailType)) draft.rails.set(index, rail)
+    for (const [index, record] of dense(this.contractRecords, ContractType)) {
+      draft.contracts.set(index, record)
+    }
+    for (const [index, epoch] of dense(this.epochRecords, EpochType)) draft.epochs.set(index, epoch)
+    for (const [index, each] of this.validatorRecords.entries()) draft.validators.set(index, each)
+    draft.setGlobals({ ...this.globals })
+    merge(draft)
+    return ledger
   }
 
   #seal(
@@ -130,6 +177,12 @@ export class MemoryLedger implements LedgerSource {
       parentView: parent?.header.view ?? 0,
       txRoot: transactionListRoot(transactions),
       receiptRoot: ReceiptListType.hashTreeRoot([...receipts]),
+      stateRoot: stateRoot(this.#state),
+      historyRoot: historyRoot(this.globals),
+      epochDataRoot:
+        height > 0 && isCheckpointHeight(this.params, height)
+          ? rewardRoot(this.rewardLeaves(epochOfHeight(this.params, height)))
+          : new Uint8Array(32),
       validatorsHash: set,
       nextValidatorsHash: set,
     }
@@ -340,6 +393,21 @@ export class MemoryLedger implements LedgerSource {
     return height === this.status().height ? { globals: this.globals, peg } : undefined
   }
 
+  prove(places: readonly RecordPlace[]) {
+    const prover = new StateProver(this.#state)
+    return { at: this.#tip, records: places.map((place) => prover.prove(place)) }
+  }
+
+  rewardLeaves(epoch: number) {
+    return this.rewards.get(epoch) ?? []
+  }
+
+  historyBranch(height: number, count: number) {
+    const hashes = this.#blocks.slice(0, count).map(({ hash }) => hash)
+    // The stories are shorter than a chunk of the history tree.
+    return historyBranch(height, count, hashes, [])
+  }
+
   receipts(query: ReceiptQuery): Receipt[] {
     const { fromEpoch = 0, toEpoch = Number.POSITIVE_INFINITY, after, limit } = query
     return this.#blocks
@@ -360,6 +428,14 @@ export class MemoryLedger implements LedgerSource {
     this.#listeners.add(listener)
     return () => void this.#listeners.delete(listener)
   }
+}
+
+function dense<T>(records: ReadonlyMap<number, T>, type: { defaultValue(): T }): [number, T][] {
+  const count = Math.max(-1, ...records.keys()) + 1
+  return Array.from({ length: count }, (_, index) => [
+    index,
+    records.get(index) ?? type.defaultValue(),
+  ])
 }
 
 function page<T>(

@@ -1,4 +1,7 @@
-import { assert, bytesEqual, fault, ok, type Result, sha256 } from '@ioex/chain/bytes'
+import { assert } from './assert.ts'
+import { sha256 } from './hash.ts'
+import { bytesEqual } from './hex.ts'
+import { fault, ok, type Result } from './result.ts'
 
 /** An SSZ list's Merkle branch: siblings bottom-up, the length chunk last. */
 export interface ListProof {

@@ -1,7 +1,7 @@
 import { ByteVectorType, ListCompositeType } from '@chainsafe/ssz'
-import { bytesToHex } from '@ioex/chain/bytes'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { bytesToHex } from './hex.ts'
 import { checkListProof, proveListElement } from './list-proof.ts'
 
 const Bytes32 = new ByteVectorType(32)

@@ -1,0 +1,6 @@
+export * from './block-proofs.ts'
+export * from './epoch-hops.ts'
+export * from './finality.ts'
+export * from './history-proof.ts'
+export * from './record-proofs.ts'
+export * from './reward-proof.ts'
