@@ -6,8 +6,8 @@ import { installNativeCrypto } from '../native/install-native-crypto.ts'
 import type { Result } from '../bytes/result.ts'
 import {
   acceptHeader,
-  EPOCH_PROOF_BYTES_MAX,
-  EpochProofType,
+  HANDOVER_BYTES_MAX,
+  EpochHandoverType,
   hopEpoch,
   type SkipRules,
   skipEpochs,
@@ -16,7 +16,7 @@ import {
   certify,
   chain,
   EPOCH_BLOCKS,
-  epochProof,
+  handover,
   genesisOf,
   headerAt,
   setOf,
@@ -35,9 +35,9 @@ const codeOf = (result: Result<unknown>) => (result.ok ? 'ok' : result.fault.cod
 
 describe('sequential hops', () => {
   test('lead through a set that stays and one that changes', () => {
-    const one = hopEpoch(trusted, epochProof(1, first), chain)
+    const one = hopEpoch(trusted, handover(1, first), chain)
     expect(one.ok && one.value.epoch).toBe(2)
-    const two = one.ok ? hopEpoch(one.value, epochProof(2, first, second), chain) : one
+    const two = one.ok ? hopEpoch(one.value, handover(2, first, second), chain) : one
     if (!two.ok) throw new Error(two.fault.message)
     expect(two.value.epoch).toBe(3)
     const header = headerAt(21, second)
@@ -48,32 +48,32 @@ describe('sequential hops', () => {
   })
 
   test('only the checkpoint of the trusted epoch hands over, and only to its own successors', () => {
-    expect(codeOf(hopEpoch(trusted, epochProof(2, first), chain))).toBe('EPOCH_OTHER')
+    expect(codeOf(hopEpoch(trusted, handover(2, first), chain))).toBe('EPOCH_OTHER')
     const header = headerAt(EPOCH_BLOCKS - 1, first)
     const certificate = certify(header, first)
     const middle = { header, certificate, nextValidators: [] }
     expect(codeOf(hopEpoch(trusted, middle, chain))).toBe('EPOCH_OTHER')
-    const changed = epochProof(1, first, second)
+    const changed = handover(1, first, second)
     const silent = { ...changed, nextValidators: [] }
     expect(codeOf(hopEpoch(trusted, silent, chain))).toBe('VALIDATORS_OTHER')
     const false1 = { ...changed, nextValidators: [setOf(others)] }
     expect(codeOf(hopEpoch(trusted, false1, chain))).toBe('VALIDATORS_OTHER')
-    const repeated = { ...epochProof(1, first), nextValidators: [setOf(first)] }
+    const repeated = { ...handover(1, first), nextValidators: [setOf(first)] }
     expect(codeOf(hopEpoch(trusted, repeated, chain))).toBe('VALIDATORS_OTHER')
-    expect(codeOf(hopEpoch(trusted, epochProof(1, others), chain))).toBe('VALIDATORS_OTHER')
+    expect(codeOf(hopEpoch(trusted, handover(1, others), chain))).toBe('VALIDATORS_OTHER')
   })
 
   test('a set without members or weight is refused, not asserted', () => {
-    const nobody = epochProof(1, first, [])
+    const nobody = handover(1, first, [])
     expect(codeOf(hopEpoch(trusted, nobody, chain))).toBe('VALIDATORS_EMPTY')
-    const weightless = epochProof(1, first, [signer('a', 0)])
+    const weightless = handover(1, first, [signer('a', 0)])
     expect(codeOf(hopEpoch(trusted, weightless, chain))).toBe('VALIDATORS_EMPTY')
   })
 
   test('any byte changed anywhere is refused', () => {
-    const bytes = EpochProofType.serialize(epochProof(1, first, second))
+    const bytes = EpochHandoverType.serialize(handover(1, first, second))
     const verify = (changed: Uint8Array) => {
-      const decoded = decodeCanonical(EpochProofType, changed, EPOCH_PROOF_BYTES_MAX)
+      const decoded = decodeCanonical(EpochHandoverType, changed, HANDOVER_BYTES_MAX)
       return decoded.ok && hopEpoch(trusted, decoded.value, chain).ok
     }
     expect(verify(bytes)).toBe(true)
@@ -156,6 +156,6 @@ test('a day on the main network is less than 100 KB, also when the set changes e
   const quorum = validators.slice(0, 25).map((_, index) => index)
   const same = { header, certificate: certify(header, validators, quorum), nextValidators: [] }
   const changed = { ...same, nextValidators: [setOf(validators)] }
-  expect(epochs * EpochProofType.serialize(same).length).toBeLessThan(60_000)
-  expect(epochs * EpochProofType.serialize(changed).length).toBeLessThan(100_000)
+  expect(epochs * EpochHandoverType.serialize(same).length).toBeLessThan(60_000)
+  expect(epochs * EpochHandoverType.serialize(changed).length).toBeLessThan(100_000)
 })

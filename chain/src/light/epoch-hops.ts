@@ -2,6 +2,7 @@ import { ContainerType, ListCompositeType, type ValueOf } from '@chainsafe/ssz'
 import { bytesToHex, bytesEqual } from '../bytes/hex.ts'
 import { fault, ok, type Result } from '../bytes/result.ts'
 import { signersOf } from '../consensus/certificate.ts'
+import type { NetworkParams } from '../params/network-params.ts'
 import { type Certificate, CertificateType, HeaderType } from '../types/consensus-objects.ts'
 import { type ValidatorSet, validatorSetHash, ValidatorSetType } from '../types/validator-set.ts'
 import {
@@ -16,17 +17,17 @@ import {
  * How one epoch hands over to the next: its last header, final by the epoch's own validators,
  * and the set that decides next, left out where it is the same.
  */
-export const EpochProofType = new ContainerType(
+export const EpochHandoverType = new ContainerType(
   {
     header: HeaderType,
     certificate: CertificateType,
     nextValidators: new ListCompositeType(ValidatorSetType, 1),
   },
-  { typeName: 'EpochProof' },
+  { typeName: 'EpochHandover' },
 )
-export type EpochProof = ValueOf<typeof EpochProofType>
+export type EpochHandover = ValueOf<typeof EpochHandoverType>
 /** Longest serialized epoch proof: 100 validators sign, and 100 others follow. */
-export const EPOCH_PROOF_BYTES_MAX = 16 * 1024
+export const HANDOVER_BYTES_MAX = 16 * 1024
 
 /** Where a light client stands: who decides an epoch, and the newest header behind that. */
 export interface TrustedEpoch {
@@ -43,6 +44,16 @@ export interface CertifiedTarget {
   readonly certificate: Certificate
   /** The set of the header's epoch, as the same source names it. */
   readonly validators: ValidatorSet
+}
+
+/**
+ * Age up to which a trusted header may be skipped from, milliseconds: 2/3 of the least time for
+ * which stake that left can still be slashed, one FINAL anchor and the epochs behind it.
+ */
+export function trustingMs(params: NetworkParams): number {
+  const { anchorFinalMainBlocks, mainBlockMs, unbondingEpochs, epochBlocks } = params
+  const epochMs = epochBlocks * params.blockIntervalMs
+  return Math.floor((2 * (anchorFinalMainBlocks * mainBlockMs + unbondingEpochs * epochMs)) / 3)
 }
 
 export interface SkipRules {
@@ -96,7 +107,7 @@ export function acceptHeader(
 /** Sequential hop: from who decides epoch e to who decides epoch e + 1. */
 export function hopEpoch(
   trusted: TrustedEpoch,
-  proof: EpochProof,
+  proof: EpochHandover,
   chain: ChainRules,
 ): Result<TrustedEpoch> {
   const { header, certificate } = proof
@@ -175,10 +186,10 @@ function overlaps(
 }
 
 /** The proof that closes an epoch; undefined where the next set is not the committed one. */
-export function epochProofOf(
+export function handoverOf(
   { header, certificate }: Pick<CertifiedTarget, 'header' | 'certificate'>,
   nextValidators: ValidatorSet | undefined,
-): EpochProof | undefined {
+): EpochHandover | undefined {
   if (bytesEqual(header.nextValidatorsHash, header.validatorsHash)) {
     return { header, certificate, nextValidators: [] }
   }

@@ -66,7 +66,6 @@ export interface ChainStore {
   commit(batch: CommitBatch): Promise<void>
   stateEntries(): AsyncIterable<StateChange>
   block(height: number): Promise<StoredBlock | undefined>
-  blockHash(height: number): Promise<Uint8Array | undefined>
   heightOf(blockHash: string): Promise<number | undefined>
   hashAt(height: number): Promise<Uint8Array | undefined>
   /** Bytes of EpochProofType. */

@@ -51,7 +51,7 @@ export class HistoryProofs {
     const hashes: Uint8Array[] = []
     for (let start = from; start < to; start += PARALLEL_READS) {
       const length = Math.min(PARALLEL_READS, to - start)
-      const read = Array.from({ length }, (_, i) => this.#store.blockHash(start + i))
+      const read = Array.from({ length }, (_, i) => this.#store.hashAt(start + i))
       for (const hash of await Promise.all(read)) {
         if (!hash) return undefined
         hashes.push(hash)

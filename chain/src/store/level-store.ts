@@ -136,11 +136,6 @@ export class LevelStore implements ChainStore {
     }
   }
 
-  async blockHash(height: number): Promise<Uint8Array | undefined> {
-    const block = await this.#db.get(heightKey(Prefix.block, height))
-    return block && plain(block.subarray(0, 32))
-  }
-
   async heightOf(blockHash: string): Promise<number | undefined> {
     const bytes = await this.#db.get(hashKey(Prefix.hash, blockHash))
     return bytes === undefined ? undefined : readU64(bytes)

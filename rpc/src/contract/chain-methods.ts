@@ -293,7 +293,7 @@ const lightMethods = {
   chain_getEpochProofs: defineMethod({
     summary:
       'How epochs hand over: last header, its certificate, the next set if it changes (SSZ of ' +
-      'EpochProof). Fewer than asked for where the newest epoch is still open',
+      'EpochHandover). Fewer than asked for where the newest epoch is still open',
     params: z.strictObject({ from: epochNumber, to: epochNumber }),
     result: z.looseObject({ proofs: z.array(sszHex).max(EPOCH_PROOFS_MAX) }),
     example: { from: 1, to: 2 },

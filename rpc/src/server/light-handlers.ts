@@ -1,5 +1,5 @@
 import { bytesToHex } from '@ioex/chain/bytes'
-import { EPOCH_PROOF_BYTES_MAX, epochProofOf, EpochProofType } from '@ioex/chain/light'
+import { HANDOVER_BYTES_MAX, handoverOf, EpochHandoverType } from '@ioex/chain/light'
 import { checkpointHeight } from '@ioex/chain/params'
 import { HeaderType, type ValidatorSet } from '@ioex/chain/types'
 import { EPOCH_PROOFS_MAX } from '../contract/chain-methods.ts'
@@ -49,11 +49,7 @@ export function lightHandlers(ledger: LedgerSource) {
 }
 
 function readPlace(ledger: LedgerSource, place: PlaceJson) {
-  if ('index' in place) {
-    const { table, index } = place
-    if (table === 'delegations') throw invalidInput('this network keeps no delegations')
-    return { table, index }
-  }
+  if ('index' in place) return place
   return { table: place.table, address: readAddress(ledger, place.address) }
 }
 
@@ -64,10 +60,10 @@ async function epochProof(ledger: LedgerSource, epoch: number): Promise<string |
   const found = await ledger.certifiedHeader(height)
   if (!found?.certificate) return undefined
   const { header, certificate } = found
-  const proof = epochProofOf({ header, certificate }, await validatorSetAt(ledger, epoch + 1))
+  const proof = handoverOf({ header, certificate }, await validatorSetAt(ledger, epoch + 1))
   if (!proof) return undefined
-  const bytes = EpochProofType.serialize(proof)
-  return bytes.length > EPOCH_PROOF_BYTES_MAX ? undefined : bytesToHex(bytes)
+  const bytes = EpochHandoverType.serialize(proof)
+  return bytes.length > HANDOVER_BYTES_MAX ? undefined : bytesToHex(bytes)
 }
 
 /** Keys and weights that decide an epoch. */

@@ -1,6 +1,6 @@
 import { bytesToHex, checkListProof, formatAddress, fromHex } from '@ioex/chain/bytes'
 import {
-  EpochProofType,
+  EpochHandoverType,
   hopEpoch,
   trustCheckpoint,
   verifyAccount,
@@ -173,7 +173,7 @@ test('epochs by their ends, one after the other', async () => {
     if (!trusted.ok) throw new Error(trusted.fault.message)
     const { chainId, params } = ledger
     const rules = { chainId, epochBlocks: params.epochBlocks }
-    trusted = hopEpoch(trusted.value, EpochProofType.deserialize(fromHex(proof)), rules)
+    trusted = hopEpoch(trusted.value, EpochHandoverType.deserialize(fromHex(proof)), rules)
   }
   expect(trusted.ok && trusted.value.epoch).toBe(4)
 })

@@ -11,7 +11,7 @@ import {
   VoteKind,
 } from '../../types/consensus-objects.ts'
 import { type ValidatorSet, validatorSetHash } from '../../types/validator-set.ts'
-import { type EpochProof, trustCheckpoint, type TrustedEpoch } from '../epoch-hops.ts'
+import { type EpochHandover, trustCheckpoint, type TrustedEpoch } from '../epoch-hops.ts'
 import type { FinalHeader } from '../finality.ts'
 
 /** A validator of a test with its secret. */
@@ -72,11 +72,11 @@ export function certify(
 }
 
 /** How `epoch` of these signers hands over to the next. */
-export function epochProof(
+export function handover(
   epoch: number,
   signers: readonly Signer[],
   next: readonly Signer[] = signers,
-): EpochProof {
+): EpochHandover {
   const header = headerAt(epoch * EPOCH_BLOCKS, signers, next)
   const nextValidators = next === signers ? [] : [setOf(next)]
   return { header, certificate: certify(header, signers), nextValidators }
