@@ -2,7 +2,7 @@ import { fault, ok, type Result } from '../bytes/result.ts'
 import { BASIS_POINTS } from '../params/network-params.ts'
 import { emissionOf } from '../rules/subsidy.ts'
 import type { LedgerDraft } from '../state/ledger-draft.ts'
-import { type Receipt, ReceiptKind } from '../types/receipts.ts'
+import { type Receipt, type ReceiptBody, ReceiptKind } from '../types/receipts.ts'
 import type { Epoch } from '../types/records.ts'
 
 interface ServiceSums {
@@ -38,7 +38,7 @@ export class ReceiptTally {
   add(receipts: readonly Receipt[]): void {
     this.#receipts += receipts.length
     for (const { body } of receipts) {
-      if (body.selector === ReceiptKind.storage || body.selector === ReceiptKind.relay) {
+      if (isServiceFee(body)) {
         this.#sums.fees += body.value.fee
         this.#sums.burned += body.value.burned
         this.#sums.toValidators += body.value.toValidators
@@ -102,4 +102,15 @@ export class ReceiptTally {
     }
     return ok()
   }
+}
+
+/** Receipts that book fees: of rails, and of contracts' pots. */
+function isServiceFee(
+  body: ReceiptBody,
+): body is Extract<
+  ReceiptBody,
+  { selector: (typeof ReceiptKind)['storage' | 'relay' | 'repair'] }
+> {
+  const { storage, relay, repair } = ReceiptKind
+  return body.selector === storage || body.selector === relay || body.selector === repair
 }

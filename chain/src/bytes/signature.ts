@@ -50,6 +50,7 @@ export type SignaturePurpose =
   | 'voucher'
   | 'pot-voucher'
   | 'slot-grant'
+  | 'repair-voucher'
   | 'possession'
   | 'memo-anchor'
   | 'channel'

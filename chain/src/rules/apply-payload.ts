@@ -3,6 +3,7 @@ import type { LedgerDraft } from '../state/ledger-draft.ts'
 import type { Payload } from '../types/transactions.ts'
 import { applyAnchor } from './anchor.ts'
 import type { TransactionContext } from './block-context.ts'
+import { applyClaimSlot } from './claim-slot.ts'
 import { applyClearWeight } from './clear-weight.ts'
 import { applyClose } from './close.ts'
 import { applyDeposit } from './deposit.ts'
@@ -15,6 +16,7 @@ import { applyOpenRelay } from './open-relay.ts'
 import { applyPegVote } from './peg-vote.ts'
 import { applyProve } from './prove.ts'
 import { applyRedeem } from './redeem.ts'
+import { applyRedeemRepair } from './redeem-repair.ts'
 import { applyRegister } from './register.ts'
 import { applyTopUp } from './top-up.ts'
 import { applyTransfer } from './transfer.ts'
@@ -61,6 +63,10 @@ export function applyPayload(
       return applyWithdraw(draft, payload.value, context)
     case 22:
       return applyPegVote(draft, payload.value, context)
+    case 23:
+      return applyClaimSlot(draft, payload.value, context)
+    case 24:
+      return applyRedeemRepair(draft, payload.value, context)
     default:
       return fault('NOT_ACTIVE', 'this kind of transaction is not active yet')
   }

@@ -81,6 +81,7 @@ function contractOf(to: number, amount: bigint, delegate: Uint8Array) {
     term: to,
     policy: 0,
     delegate,
+    delegateFee: 0n,
     label: new Uint8Array(to),
   }
 }

@@ -85,6 +85,38 @@ export function fillLeaves(fill: {
   )
 }
 
+/** 2^64: what draws of the lottery are fractions of. */
+const LOTTERY_SPAN = 1n << 64n
+
+/**
+ * Draw of a node in the lottery for an open slot, and what it must be below: first 8 bytes of
+ * H(beacon, contract u32, slot u8, refill u32, node), and a window of one node expected among
+ * `nodes` that doubles with every epoch.
+ */
+export function lotteryDraw(place: {
+  readonly beacon: Uint8Array
+  readonly contract: number
+  readonly slot: number
+  readonly refill: number
+  readonly node: Uint8Array
+  readonly nodes: number
+  readonly epochs: number
+}): { readonly draw: bigint; readonly chance: bigint } {
+  const bytes = new Uint8Array(9)
+  const view = new DataView(bytes.buffer)
+  view.setUint32(0, place.contract, true)
+  bytes[4] = place.slot
+  view.setUint32(5, place.refill, true)
+  const draw = littleEndian(sha256(place.beacon, bytes, place.node).subarray(0, 8))
+  const window = (LOTTERY_SPAN << BigInt(Math.min(place.epochs, 64))) / BigInt(place.nodes)
+  return { draw, chance: window < LOTTERY_SPAN ? window : LOTTERY_SPAN - 1n }
+}
+
+/** All ones is "everybody", as in a challenge. */
+export function isDrawn({ draw, chance }: { draw: bigint; chance: bigint }): boolean {
+  return draw < chance || chance === Q_ALWAYS
+}
+
 /** Root, sum, size and entries of an inventory at a checkpoint. */
 export interface InventorySnapshot {
   readonly root: Uint8Array

@@ -157,10 +157,16 @@ function freeRail(draft: LedgerDraft, index: number, context: TransactionContext
   }
   const contract = contractOf(draft, rail)
   if (!contract) return
-  const rails = [...contract.rails]
-  // The root stays: whoever refills the slot must bring the same bytes (PROTOCOL 5.1).
-  rails[rail.slot] = { rail: NONE, root: rail.root }
-  draft.contracts.set(rail.contract, { ...contract, rails })
+  const slot = contract.rails[rail.slot]
+  assert(slot, 'a rail stands in a slot of its contract')
+  if (slot.rail === index) {
+    const rails = [...contract.rails]
+    // The root stays: whoever refills the slot must bring the same bytes (PROTOCOL 5.1).
+    rails[rail.slot] = { ...slot, rail: NONE }
+    draft.contracts.set(rail.contract, { ...contract, rails })
+  } else {
+    draft.contracts.set(rail.contract, { ...contract, detached: contract.detached - 1 })
+  }
   endContractIfOver(draft, rail.contract, context)
 }
 

@@ -10,7 +10,7 @@ import { fillDeadline } from './rail-terms.ts'
 export const FREED_INDEXES_MAX = 65_536
 
 export function hasLiveRails(contract: Readonly<Contract>): boolean {
-  return contract.rails.some(({ rail }) => rail !== NONE)
+  return contract.detached > 0 || contract.rails.some(({ rail }) => rail !== NONE)
 }
 
 /** True where an inactive contract has passed its fill deadline (PROTOCOL 5.2). */

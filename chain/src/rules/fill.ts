@@ -5,8 +5,8 @@ import { addressOf, signingDigest, verifySignature } from '../bytes/signature.ts
 import { LEAF_BYTES, verifyOpening } from '../bytes/slot-tree.ts'
 import type { NetworkParams } from '../params/network-params.ts'
 import type { LedgerDraft } from '../state/ledger-draft.ts'
-import { ReceiptKind } from '../types/receipts.ts'
-import { type Contract, NONE, type Node, type Rail } from '../types/records.ts'
+import { ReceiptKind, RefillBy } from '../types/receipts.ts'
+import { type Contract, type ContractSlot, NONE, type Node, type Rail } from '../types/records.ts'
 import { ZERO_HASH } from '../types/primitives.ts'
 import {
   type Fill,
@@ -16,6 +16,7 @@ import {
   OPENINGS,
   type SlotGrant,
   SlotGrantType,
+  type SlotOpening,
 } from '../types/transactions.ts'
 import { credit } from './accounts.ts'
 import type { TransactionContext } from './block-context.ts'
@@ -27,7 +28,9 @@ import { CreationKind } from './open-contract.ts'
 import { emptyRail, takeRailIndex } from './open-relay.ts'
 import { isFillOver } from './contract-end.ts'
 import { railWeight } from './rail-terms.ts'
+import { refillSlot } from './refill.ts'
 import { byteFee, isDust, railNeed, repairPrice, slotReserve, timeAmount } from './settlement.ts'
+import { openVacancy, type Vacancy } from './slot-vacancy.ts'
 import { touchNode } from './touch-node.ts'
 
 /** Beacons that openings of a fill may be drawn from: the newest, and the one it replaced. */
@@ -48,24 +51,59 @@ export function applyFill(
   if (!contract?.live || !bytesEqual(contract.salt, grant.salt)) {
     return fault('CONTRACT_UNKNOWN', 'there is no such contract', { contract: grant.contract })
   }
-  const granted = checkGrant(draft, fill, contract, context)
+  const slot = contract.rails[grant.slot]
+  if (!slot) return fault('SLOT_UNKNOWN', `the contract has ${contract.n} slots`)
+  const granted = checkGrant(draft, fill, contract, slot, context)
   if (!granted.ok) return granted
-  const opened = checkOpenings(draft, fill, context)
+  const isRefill = !bytesEqual(slot.root, ZERO_HASH)
+  const vacancy = isRefill ? checkRefill(draft, grant, slot, context) : checkFirst(grant)
+  if (!vacancy.ok) return vacancy
+  const opened = checkFillOpenings(draft, grant, fill.openings, context)
   if (!opened.ok) return opened
-  const signed = checkGrantSignature(draft.chainId, fill, contract)
+  const signed = checkGrantSignature(draft.chainId, fill, contract, isRefill)
   if (!signed.ok) return signed
   const found = fillingNode(draft, fill, context)
   if (!found.ok) return found
   const assignable = checkAssignable(draft, found.value, grant)
   if (!assignable.ok) return assignable
-  createRail(draft, found.value, grant, context)
-  return ok()
+  if (!vacancy.value) {
+    createRail(draft, found.value, grant, context)
+    return ok()
+  }
+  const { price, unitPrice } = grant
+  const place = { contract: grant.contract, slot: grant.slot, vacancy: vacancy.value }
+  const refilling = { ...place, node: found.value, price, unitPrice, by: signed.value }
+  return refillSlot(draft, refilling, context)
+}
+
+/** A slot that was never filled: the grant says so too, so that no grant is good twice. */
+function checkFirst(grant: SlotGrant): Result<undefined> {
+  return grant.refill === 0 ? ok() : grantOfOtherRefill(0)
+}
+
+/** An emptied slot takes the same bytes again, under a grant for this very refill. */
+function checkRefill(
+  draft: LedgerDraft,
+  grant: SlotGrant,
+  slot: Readonly<ContractSlot>,
+  context: TransactionContext,
+): Result<Vacancy> {
+  const opened = openVacancy(draft, grant.contract, grant.slot, context)
+  if (!opened.ok) return opened
+  if (grant.refill !== slot.refill + 1) return grantOfOtherRefill(slot.refill + 1)
+  if (bytesEqual(grant.root, slot.root)) return opened
+  return fault('SLOT_ROOT', 'a refill brings the bytes that were there: the root is another')
+}
+
+function grantOfOtherRefill(refill: number) {
+  return fault('GRANT_REFILL', `the next fill of the slot is number ${refill}`, { refill })
 }
 
 function checkGrant(
   draft: LedgerDraft,
-  { grant, openings }: Fill,
+  { grant }: Fill,
   contract: Readonly<Contract>,
+  slot: Readonly<ContractSlot>,
   context: TransactionContext,
 ): Result<undefined> {
   if (!bytesEqual(grant.node, context.senderAddress)) {
@@ -75,19 +113,9 @@ function checkGrant(
     return fault('CONTRACT_CLOSING', 'the contract takes no fills any more')
   }
   // Grants bear no date. An active contract may be completed during its term, not for ever.
-  if (
-    context.epoch >=
-    contract.openEpoch + Math.max(contract.term, draft.params.fillDeadlineEpochs)
-  ) {
+  const lastly = contract.openEpoch + Math.max(contract.term, draft.params.fillDeadlineEpochs)
+  if (bytesEqual(slot.root, ZERO_HASH) && context.epoch >= lastly) {
     return fault('CONTRACT_CLOSING', 'the term of the contract is over')
-  }
-  const slot = contract.rails[grant.slot]
-  if (!slot) return fault('SLOT_UNKNOWN', `the contract has ${contract.n} slots`)
-  if (slot.rail !== NONE || !bytesEqual(slot.root, ZERO_HASH)) {
-    return fault('SLOT_TAKEN', 'the slot was filled before', { slot: grant.slot })
-  }
-  if (openings.length !== OPENINGS) {
-    return fault('OPENINGS_COUNT', `a fill has ${OPENINGS} openings`)
   }
   return checkTerms(draft.params, grant, contract)
 }
@@ -114,16 +142,20 @@ function checkTerms(
 }
 
 /** The bytes did arrive: eight leaves drawn only after the root was granted. */
-function checkOpenings(
+export function checkFillOpenings(
   draft: LedgerDraft,
-  { grant, openings }: Fill,
+  place: Pick<SlotGrant, 'contract' | 'slot' | 'root' | 'leaves'>,
+  openings: readonly SlotOpening[],
   context: TransactionContext,
 ): Result<undefined> {
+  if (openings.length !== OPENINGS) {
+    return fault('OPENINGS_COUNT', `a fill has ${OPENINGS} openings`)
+  }
   const beacons = newestBeacons(draft, context.epoch, FILL_BEACONS)
   if (beacons.length === 0) {
     return fault('BEACON_MISSING', 'no beacon is fixed yet to draw openings from; try again later')
   }
-  const { contract, slot, root, leaves } = grant
+  const { contract, slot, root, leaves } = place
   const isOpened = beacons.some((beacon) => {
     const drawn = fillLeaves({ beacon, contract, slot, root, leaves })
     return openings.every(({ leaf, path }, i) =>
@@ -134,19 +166,23 @@ function checkOpenings(
   return fault('OPENING_LEAF', 'the openings are not those drawn from the newest beacon')
 }
 
+/** Who granted: the payer or, of a refill, the delegate. */
 function checkGrantSignature(
   chainId: Uint8Array,
   { grant, payerKey, grantSignature }: Fill,
   contract: Readonly<Contract>,
-): Result<undefined> {
-  if (!bytesEqual(addressOf(payerKey), contract.payer)) {
+  isRefill: boolean,
+): Result<number> {
+  const granter = addressOf(payerKey)
+  const isPayer = bytesEqual(granter, contract.payer)
+  if (!isPayer && !(isRefill && bytesEqual(granter, contract.delegate))) {
     return fault('GRANT_PAYER', 'the grant is not from the payer of the contract')
   }
   const digest = signingDigest('slot-grant', chainId, SlotGrantType.hashTreeRoot(grant))
   if (!verifySignature(grantSignature, digest, payerKey)) {
     return fault('GRANT_SIGNATURE', 'the signature of the grant is not valid')
   }
-  return ok()
+  return ok(isPayer ? RefillBy.payer : RefillBy.delegate)
 }
 
 /** The node, touched; a new one is created. A known node's identity is not looked at again. */
@@ -215,9 +251,17 @@ export function assignableBytes(
   node: Readonly<Node>,
   unitPrice: bigint,
 ): bigint {
+  return BigInt(params.freeAllowanceBytes) + coveredBytes(params, node, unitPrice)
+}
+
+/** Bytes that a node's held pay covers at this unit price, without any free allowance. */
+export function coveredBytes(
+  params: NetworkParams,
+  node: Readonly<Node>,
+  unitPrice: bigint,
+): bigint {
   const needPerGib = 3n * repairPrice(params, unitPrice)
-  const covered = needPerGib === 0n ? 0n : (node.held << 30n) / needPerGib
-  return BigInt(params.freeAllowanceBytes) + covered
+  return needPerGib === 0n ? 0n : (node.held << 30n) / needPerGib
 }
 
 function createRail(
@@ -266,7 +310,7 @@ function takeSlot(draft: LedgerDraft, grant: SlotGrant, railIndex: number, rail:
   const reserve = slotReserve(contract)
   const fee = byteFee(draft.params, draft.params.fillBytes)
   const rails = [...contract.rails]
-  rails[grant.slot] = { rail: railIndex, root: grant.root }
+  rails[grant.slot] = { rail: railIndex, root: grant.root, refill: 0 }
   const filled = contract.filled + 1
   draft.contracts.set(grant.contract, {
     ...contract,

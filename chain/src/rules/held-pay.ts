@@ -70,7 +70,8 @@ export function evictNode(
   dropInventory(draft, nodeIndex, context.epoch)
   const node = draft.nodes.get(nodeIndex)
   assert(node && !node.evicted, 'a node is evicted once')
-  draft.nodes.set(nodeIndex, { ...node, evicted: true, challenge: NONE, snapshots: [] })
+  const ended = { evicted: true, evictedEpoch: context.epoch, challenge: NONE, snapshots: [] }
+  draft.nodes.set(nodeIndex, { ...node, ...ended })
   draft.setInventorySnapshots(nodeIndex, [])
   context.emit({
     selector: ReceiptKind.eviction,

@@ -37,5 +37,6 @@ export function newNode({ epoch, ...identity }: NewNode): Node {
     inventoryChanged: NONE,
     snapshots: [],
     log: [],
+    evictedEpoch: NONE,
   }
 }

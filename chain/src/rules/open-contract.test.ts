@@ -29,6 +29,7 @@ const terms: OpenContract = {
   pot: 11_000n,
   term: 10,
   policy: 3,
+  delegateFee: 0n,
   delegate: bob.address,
   label: new Uint8Array([1, 2, 3]),
 }

@@ -8,7 +8,7 @@ import { ReceiptKind } from '../types/receipts.ts'
 import { type OpenContract, SLOT_LEAVES_MAX } from '../types/transactions.ts'
 import { debit } from './accounts.ts'
 import type { TransactionContext } from './block-context.ts'
-import { byteFee, isDust, slotReserve, timeAmount } from './settlement.ts'
+import { byteFee, isDust, railNeed, slotReserve, timeAmount } from './settlement.ts'
 
 /** CreationReceipt.kind of each record. */
 export const CreationKind = { node: 0, contract: 1, storageRail: 2, relayRail: 3 } as const
@@ -85,11 +85,13 @@ function newContract(
     openEpoch: context.epoch,
     leaves: 0,
     filled: 0,
-    rails: Array.from({ length: n }, () => ({ rail: NONE, root: ZERO_HASH })),
+    rails: Array.from({ length: n }, () => ({ rail: NONE, root: ZERO_HASH, refill: 0 })),
     prepaidFees: BigInt(n) * byteFee(params, params.fillBytes),
     deposit: params.contractDepositUnits,
     askEpoch: NONE,
     askHeight: 0,
+    detached: 0,
+    repairs: [],
   }
 }
 
@@ -126,6 +128,14 @@ function checkPrices(params: NetworkParams, open: OpenContract): Result<undefine
         'raise the price or make it 0',
       { priceCap, maxLeaves },
     )
+  }
+  // Its part of a pot that forfeited holds filled is no wage: it ends where a repair's cost does.
+  const delegateFeeMax = railNeed(params, unitPriceCap, maxLeaves)
+  if (open.delegateFee > delegateFeeMax) {
+    return fault('DELEGATE_FEE', `the delegate's fee is at most ${delegateFeeMax} units`, {
+      delegateFee: open.delegateFee,
+      delegateFeeMax,
+    })
   }
   if (timeAmount(priceCap, maxLeaves, term) > U64_MAX) {
     return fault('AMOUNT_TOO_LARGE', 'the time lock of a slot exceeds 64 bits', { term })

@@ -87,6 +87,8 @@ export function emptyRail(epoch: number, term: number): Rail {
     baseProven: 0,
     carriedE: 0,
     carriedElapsed: 0,
+    delegateFee: 0n,
+    delegatePaid: 0n,
   }
 }
 

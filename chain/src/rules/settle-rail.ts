@@ -5,6 +5,7 @@ import { type ReceiptBody, ReceiptKind } from '../types/receipts.ts'
 import { NONE, type Node, type Rail } from '../types/records.ts'
 import { credit } from './accounts.ts'
 import type { TransactionContext } from './block-context.ts'
+import { payDelegate } from './contract-pot.ts'
 import { burnBaseFee } from './fees.ts'
 import { forfeitHeld, isHoldForfeit } from './held-pay.ts'
 import { askOf, contractOf, nodeOf, stopOf } from './rail-terms.ts'
@@ -75,6 +76,7 @@ export function settleRail(
   if (moved > 0n) {
     context.emit(settlementReceipt(draft, railIndex, { before, epochs, booking, released }))
   }
+  payDelegate(draft, railIndex, epochs.E, context)
   return booking
 }
 

@@ -104,6 +104,12 @@ function add(sums: { -readonly [K in keyof typeof NOTHING]: bigint }, { body }: 
       sums.held += body.value.held
       sums.released += body.value.released
       return
+    case ReceiptKind.repair:
+      sums.fees += body.value.fee
+      sums.burned += body.value.burned
+      sums.toValidators += body.value.toValidators
+      sums.net += body.value.net
+      return
     case ReceiptKind.payout:
       sums.byteFees += body.value.byteFee
       sums.debtPaid += body.value.debtPaid
@@ -125,6 +131,8 @@ function add(sums: { -readonly [K in keyof typeof NOTHING]: bigint }, { body }: 
     case ReceiptKind.deposit:
     case ReceiptKind.withdrawal:
     case ReceiptKind.peg:
+    case ReceiptKind.refill:
+    case ReceiptKind.delegateFee:
       return
   }
 }

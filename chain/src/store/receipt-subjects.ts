@@ -26,6 +26,13 @@ export function subjectsOf(receipt: Receipt): ReceiptSubjects {
       const { node, rail, contract } = body.value
       return { nodes: [node], rail, contract: some(contract) }
     }
+    case ReceiptKind.refill:
+    case ReceiptKind.repair: {
+      const { node, rail, contract } = body.value
+      return { nodes: [node], rail, contract }
+    }
+    case ReceiptKind.delegateFee:
+      return { nodes: [], rail: body.value.rail, contract: body.value.contract }
     case ReceiptKind.contractEnd:
       return { nodes: [], rail: undefined, contract: body.value.contract }
     case ReceiptKind.anchor:

@@ -192,6 +192,86 @@ export const PegReceiptType = new ContainerType({
   unbacked: Units64,
 })
 
+/** Who let a node refill a slot. */
+export const RefillBy = { payer: 0, delegate: 1, lottery: 2 } as const
+
+/** An emptied slot got a new rail under its old root, and what paid for that (PROTOCOL 5.2, 7). */
+export const RefillReceiptType = new ContainerType({
+  contract: U32,
+  generation: U32,
+  slot: U8,
+  /** Number of this refill: 1 for the slot's first. */
+  refill: U32,
+  root: Bytes32,
+  leaves: U32,
+  /** The rail that it replaces and the epoch since which the slot was open; NONE if freed. */
+  formerRail: U32,
+  openSince: U32,
+  rail: U32,
+  railGeneration: U32,
+  node: Bytes20,
+  by: U8,
+  price: Units64,
+  unitPrice: Units64,
+  term: U32,
+  lockTime: Units64,
+  lockUnits: Units64,
+  /** Of both locks: out of the former rail's, and out of the payer's account. */
+  fromFormer: Units64,
+  fromPayer: Units64,
+  /** The byte fee of the fill: from forfeited holds, from the payer's pot, onto the node's debt. */
+  feeFromHeld: Units64,
+  feeFromPot: Units64,
+  feeAsDebt: Units64,
+  /** Vests for the delegate while the refill is proven. */
+  delegateFee: Units64,
+  /** Of a lottery: what was drawn from, of how many nodes, the draw and what it had to be below. */
+  beacon: Bytes32,
+  nodes: U32,
+  draw: Units64,
+  chance: Units64,
+})
+
+/** A node was paid from a contract's pot for serving an open refill; cumulative inputs, differences. */
+export const RepairReceiptType = new ContainerType({
+  contract: U32,
+  generation: U32,
+  slot: U8,
+  refill: U32,
+  rail: U32,
+  node: Bytes20,
+  delegate: Bytes20,
+  unitPrice: Units64,
+  /** KiB the rail served for this refill as far as paid, what others did, and the most for all. */
+  kib: Count64,
+  kibOfOthers: Count64,
+  kibMax: Count64,
+  /** Paid to the rail for this refill in all. */
+  paidTotal: Units64,
+  /** Differences booked now. */
+  fee: Units64,
+  burned: Units64,
+  toValidators: Units64,
+  net: Units64,
+  fromHeld: Units64,
+  fromPot: Units64,
+})
+
+/** What of a delegate's fee vested with the epochs that the refill was proven. */
+export const DelegateFeeReceiptType = new ContainerType({
+  contract: U32,
+  rail: U32,
+  generation: U32,
+  delegate: Bytes20,
+  fee: Units64,
+  /** Proven epochs of the rail, and those after which the fee is due whole. */
+  E: U32,
+  vestingEpochs: U32,
+  paidTotal: Units64,
+  fromHeld: Units64,
+  fromPot: Units64,
+})
+
 export const ReceiptKind = {
   proof: 0,
   storage: 1,
@@ -208,6 +288,9 @@ export const ReceiptKind = {
   deposit: 12,
   withdrawal: 13,
   peg: 14,
+  refill: 15,
+  repair: 16,
+  delegateFee: 17,
 } as const
 export type ReceiptKind = keyof typeof ReceiptKind
 
@@ -227,6 +310,9 @@ export const ReceiptBodyType = new UnionType([
   DepositReceiptType,
   WithdrawalReceiptType,
   PegReceiptType,
+  RefillReceiptType,
+  RepairReceiptType,
+  DelegateFeeReceiptType,
 ])
 
 export type ProofReceipt = ValueOf<typeof ProofReceiptType>
@@ -244,6 +330,9 @@ export type ContractEndReceipt = ValueOf<typeof ContractEndReceiptType>
 export type DepositReceipt = ValueOf<typeof DepositReceiptType>
 export type WithdrawalReceipt = ValueOf<typeof WithdrawalReceiptType>
 export type PegReceipt = ValueOf<typeof PegReceiptType>
+export type RefillReceipt = ValueOf<typeof RefillReceiptType>
+export type RepairReceipt = ValueOf<typeof RepairReceiptType>
+export type DelegateFeeReceipt = ValueOf<typeof DelegateFeeReceiptType>
 
 export type ReceiptBody =
   | { readonly selector: 0; value: ProofReceipt }
@@ -261,6 +350,9 @@ export type ReceiptBody =
   | { readonly selector: 12; value: DepositReceipt }
   | { readonly selector: 13; value: WithdrawalReceipt }
   | { readonly selector: 14; value: PegReceipt }
+  | { readonly selector: 15; value: RefillReceipt }
+  | { readonly selector: 16; value: RepairReceipt }
+  | { readonly selector: 17; value: DelegateFeeReceipt }
 
 /** Transaction index of receipts that the block itself leaves. */
 export const BLOCK_RECEIPT = 0xffff_ffff

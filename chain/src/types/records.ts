@@ -109,6 +109,8 @@ export const NodeType = new ContainerType(
     inventoryChanged: U32,
     snapshots: new ListCompositeType(SnapshotType, SNAPSHOTS_MAX),
     log: new ListCompositeType(ResolutionType, RESOLUTIONS_MAX),
+    /** Epoch of its eviction; NONE before it. Its slots are open for a refill since then. */
+    evictedEpoch: U32,
   },
   { typeName: 'Node' },
 )
@@ -172,12 +174,38 @@ export const RailType = new ContainerType(
     /** E and Elapsed earned before a topUp brought a cleared rail back. */
     carriedE: U32,
     carriedElapsed: U32,
+    /** What the delegate that granted this refill earns in all, and what it was paid, units. */
+    delegateFee: Units64,
+    delegatePaid: Units64,
   },
   { typeName: 'Rail' },
 )
 export type Rail = ValueOf<typeof RailType>
 
 export const SLOTS_MAX = 255
+/** Rails that may have served the refills open in one contract at the same time. */
+export const REPAIRS_MAX = 1024
+
+/** A slot of a contract. */
+export const ContractSlotType = new ContainerType({
+  /** NONE where empty. */
+  rail: U32,
+  /** Zero before the first fill; a refill must bring the same. */
+  root: Bytes32,
+  /** How many times the slot was refilled. */
+  refill: U32,
+})
+export type ContractSlot = ValueOf<typeof ContractSlotType>
+
+/** What a rail was paid from the pot for serving an open refill: cumulative, as its voucher. */
+export const SlotRepairType = new ContainerType({
+  slot: U8,
+  rail: U32,
+  generation: U32,
+  kib: Count64,
+  paid: Units64,
+})
+export type SlotRepair = ValueOf<typeof SlotRepairType>
 
 export const ContractType = new ContainerType(
   {
@@ -205,8 +233,7 @@ export const ContractType = new ContainerType(
     /** Leaves of the first fill: all slots are equal. 0 before it. */
     leaves: U32,
     filled: U8,
-    /** Rail index by slot; NONE where empty. */
-    rails: new ListCompositeType(new ContainerType({ rail: U32, root: Bytes32 }), SLOTS_MAX),
+    rails: new ListCompositeType(ContractSlotType, SLOTS_MAX),
     label: byteList(LABEL_BYTES_MAX),
     /** Byte fees prepaid for fills not yet made. */
     prepaidFees: Units64,
@@ -214,6 +241,11 @@ export const ContractType = new ContainerType(
     /** The payer asked to close all its rails; NONE if it did not. */
     askEpoch: U32,
     askHeight: Count64,
+    /** Live rails that no slot names any more: a refill took their place. */
+    detached: U32,
+    delegateFee: Units64,
+    /** Paid for the refills that are open now. */
+    repairs: new ListCompositeType(SlotRepairType, REPAIRS_MAX),
   },
   { typeName: 'Contract' },
 )

@@ -87,6 +87,8 @@ export const OpenContractType = new ContainerType({
   policy: U32,
   /** Repair delegate's address; zero for none. */
   delegate: Bytes20,
+  /** What the delegate earns from the pot for a refill it grants, units; vests as it is proven. */
+  delegateFee: Units64,
   label: byteList(LABEL_BYTES_MAX),
 })
 
@@ -99,13 +101,15 @@ export const OpenRelayType = new ContainerType({
 })
 
 /**
- * The payer's permission to fill one slot (purpose "slot-grant"). The node sees its price here:
- * what the payer agreed to off chain, at or below the contract's caps.
+ * Permission to fill one slot (purpose "slot-grant"), by the payer or, for a refill, by its
+ * delegate. The node sees its price here: what was agreed on off chain, at or below the caps.
  */
 export const SlotGrantType = new ContainerType({
   contract: U32,
   salt: Bytes32,
   slot: U8,
+  /** 0 for the first fill of the slot, r for its r-th refill: a grant is good for one fill. */
+  refill: U32,
   root: Bytes32,
   leaves: U32,
   /** Node key's address. */
@@ -122,7 +126,7 @@ export const SlotOpeningType = new ContainerType({
 
 export const FillType = new ContainerType({
   grant: SlotGrantType,
-  /** Payer's public key: its address stands in the contract. */
+  /** Public key of who granted: its address stands in the contract, as payer or delegate. */
   payerKey: PublicKeyBytes,
   grantSignature: SignatureBytes,
   openings: new ListCompositeType(SlotOpeningType, OPENINGS),
@@ -289,7 +293,10 @@ export const PegVoteType = new ContainerType({
 /** A node that the lottery drew takes an empty slot under its old root (PROTOCOL 5.2). */
 export const ClaimSlotType = new ContainerType({
   contract: U32,
+  generation: U32,
   slot: U8,
+  /** Number of the refill that this would be, as in a grant. */
+  refill: U32,
   openings: new ListCompositeType(SlotOpeningType, OPENINGS),
 })
 
@@ -297,6 +304,7 @@ export const ClaimSlotType = new ContainerType({
 export const RepairVoucherType = new ContainerType({
   contract: U32,
   generation: U32,
+  /** The open slot that is being rebuilt. */
   slot: U8,
   /** How many times the slot was refilled before. */
   refill: U32,

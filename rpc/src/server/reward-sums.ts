@@ -47,6 +47,12 @@ export function addReceipt(sums: RewardSums, { body }: Receipt): void {
     sums.net += value.net
     sums.held += value.held
     sums.released += value.released
+  } else if (body.selector === ReceiptKind.repair) {
+    const { value } = body
+    sums.fees += value.fee
+    sums.burned += value.burned
+    sums.toValidators += value.toValidators
+    sums.net += value.net
   } else if (body.selector === ReceiptKind.payout) {
     sums.byteFees += body.value.byteFee
     sums.debtPaid += body.value.debtPaid

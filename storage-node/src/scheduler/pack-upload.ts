@@ -203,6 +203,7 @@ async function grant(
       contract: pack.contract,
       salt: pack.salt,
       slot,
+      refill: 0,
       root,
       leaves: pack.geometry.leafCount,
       node: addressOf(nodeKey),

@@ -319,6 +319,7 @@ async function contractFor(
     term: journal.termEpochs,
     policy: 0,
     delegate: ZERO_ADDRESS,
+    delegateFee: 0n,
     label,
   }
   const cost = openContractCost(options.chain.params, open)

@@ -91,6 +91,7 @@ async function contractOf(changes: Partial<OpenContract> = {}): Promise<number> 
     term: 10,
     policy: 0,
     delegate: ZERO_ADDRESS,
+    delegateFee: 0n,
     label: new Uint8Array(0),
     ...changes,
   }

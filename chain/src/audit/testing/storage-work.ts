@@ -40,6 +40,7 @@ export function openContract(sample: SampleChain): Transaction {
       term: 50,
       policy: 0,
       delegate: new Uint8Array(20),
+      delegateFee: 0n,
       label: new Uint8Array(0),
     },
   })
@@ -48,7 +49,7 @@ export function openContract(sample: SampleChain): Transaction {
 /** The peer fills slot 0 of contract 0, which creates its record too. */
 export function fillSlot(sample: SampleChain): Transaction {
   const { root } = slot.tree
-  const place = { contract: 0, slot: 0, root, leaves: LEAVES }
+  const place = { contract: 0, slot: 0, refill: 0, root, leaves: LEAVES }
   const grant = { ...place, salt: SALT, node: peer.address, price: PRICE, unitPrice: 0n }
   const digest = signingDigest('slot-grant', sample.chainId, SlotGrantType.hashTreeRoot(grant))
   const [beacon] = newestBeacons(sample.ledger, epochOfNext(sample), 1)

@@ -1,7 +1,7 @@
 import { presets } from '@ioex/genesis/presets'
 import { assert } from '../../bytes/assert.ts'
 import { sha256 } from '../../bytes/hash.ts'
-import { bytesToHex, utf8ToBytes } from '../../bytes/hex.ts'
+import { bytesEqual, bytesToHex, utf8ToBytes } from '../../bytes/hex.ts'
 import { ok, type Result } from '../../bytes/result.ts'
 import { addressOf, publicKeyOf, sign, signingDigest } from '../../bytes/signature.ts'
 import {
@@ -17,11 +17,13 @@ import type { NetworkParams } from '../../params/network-params.ts'
 import { createLedger, draftOf, merge } from '../../state/ledger.ts'
 import type { LedgerDraft } from '../../state/ledger-draft.ts'
 import { type ReceiptBody, ReceiptKind } from '../../types/receipts.ts'
-import type { Epoch, InventoryEntry, Node, Rail } from '../../types/records.ts'
+import type { Contract, Epoch, InventoryEntry, Node, Rail } from '../../types/records.ts'
 import {
   CloseKind,
   type Fill,
   NodeBindingType,
+  RepairVoucherType,
+  type SignedRepairVoucher,
   type OpenContract,
   type Prove,
   type ProveOpening,
@@ -34,6 +36,7 @@ import {
 import { balanceOf, credit } from '../accounts.ts'
 import type { TransactionContext } from '../block-context.ts'
 import { challengeLeaf, fillLeaves, newestBeacons } from '../challenge.ts'
+import { applyClaimSlot } from '../claim-slot.ts'
 import { applyClearWeight } from '../clear-weight.ts'
 import { applyClose } from '../close.ts'
 import { closeEpoch, newEpoch, recordCheckpoint } from '../epoch-boundary.ts'
@@ -45,6 +48,7 @@ import { applyOpenContract } from '../open-contract.ts'
 import { applyOpenRelay } from '../open-relay.ts'
 import { applyProve } from '../prove.ts'
 import { applyRedeem } from '../redeem.ts'
+import { applyRedeemRepair } from '../redeem-repair.ts'
 import { auditSupply } from '../supply.ts'
 import { applyTopUp } from '../top-up.ts'
 import { challengeOf, touchNode } from '../touch-node.ts'
@@ -109,6 +113,8 @@ export interface RailTerms {
   readonly price?: bigint
   readonly unitPrice?: bigint
   readonly leaves?: number
+  /** Number that the grant bears, where not the right one. */
+  readonly refill?: number
 }
 
 /** Shape of a contract; caps follow the largest price asked for. */
@@ -118,6 +124,8 @@ export interface ContractTerms extends RailTerms {
   readonly term?: number
   readonly lockUnits?: bigint
   readonly pot?: bigint
+  readonly delegate?: Actor
+  readonly delegateFee?: bigint
 }
 
 /** Leaves that make one GiB-epoch cost its price: 2^22. Slots here are small, prices large. */
@@ -242,7 +250,8 @@ export class World {
       pot: terms.pot ?? 0n,
       term: terms.term ?? 100,
       policy: 0,
-      delegate: new Uint8Array(20),
+      delegate: terms.delegate?.address ?? new Uint8Array(20),
+      delegateFee: terms.delegateFee ?? 0n,
       label: new Uint8Array(),
     }
     return this.execute(payer, (draft, context) => applyOpenContract(draft, open, context))
@@ -259,6 +268,7 @@ export class World {
       contract,
       salt: record.salt,
       slot,
+      refill: terms.refill ?? nextRefill(record, slot),
       root: data.tree.root,
       leaves,
       node: node.address,
@@ -374,6 +384,57 @@ export class World {
     return this.execute(node, (draft, context) => applyLeave(draft, { rail, lost }, context))
   }
 
+  /** What a delegate signs for a rail that served the open refill of a slot. */
+  repairVoucher(
+    delegate: Actor,
+    served: { readonly slot: number; readonly rail: number; readonly kib: number },
+    refill?: number,
+  ): SignedRepairVoucher {
+    const { contract } = this.rail(served.rail)
+    const record = this.contract(contract)
+    const voucher = {
+      contract,
+      generation: record.generation,
+      refill: refill ?? record.rails[served.slot]?.refill ?? 0,
+      ...served,
+    }
+    const root = RepairVoucherType.hashTreeRoot(voucher)
+    const digest = signingDigest('repair-voucher', this.draft.chainId, root)
+    return { voucher, delegateKey: delegate.key, signature: sign(digest, delegate.secret) }
+  }
+
+  redeemRepair(node: Actor, vouchers: SignedRepairVoucher[]): Result<undefined> {
+    return this.execute(node, (draft, context) => applyRedeemRepair(draft, { vouchers }, context))
+  }
+
+  /** A node claims an open slot in the lottery, with the bytes that were there. */
+  claimSlot(node: Actor, place: [contract: number, slot: number], refill?: number) {
+    const [contract, slot] = place
+    const record = this.contract(contract)
+    const index = this.draft.globals().freeRails.at(-1)?.index ?? this.draft.rails.count
+    const data = slotData(`${contract} ${record.generation} ${slot}`, record.leaves)
+    const [beacon] = newestBeacons(this.draft, this.epoch, 1)
+    assert(beacon, 'a claim is drawn from a beacon')
+    const { root } = data.tree
+    const drawn = fillLeaves({ beacon, contract, slot, root, leaves: record.leaves })
+    const claim = {
+      contract,
+      generation: record.generation,
+      slot,
+      refill: refill ?? nextRefill(record, slot),
+      openings: drawn.map((leaf) => openLeaf(data, leaf)),
+    }
+    const claimed = this.execute(node, (draft, context) => applyClaimSlot(draft, claim, context))
+    if (claimed.ok) this.#data.set(`${index} ${this.rail(index).generation}`, data)
+    return claimed
+  }
+
+  contract(index: number): Readonly<Contract> {
+    const contract = this.draft.contracts.get(index)
+    assert(contract, 'a contract exists')
+    return contract
+  }
+
   evict(node: Actor): Result<undefined> {
     return this.execute(undefined, (draft, context) =>
       applyEvict(draft, { node: node.address }, context),
@@ -423,6 +484,13 @@ export class World {
     const audited = auditSupply(this.draft)
     assert(audited.ok, audited.ok ? '' : audited.fault.message)
   }
+}
+
+/** Number that the next grant of a slot bears. */
+function nextRefill(contract: Readonly<Contract>, slot: number): number {
+  const place = contract.rails[slot]
+  if (!place || bytesEqual(place.root, new Uint8Array(32))) return 0
+  return place.refill + 1
 }
 
 function identityOf(draft: LedgerDraft, node: Actor) {

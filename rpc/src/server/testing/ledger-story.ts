@@ -128,8 +128,8 @@ function addRecords(ledger: MemoryLedger): void {
     active: true,
     askEpoch: NONE,
     rails: [
-      { rail: 0, root: new Uint8Array(32).fill(9) },
-      { rail: NONE, root: new Uint8Array(32) },
+      { rail: 0, root: new Uint8Array(32).fill(9), refill: 0 },
+      { rail: NONE, root: new Uint8Array(32), refill: 0 },
     ],
   })
 }
