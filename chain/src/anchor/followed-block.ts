@@ -16,6 +16,8 @@ import { type DecodedHeader, decodeHeaderWithAuxPow } from '../elastos/main-head
 import { findMemoAnchor, type MemoAnchor } from '../elastos/memo-anchor.ts'
 import { merkleBranch, merkleRoot } from '../elastos/merkle.ts'
 import { type DecodedTransaction, decodeTransaction } from '../elastos/transaction.ts'
+import { isDepositTo } from '../rules/deposit-content.ts'
+import { MAIN_TRANSACTION_BYTES_MAX } from '../types/transactions.ts'
 import type { MainChainClient } from './main-chain-client.ts'
 
 /** A main-chain block as far as we need it, checked by the header rules. */
@@ -25,6 +27,8 @@ export interface FollowedBlock {
   readonly rawHeader: Uint8Array
   readonly transactionIds: readonly InternalHash[]
   readonly anchors: readonly MemoAnchorSighting[]
+  /** Transactions that bring coin to our side chain, good or to be refunded. */
+  readonly deposits: readonly TransactionInclusion[]
   /** Context for the block after it. */
   readonly context: HeaderContext
   readonly work: bigint
@@ -60,7 +64,7 @@ export class MainBlockRefusedError extends Error {
 export interface FetchOptions {
   readonly client: MainChainClient
   readonly params: MainChainParams
-  /** Memo anchors of this side chain are collected. */
+  /** Memo anchors of and deposits to this side chain are collected. */
   readonly sideGenesisHash: Uint8Array | undefined
 }
 
@@ -90,6 +94,7 @@ export async function fetchBlock(
     rawHeader: raw.slice(0, header.value.length),
     transactionIds: content.ids,
     anchors: anchorsIn(content.ids, content.transactions, header.value, options.sideGenesisHash),
+    deposits: depositsIn(content.ids, content.transactions, header.value, options.sideGenesisHash),
     context: advanceContext(context, header.value, options.params),
     work: checked.value.work,
   }
@@ -148,6 +153,23 @@ function anchorsIn(
     sightings.push({ ...inclusion, anchor: found.value.anchor })
   }
   return sightings
+}
+
+function depositsIn(
+  ids: readonly InternalHash[],
+  transactions: ReadonlyMap<number, DecodedTransaction>,
+  header: DecodedHeader,
+  sideGenesisHash: Uint8Array | undefined,
+): TransactionInclusion[] {
+  if (!sideGenesisHash) return []
+  const deposits: TransactionInclusion[] = []
+  for (const [index, { transaction, raw }] of transactions) {
+    // One that is too large for a block of ours can never be credited.
+    const fits = raw.length <= MAIN_TRANSACTION_BYTES_MAX
+    if (fits && isDepositTo(transaction, sideGenesisHash))
+      deposits.push(inclusionOf(ids, index, header, raw))
+  }
+  return deposits
 }
 
 /** The proof for the transaction at `index` of a block. */

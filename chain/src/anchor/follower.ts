@@ -31,7 +31,7 @@ export interface FollowerOptions {
   readonly params: MainChainParams
   /** The trusted block above which to read: from genesis, or from the side chain's state. */
   readonly start: HeaderContext
-  /** Memo anchors of this side chain are collected. */
+  /** Memo anchors of and deposits to this side chain are collected. */
   readonly sideGenesisHash?: Uint8Array
   readonly pollMs?: number
   readonly windowBlocks?: number
@@ -154,6 +154,21 @@ export class MainChainFollower {
   /** Memo anchors of the side chain in the window, oldest first. */
   anchors(): MemoAnchorSighting[] {
     return this.blocks.flatMap(({ anchors }) => anchors)
+  }
+
+  /** Deposits to the side chain in blocks of these heights, both included, oldest first. */
+  *deposits(fromHeight: number, toHeight: number): Iterable<TransactionInclusion> {
+    const last = Math.min(toHeight, this.tip.height)
+    for (let height = Math.max(fromHeight, this.baseHeight + 1); height <= last; height++) {
+      yield* this.blockAt(height)?.deposits ?? []
+    }
+  }
+
+  /** A deposit to the side chain in the window, by its id. */
+  depositOf(id: InternalHash): TransactionInclusion | undefined {
+    const place = this.places.get(toInternalHex(id))
+    const block = place && this.blockAt(place.height)
+    return block?.deposits.find(({ index }) => index === place?.index)
   }
 
   hasTransaction(id: InternalHash): boolean {

@@ -19,6 +19,7 @@ import { type Status, SYNC_REQUEST_BYTES_MAX } from '../sync/sync-messages.ts'
 import { SyncServer } from '../sync/sync-server.ts'
 import { CheckpointAnchorer } from './checkpoint-anchorer.ts'
 import { openChain } from './open-chain.ts'
+import { reportPeg } from './peg-alarm.ts'
 import { mainChainObjection, systemTransactions } from './system-lane.ts'
 import { TransactionEntry } from './transaction-entry.ts'
 
@@ -157,6 +158,7 @@ export class FullNode {
     const { manager, network } = this
     const { validator } = this.#options
     manager.onFinal((block) => this.transactions.afterBlock(block))
+    manager.onFinal((block) => reportPeg(block, this.#logger))
     manager.onFinal(({ header }) => {
       this.follower.release(manager.ledger.globals().mainTipHeight)
       this.#logger.debug({ height: header.height }, 'final')

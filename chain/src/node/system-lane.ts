@@ -3,10 +3,13 @@ import { bytesEqual } from '../bytes/hex.ts'
 import { asInternalHash } from '../elastos/hash-orientation.ts'
 import { decodeHeaderWithAuxPow } from '../elastos/main-header.ts'
 import { isCheckpointHeight } from '../params/network-params.ts'
+import { depositDepth } from '../rules/deposit.ts'
 import { mainHeaderAt } from '../rules/main-chain.ts'
+import { depositOf } from '../rules/peg-view.ts'
 import type { LedgerDraft } from '../state/ledger-draft.ts'
 import type { Header } from '../types/consensus-objects.ts'
 import { ZERO_KEY, ZERO_SIGNATURE } from '../types/primitives.ts'
+import { DepositState } from '../types/records.ts'
 import {
   MAIN_HEADERS_PER_TRANSACTION_MAX,
   type Payload,
@@ -14,12 +17,17 @@ import {
   type Transaction,
 } from '../types/transactions.ts'
 
+/** Deposits that one block takes at most, and their bytes: the rest comes with the next. */
+const DEPOSITS_PER_BLOCK = 16
+const DEPOSIT_BYTES_PER_BLOCK = 256 * 1024
+
 /** How many headers a proposer may leave out before others refuse its checkpoint. */
 const HEADERS_BEHIND_MAX = 1
 
 /**
  * Transactions that only a proposer makes, from what its own main node shows: the main headers
- * it knows (it must include them) and the newest memo anchor whose block is on record.
+ * it knows (it must include them), the newest memo anchor whose block is on record, and deposits
+ * that have their confirmations there.
  */
 export function systemTransactions(
   ledger: LedgerDraft,
@@ -33,6 +41,9 @@ export function systemTransactions(
   }
   const anchor = newestAnchor(ledger, follower)
   if (anchor) transactions.push(unsigned(ledger, anchor))
+  for (const deposit of openDeposits(ledger, follower)) {
+    transactions.push(unsigned(ledger, deposit))
+  }
   return transactions
 }
 
@@ -99,6 +110,34 @@ function newestAnchor(ledger: LedgerDraft, follower: MainChainFollower): Payload
       mainHeight: newest.height,
     },
   }
+}
+
+/**
+ * Deposits that nobody credited yet, or whose backing a reorganisation took, oldest first. What
+ * an Arbiter asks for plays no part. Found again after every start: a follower begins further
+ * below the recorded tip than any deposit waits.
+ */
+function openDeposits(ledger: LedgerDraft, follower: MainChainFollower): Payload[] {
+  const { mainTipHeight } = ledger.globals()
+  const found: Payload[] = []
+  let bytes = 0
+  const confirmed = mainTipHeight - depositDepth(ledger) + 1
+  for (const { id, raw, branch, index, height, headerHash } of follower.deposits(0, confirmed)) {
+    const known = depositOf(ledger, id)
+    if (known !== undefined && known.record.state !== DepositState.orphaned) continue
+    const recorded = mainHeaderAt(ledger, height)
+    if (recorded === undefined || !bytesEqual(recorded.hash, headerHash)) continue
+    bytes += raw.length
+    if (found.length >= DEPOSITS_PER_BLOCK || bytes > DEPOSIT_BYTES_PER_BLOCK) break
+    const value = {
+      transaction: raw,
+      branch: [...branch],
+      branchIndex: index,
+      mainHeight: height,
+    }
+    found.push({ selector: PayloadKind.deposit, value })
+  }
+  return found
 }
 
 function unsigned(ledger: LedgerDraft, payload: Payload): Transaction {

@@ -57,6 +57,12 @@ export function depositContent(
   return ok(judge(claims, addressPrefix))
 }
 
+/** Whether a main-chain transaction brings anything to the chain with this id, good or failed. */
+export function isDepositTo(transaction: MainTransaction, chainId: Uint8Array): boolean {
+  if (transaction.type !== TransactionKind.transferCrossChain) return false
+  return claimsOf(transaction, depositProgramHash(chainId))?.length !== 0
+}
+
 /** Undefined where a payload points at an output twice or beside the list. */
 function claimsOf(transaction: MainTransaction, ours: Uint8Array): Claim[] | undefined {
   const { payload, outputs } = transaction

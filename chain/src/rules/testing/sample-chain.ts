@@ -149,6 +149,8 @@ export interface SampleOptions {
   /** Names of node keys that are bootstrap nodes from genesis on. */
   readonly nodes?: readonly string[]
   readonly mainBits?: number
+  /** Raw header of another main chain to stand on than the sample's own. */
+  readonly mainCheckpoint?: Uint8Array
 }
 
 const VALIDATORS = ['validator-0', 'validator-1', 'validator-2', 'validator-3']
@@ -190,7 +192,7 @@ export class SampleChain {
         payout: keyOf(`${name}-payout`).address,
         roles: 2,
       })),
-      mainCheckpoint: this.main.tip.raw,
+      mainCheckpoint: options.mainCheckpoint ?? this.main.tip.raw,
     })
     const built = buildGenesis(this.document)
     assert(built.ok, `genesis: ${built.ok ? '' : built.fault.message}`)
