@@ -1,5 +1,7 @@
 import { parseArgs } from 'node:util'
 import { runSeed } from './run-seed.ts'
+import { runTwins, twinsScenarioCount } from './twins.ts'
+import { checkVotingModel } from './voting-model.ts'
 
 const { values } = parseArgs({
   options: {
@@ -8,17 +10,24 @@ const { values } = parseArgs({
     stop: { type: 'boolean', default: false },
     trace: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
+    model: { type: 'string' },
+    twins: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 })
 
 if (values.help) {
   console.log(`Usage: npm run sim -- [--seed N] [--count M] [--stop] [--trace] [--json]
+       npm run sim -- --twins V | --model V
 Runs M seeded histories of the consensus machine from seed N on and checks every step.
   --stop   ends at the first failure
-  --trace  prints every event and effect (use with --count 1)`)
+  --trace  prints every event and effect (use with --count 1)
+  --twins  instead: each validator of four twinned, every split of V views (3: minutes)
+  --model  instead: every reachable state of the voting rules in V views (3: half a minute)`)
   process.exit(0)
 }
+if (values.model !== undefined) process.exit(searchModel(naturalNumber('model', values.model)))
+if (values.twins !== undefined) process.exit(splitTwins(naturalNumber('twins', values.twins)))
 
 const first = naturalNumber('seed', values.seed)
 const count = naturalNumber('count', values.count)
@@ -59,6 +68,29 @@ else
       `${failures} failures`,
   )
 process.exitCode = failures === 0 ? 0 : 1
+
+function searchModel(views: number): number {
+  const { states, transitions, violation } = checkVotingModel(views)
+  console.log(`${views} views: ${states} states, ${transitions} transitions`)
+  if (violation !== undefined) console.error(`two conflicting blocks are final: ${violation}`)
+  return violation === undefined ? 0 : 1
+}
+
+function splitTwins(views: number): number {
+  let failures = 0
+  for (const twin of [0, 1, 2, 3]) {
+    const plan = { views, twins: [twin] }
+    const scenarios = twinsScenarioCount(plan)
+    for (let number = 0; number < scenarios; number++) {
+      const { violation } = runTwins(plan, number)
+      if (violation === undefined) continue
+      failures += 1
+      console.error(`twin ${twin}, split ${number}: ${violation}`)
+    }
+    console.log(`validator ${twin} twinned: ${scenarios} scenarios`)
+  }
+  return failures === 0 ? 0 : 1
+}
 
 function naturalNumber(name: string, text: string): number {
   const value = Number(text)

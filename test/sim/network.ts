@@ -26,18 +26,26 @@ export class SimulatedNetwork {
     return this.isCalm || this.#side.get(from) === this.#side.get(to)
   }
 
-  send(from: string, to: string, deliver: () => void): void {
+  /** `view` is the one that the sender speaks in. */
+  send(from: string, to: string, deliver: () => void, view = 0): void {
     const { loss, duplication, delayMaxMs } = this.#scenario
     const random = this.#random
     if (this.isCalm) {
       this.#heap.schedule(this.#heap.now + random.between(5, 60), deliver)
       return
     }
-    if (!this.isConnected(from, to) || random.chance(loss)) return
+    if (!this.isConnected(from, to) || !this.#isScripted(from, to, view)) return
+    if (random.chance(loss)) return
     this.#heap.schedule(this.#heap.now + random.between(5, delayMaxMs), deliver)
     if (random.chance(duplication)) {
       this.#heap.schedule(this.#heap.now + random.between(5, 2 * delayMaxMs), deliver)
     }
+  }
+
+  #isScripted(from: string, to: string, view: number): boolean {
+    const sides = this.#scenario.sidesByView?.[view - 1] ?? 0
+    const sideOf = (name: string) => (sides >> this.#names.indexOf(name)) & 1
+    return sideOf(from) === sideOf(to)
   }
 
   /** Up to three sides, drawn anew; sometimes all are together for a while. */

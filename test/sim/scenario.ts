@@ -1,4 +1,7 @@
-import type { EpochValidator } from '../../chain/src/consensus/machine-interface.ts'
+import type {
+  ConsensusTiming,
+  EpochValidator,
+} from '../../chain/src/consensus/machine-interface.ts'
 import { quorumOf } from '../../chain/src/consensus/quorum.ts'
 import { simulatedKey } from './cheap-crypto.ts'
 import type { Random } from './random.ts'
@@ -23,6 +26,13 @@ export interface Scenario {
   readonly timerDrifts: readonly number[]
   /** Messages go through the wire codec. */
   readonly coded: boolean
+  /**
+   * Twins: who hears whom of what a node says in view v until calm, as one bit per instance;
+   * equal bits are connected. Views beyond the script are whole.
+   */
+  readonly sidesByView?: readonly number[]
+  /** Paces of the machine where they are not the usual ones. */
+  readonly timing?: ConsensusTiming
 }
 
 export function drawScenario(random: Random, seed: number): Scenario {

@@ -19,7 +19,7 @@ import { genesisHeader } from './simulated-blocks.ts'
 
 /** Blocks that every honest node must commit once the network is calm, and how soon. */
 const LIVE_BLOCKS = 5
-const LIVE_WITHIN_MS = 60_000
+const LIVE_WITHIN_MS = 30_000
 const EPOCH_START_MS = 1_700_000_000_000
 
 const TIMING: ConsensusTiming = {
@@ -48,7 +48,7 @@ export interface Outcome {
 export class World {
   readonly random: Random
   readonly scenario: Scenario
-  readonly timing = TIMING
+  readonly timing: ConsensusTiming
   readonly heap = new EventHeap()
   readonly network: SimulatedNetwork
   readonly checker: Checker
@@ -57,11 +57,13 @@ export class World {
   readonly history = new HistoryHash()
   readonly #trace: ((line: string) => void) | undefined
 
-  constructor(seed: number, trace?: (line: string) => void) {
+  /** A scenario that is given stands in for the one that the seed would draw. */
+  constructor(seed: number, trace?: (line: string) => void, given?: Scenario) {
     this.random = new Random(seed)
     this.#trace = trace
     this.heap.now = EPOCH_START_MS
-    const drawn = drawScenario(this.random, seed)
+    const drawn = given ?? drawScenario(this.random, seed)
+    this.timing = drawn.timing ?? TIMING
     this.scenario = {
       ...drawn,
       calmFromMs: EPOCH_START_MS + drawn.calmFromMs,
@@ -88,7 +90,8 @@ export class World {
 
   deliver(from: Instance, to: Instance, message: ConsensusMessage): void {
     const carried = this.scenario.coded ? throughCodec(message) : message
-    this.network.send(from.name, to.name, () => to.receive(from.name, carried))
+    const receive = () => to.receive(from.name, carried)
+    this.network.send(from.name, to.name, receive, from.machine?.view)
   }
 
   /** Asks another node for a block, over the same network. */
