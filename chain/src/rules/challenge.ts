@@ -28,10 +28,15 @@ export function challengeSeed(beacon: Uint8Array, node: Uint8Array): Uint8Array 
   return sha256(beacon, node)
 }
 
+/** The first 8 bytes of a seed, little-endian: a node is challenged if they are below its rate. */
+export function challengeDraw(seed: Uint8Array): bigint {
+  return littleEndian(seed.subarray(0, 8))
+}
+
 /** True iff the first 8 bytes of H(beacon, node), little-endian, are below q. */
 export function isChallenged(beacon: Uint8Array, node: Uint8Array, q: bigint): boolean {
   if (q === Q_ALWAYS) return true
-  return littleEndian(challengeSeed(beacon, node).subarray(0, 8)) < q
+  return challengeDraw(challengeSeed(beacon, node)) < q
 }
 
 /**

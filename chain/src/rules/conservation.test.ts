@@ -1,15 +1,19 @@
 import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { bytesToHex } from '../bytes/hex.ts'
+import { bytesEqual, bytesToHex } from '../bytes/hex.ts'
 import { buildSumTree } from '../bytes/sum-tree.ts'
 import { installNativeCrypto } from '../native/install-native-crypto.ts'
 import { NONE } from '../types/records.ts'
 import { challengeClass } from './challenge.ts'
 import { circulatingSupply } from './supply.ts'
+import { vacancyOf } from './slot-vacancy.ts'
 import { isStorageRail, railBytes } from './rail-terms.ts'
 import { actor, codeOf, payoutOf, TEST_PRICE, World } from './testing/world.ts'
 
 const payers = [actor('payer'), actor('rich payer')]
+const delegate = actor('delegate')
+/** Nodes that refill slots and then never answer. */
+const spares = [actor('spare 1'), actor('spare 2'), actor('spare 3')]
 const nodes = [actor('node a'), actor('node b'), actor('node c')]
 
 beforeAll(async () => {
@@ -18,7 +22,8 @@ beforeAll(async () => {
 
 /** Kinds of moves, the common ones several times. */
 const KINDS = (
-  'open open fill fill fill fill relay redeem redeem redeem close close close closeContract ' +
+  'open open fill fill fill fill refill refill claim repair repair relay redeem redeem redeem ' +
+  'close close close closeContract ' +
   'leave lose topUp clear clear prove prove prove prove touch evict evict'
 ).split(' ')
 
@@ -40,6 +45,36 @@ const plan = fc.array(
   { minLength: 14, maxLength: 30 },
 )
 
+/** An open slot of a contract that goes on, if there is one. */
+function openSlot(world: World, pick: number): [number, number] | undefined {
+  const { contracts } = world.draft
+  for (let i = 0; i < contracts.count; i++) {
+    const index = (i + pick) % contracts.count
+    const contract = world.contract(index)
+    if (!contract.live || contract.askEpoch !== NONE || !contract.active) continue
+    const slot = contract.rails.findIndex((_, s) => vacancyOf(world.draft, contract, s))
+    if (slot >= 0) return [index, slot]
+  }
+  return undefined
+}
+
+/** A stored rail of the contract with its node. */
+function servingRail(world: World, [contract, open]: [number, number]) {
+  const { rails } = world.contract(contract)
+  for (const [slot, { rail }] of rails.entries()) {
+    if (rail === NONE || slot === open) continue
+    const record = world.draft.nodes.get(world.rail(rail).node)
+    const node = [...nodes, ...spares].find((one) => record && bytesEqual(one.key, record.nodeKey))
+    if (node) return { node, rail }
+  }
+  return undefined
+}
+
+function ownerOf(world: World, contract: number) {
+  const { payer } = world.contract(contract)
+  return payers.find((one) => bytesEqual(one.address, payer)) as (typeof payers)[0]
+}
+
 function perform(world: World, { kind, payer: p, node: n, pick, size }: Move): string {
   const payer = payers[p] as (typeof payers)[0]
   const node = nodes[n] as (typeof nodes)[0]
@@ -55,12 +90,35 @@ function perform(world: World, { kind, payer: p, node: n, pick, size }: Move): s
         const price = pick % 4 === 0 ? 0n : TEST_PRICE * BigInt(size) + BigInt(pick % 1000)
         const unitPrice = BigInt(pick % 7) << 32n
         const terms = { k: 1, n: 1 + (size % 4), price, unitPrice, term: 3 + (pick % 20) }
-        return codeOf(world.tryOpen(payer, { ...terms, lockUnits: BigInt(pick % 9999), pot: 55n }))
+        const repair = { pot: 5555n, delegate, delegateFee: BigInt(pick % 3) }
+        return codeOf(world.tryOpen(payer, { ...terms, ...repair, lockUnits: BigInt(pick % 9999) }))
       }
       case 'fill':
         if (contracts.count === 0) return 'none'
         world.fill(payer, node, [contract, pick % 4])
         return 'ok'
+      case 'refill': {
+        // The first open slot there is, granted by payer or delegate.
+        const open = openSlot(world, pick)
+        if (!open) return 'none'
+        const who = size % 2 ? delegate : ownerOf(world, open[0])
+        const identity = size % 3 ? node : (spares[pick % spares.length] as (typeof spares)[0])
+        const filled = world.fill(who, identity, open)
+        return world.rail(filled).live ? 'ok' : 'none'
+      }
+      case 'claim': {
+        const open = openSlot(world, pick)
+        return open ? codeOf(world.claimSlot(node, open)) : 'none'
+      }
+      case 'repair': {
+        const open = openSlot(world, pick)
+        if (!open) return 'none'
+        const serving = servingRail(world, open)
+        if (!serving) return 'none'
+        const served = { slot: open[1], rail: serving.rail, kib: 1 + (pick % 5) }
+        const voucher = world.repairVoucher(delegate, served)
+        return codeOf(world.redeemRepair(serving.node, [voucher]))
+      }
       case 'relay':
         if (!isKnown) return 'none'
         world.relay(payer, node, BigInt(1 + (pick % 5000)), BigInt(size) << 20n)
@@ -116,6 +174,14 @@ function checkState(world: World): void {
     expect(rail.net + rail.validators + rail.burned).toBeLessThanOrEqual(
       rail.lockTime + rail.lockUnits,
     )
+  }
+  for (let i = 0; i < draft.contracts.count; i++) {
+    const contract = world.contract(i)
+    const own = Array.from({ length: draft.rails.count }, (_, r) => world.rail(r)).filter(
+      (rail) => rail.live && rail.contract === i,
+    )
+    const inSlots = contract.rails.filter(({ rail }) => rail !== NONE).length
+    expect(contract.live ? inSlots + contract.detached : 0).toBe(own.length)
   }
   const classes = [0, 0, 0]
   for (let i = 0; i < draft.nodes.count; i++) {
@@ -174,10 +240,10 @@ describe('conservation', () => {
         expect(2n * minted).toBeLessThanOrEqual(draft.globals().burnedService)
         expect(circulatingSupply(draft.globals(), draft.peg())).toBeGreaterThan(0n)
       }),
-      { numRuns: 80 },
+      { numRuns: 50 },
     )
     const kinds = ['open', 'fill', 'relay', 'prove', 'redeem', 'close', 'leave', 'lose', 'topUp']
-    for (const kind of [...kinds, 'closeContract', 'clear', 'evict']) {
+    for (const kind of [...kinds, 'refill', 'repair', 'closeContract', 'clear', 'evict']) {
       expect(met.get(`${kind} ok`) ?? 0, kind).toBeGreaterThan(0)
     }
   }, 120_000)

@@ -11,6 +11,7 @@ import {
   challengeSeed,
   type InventorySnapshot,
   isChallenged,
+  Q_ALWAYS,
   snapshotOf,
 } from './challenge.ts'
 import { evictNode } from './held-pay.ts'
@@ -95,6 +96,8 @@ function lapsed(
   const strikes = node.strikes + 1
   const record = node.challengeHeight === 0 ? undefined : draft.epochs.get(epoch)
   const resolution = { epoch, A: toEpoch, P: node.P, passed: false }
+  const snapshot = snapshotOf(node, epoch)
+  const rate = record ? challengeRate(draft.params, node, record, snapshot) : Q_ALWAYS
   return {
     node: {
       ...node,
@@ -113,6 +116,10 @@ function lapsed(
       fromEpoch: node.A,
       toEpoch,
       strikes,
+      rate,
+      inventoryRoot: snapshot.root,
+      inventorySum: snapshot.sum,
+      inventoryCount: snapshot.count,
     },
   }
 }

@@ -5,7 +5,7 @@ import {
   UnionType,
   type ValueOf,
 } from '@chainsafe/ssz'
-import { Bool, Bytes20, Bytes32, Count64, U8, U32, Units64 } from './primitives.ts'
+import { Bool, Bytes20, Bytes32, Count64, U8, U32, Units64, Weight128 } from './primitives.ts'
 
 /** A node answered its challenge; no money moves. */
 export const ProofReceiptType = new ContainerType({
@@ -58,6 +58,12 @@ export const ForfeitReceiptType = new ContainerType({
   fromEpoch: U32,
   toEpoch: U32,
   strikes: U8,
+  /** Probability it was challenged with, as fraction of 2^64. */
+  rate: Units64,
+  /** The inventory that the eight openings were to be drawn from. */
+  inventoryRoot: Bytes32,
+  inventorySum: Weight128,
+  inventoryCount: U32,
 })
 
 /**
