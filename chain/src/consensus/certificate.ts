@@ -1,12 +1,7 @@
 import { assert } from '../bytes/assert.ts'
 import { bytesEqual } from '../bytes/hex.ts'
-import {
-  type Certificate,
-  type Statement,
-  type Vote,
-  VoteKind,
-} from '../types/consensus-objects.ts'
-import { ZERO_HASH } from '../types/primitives.ts'
+import type { Certificate, Statement, Vote } from '../types/consensus-objects.ts'
+import { isWellFormed } from '../types/contradiction.ts'
 import type { ConsensusCrypto, EpochValidator } from './machine-interface.ts'
 import { quorumOf } from './quorum.ts'
 
@@ -77,13 +72,6 @@ export function isValidCertificate(
       signatures[position] as Uint8Array,
     ),
   )
-}
-
-/** One of the three statements; nullify names no block. */
-export function isWellFormed({ kind, view, hash }: Statement): boolean {
-  if (view < 1 || !Number.isSafeInteger(view)) return false
-  if (kind === VoteKind.nullify) return bytesEqual(hash, ZERO_HASH)
-  return kind === VoteKind.notarize || kind === VoteKind.finalize
 }
 
 /** Byte for byte the same, so that a check of one is a check of the other. */

@@ -1,5 +1,6 @@
 import { bytesEqual, type Hex } from '../bytes/hex.ts'
 import { type Certificate, type Vote, VoteKind } from '../types/consensus-objects.ts'
+import { contradicts } from '../types/contradiction.ts'
 import { ZERO_HASH } from '../types/primitives.ts'
 import type { Proposal } from './machine-interface.ts'
 
@@ -93,18 +94,11 @@ export function rememberCast(round: Round, vote: Vote): void {
   else round.cast.set(vote.validator, [vote])
 }
 
-/**
- * An earlier vote of the same validator that no honest one signs beside this one: E1 two
- * notarize, E2 nullify and finalize, E3 two finalize, E4 notarize of another block than finalize.
- */
+/** An earlier vote of the same validator that no honest one signs beside this one. */
 export function contradictionOf(round: Round, vote: Vote): Vote | undefined {
-  return round.cast.get(vote.validator)?.find((earlier) => {
-    const { kind, hash } = earlier.statement
-    const { statement } = vote
-    if (kind === VoteKind.nullify) return statement.kind === VoteKind.finalize
-    if (statement.kind === VoteKind.nullify) return kind === VoteKind.finalize
-    return !bytesEqual(hash, statement.hash)
-  })
+  return round.cast
+    .get(vote.validator)
+    ?.find(({ statement }) => contradicts(statement, vote.statement))
 }
 
 /** Different blocks the leader voted for in this view. */

@@ -1,9 +1,10 @@
 import { assert } from '../bytes/assert.ts'
 import { bytesEqual, bytesToHex, fromHex, type Hex } from '../bytes/hex.ts'
 import { type Certificate, type Vote, VoteKind } from '../types/consensus-objects.ts'
+import { isWellFormed } from '../types/contradiction.ts'
 import { ZERO_HASH } from '../types/primitives.ts'
 import { headerOf, want, withoutStatus } from './block-tree.ts'
-import { assembleCertificate, isValidCertificate, isWellFormed, votesOf } from './certificate.ts'
+import { assembleCertificate, isValidCertificate, votesOf } from './certificate.ts'
 import {
   emit,
   heldCertificate,

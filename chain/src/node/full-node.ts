@@ -103,7 +103,8 @@ export class FullNode {
       head,
       store,
       inputs: {
-        systemLane: (parent) => systemTransactions(parent, follower),
+        systemLane: (parent) =>
+          systemTransactions(parent, follower, transactions.evidence.forBlockOn(parent)),
         waiting: () => transactions.pool.best(),
         isVerified: (root) => transactions.isVerified(root),
         objection: (header, included, parent) =>
@@ -111,8 +112,7 @@ export class FullNode {
       },
       logger,
       onBehind: ({ height }) => behind.hint(height),
-      onEvidence: (first, second) =>
-        logger.error({ validator: first.validator, first, second }, 'a validator signed twice'),
+      onEvidence: (first, second) => transactions.reportEvidence(first, second),
       onHalt: ({ code, message, cause }) => {
         logger.fatal({ code, cause: String(cause) }, message)
         options.onHalt(`${code}: ${message}`)

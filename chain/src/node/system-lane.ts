@@ -11,6 +11,7 @@ import type { Header } from '../types/consensus-objects.ts'
 import { ZERO_KEY, ZERO_SIGNATURE } from '../types/primitives.ts'
 import { DepositState } from '../types/records.ts'
 import {
+  type Evidence,
   MAIN_HEADERS_PER_TRANSACTION_MAX,
   type Payload,
   PayloadKind,
@@ -25,15 +26,18 @@ const DEPOSIT_BYTES_PER_BLOCK = 256 * 1024
 const HEADERS_BEHIND_MAX = 1
 
 /**
- * Transactions that only a proposer makes, from what its own main node shows: the main headers
- * it knows (it must include them), the newest memo anchor whose block is on record, and deposits
- * that have their confirmations there.
+ * Transactions that only a proposer makes: evidence that it keeps, and, from what its own main
+ * node shows, the main headers it knows (it must include them), the newest memo anchor whose
+ * block is on record, and deposits that have their confirmations there.
  */
 export function systemTransactions(
   ledger: LedgerDraft,
   follower: MainChainFollower,
+  evidence: readonly Evidence[] = [],
 ): Transaction[] {
-  const transactions: Transaction[] = []
+  const transactions = evidence.map((value) =>
+    unsigned(ledger, { selector: PayloadKind.evidence, value }),
+  )
   const tip = recordedTip(ledger)
   const headers = tip && follower.headersAfter(tip, MAIN_HEADERS_PER_TRANSACTION_MAX)
   if (headers?.length) {
@@ -140,11 +144,16 @@ function openDeposits(ledger: LedgerDraft, follower: MainChainFollower): Payload
   return found
 }
 
-function unsigned(ledger: LedgerDraft, payload: Payload): Transaction {
+/** A transaction of the system lane for the next block. */
+export function unsigned(
+  ledger: LedgerDraft,
+  payload: Payload,
+  validUntil = ledger.globals().height + 1,
+): Transaction {
   const body = {
     sender: ZERO_KEY,
     nonce: 0,
-    validUntil: ledger.globals().height + 1,
+    validUntil,
     maxBaseFee: 0n,
     tip: 0n,
     payload,

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import { bytesToHex, type Hex } from '../bytes/hex.ts'
-import { ok, type Result } from '../bytes/result.ts'
+import { fault, ok, type Result } from '../bytes/result.ts'
 import type { FinalizedBlock } from '../manager/chain-manager.ts'
 import type { FullNodeNetwork } from '../net/full-node-network.ts'
 import { TransactionPool } from '../pool/transaction-pool.ts'
@@ -8,14 +8,24 @@ import { applyTransaction, beginBlock } from '../rules/execute-block.ts'
 import { epochOfHeight } from '../params/network-params.ts'
 import { draftOf, type Ledger } from '../state/ledger.ts'
 import { ZERO_HASH } from '../types/primitives.ts'
-import { decodeTransaction, transactionId, transactionRoot } from '../types/transaction-codec.ts'
-import type { Transaction } from '../types/transactions.ts'
+import type { Vote } from '../types/consensus-objects.ts'
+import {
+  decodeTransaction,
+  encodeTransaction,
+  transactionId,
+  transactionRoot,
+} from '../types/transaction-codec.ts'
+import { PayloadKind, type Transaction } from '../types/transactions.ts'
 import { decodeBatch, encodeBatches } from '../net/transaction-batch.ts'
+import { EvidenceKeeper } from './evidence-keeper.ts'
+import { unsigned } from './system-lane.ts'
 
 /** Roots of transactions whose signature was checked, oldest forgotten first. */
 const VERIFIED_MAX = 50_000
 /** Transactions collected before they are gossiped as one batch. */
 const GOSSIP_DELAY_MS = 20
+/** Blocks for which gossiped evidence can be taken up. */
+const GOSSIP_VALID_BLOCKS = 100
 
 export interface TransactionEntryOptions {
   readonly ledger: Ledger
@@ -29,6 +39,7 @@ export interface TransactionEntryOptions {
  */
 export class TransactionEntry {
   readonly pool: TransactionPool
+  readonly evidence: EvidenceKeeper
   readonly #ledger: Ledger
   readonly #network: FullNodeNetwork
   readonly #logger: Logger
@@ -39,6 +50,7 @@ export class TransactionEntry {
     this.#ledger = ledger
     this.#network = network
     this.#logger = logger
+    this.evidence = new EvidenceKeeper(ledger)
     this.pool = new TransactionPool((transaction, before) => this.#try(transaction, before))
     network.onTransactions((_, batch) => {
       for (const bytes of decodeBatch(batch)) this.#admit(bytes)
@@ -60,7 +72,20 @@ export class TransactionEntry {
     return Promise.resolve(admitted)
   }
 
+  /** Two contradicting votes that consensus saw: kept for a block, and told to everybody. */
+  reportEvidence(first: Vote, second: Vote): void {
+    const evidence = this.evidence.evidenceOf(first, second)
+    if (!evidence.ok) return
+    const { validator } = evidence.value
+    this.#logger.error({ validator, first, second }, 'a validator signed twice')
+    if (!this.evidence.keep(evidence.value)) return
+    const validUntil = this.#ledger.globals().height + GOSSIP_VALID_BLOCKS
+    const payload = { selector: PayloadKind.evidence, value: evidence.value }
+    this.#gossip(encodeTransaction(unsigned(this.#ledger, payload, validUntil)))
+  }
+
   afterBlock({ transactions }: FinalizedBlock): void {
+    this.evidence.afterBlock()
     const included = transactions.map((transaction) => bytesToHex(transactionId(transaction)))
     this.pool.afterBlock(included, this.#ledger)
   }
@@ -69,6 +94,12 @@ export class TransactionEntry {
     const decoded = decodeTransaction(bytes)
     if (!decoded.ok) return decoded
     const id = transactionId(decoded.value)
+    const { payload } = decoded.value.body
+    if (payload.selector === PayloadKind.evidence) {
+      const tried = this.#try(decoded.value, [])
+      if (!tried.ok) return tried
+      return this.evidence.keep(payload.value) ? ok(id) : fault('ALREADY_KNOWN', 'evidence is kept')
+    }
     const added = this.pool.add(bytesToHex(id), decoded.value, bytes.length)
     if (!added.ok) return added
     this.#remember(bytesToHex(transactionRoot(decoded.value)))

@@ -51,6 +51,29 @@ export function debit(draft: LedgerDraft, address: Uint8Array, amount: bigint): 
   return ok()
 }
 
+/** Moves units of an address from its balance to its bond; faults with INSUFFICIENT_FUNDS. */
+export function moveToBond(
+  draft: LedgerDraft,
+  address: Uint8Array,
+  amount: bigint,
+): Result<undefined> {
+  const taken = debit(draft, address, amount)
+  if (!taken.ok) return taken
+  changeBond(draft, address, amount)
+  return ok()
+}
+
+/** Adds to the bond of an address that has an account, or takes from it. */
+export function changeBond(draft: LedgerDraft, address: Uint8Array, change: bigint): void {
+  if (change === 0n) return
+  const index = draft.accountIndex(address)
+  assert(index !== undefined, 'only an existing account has a bond')
+  const account = accountAt(draft, index)
+  const bond = account.bond + change
+  assert(bond >= 0n, 'an account has what its validators have bonded')
+  draft.accounts.set(index, { ...account, bond })
+}
+
 export function insufficientFunds(balance: bigint, needed: bigint) {
   return fault(
     'INSUFFICIENT_FUNDS',

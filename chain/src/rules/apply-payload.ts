@@ -7,6 +7,7 @@ import { applyClaimSlot } from './claim-slot.ts'
 import { applyClearWeight } from './clear-weight.ts'
 import { applyClose } from './close.ts'
 import { applyDeposit } from './deposit.ts'
+import { applyEvidence } from './evidence.ts'
 import { applyEvict } from './evict.ts'
 import { applyFill } from './fill.ts'
 import { applyLeave } from './leave.ts'
@@ -18,6 +19,9 @@ import { applyProve } from './prove.ts'
 import { applyRedeem } from './redeem.ts'
 import { applyRedeemRepair } from './redeem-repair.ts'
 import { applyRegister } from './register.ts'
+import { applyReleaseStake } from './release-stake.ts'
+import { applyRotateKeys } from './rotate-keys.ts'
+import { applyBond, applyDelegate, applyUnbond } from './stake.ts'
 import { applyTopUp } from './top-up.ts'
 import { applyTransfer } from './transfer.ts'
 import { applyWithdraw } from './withdraw.ts'
@@ -57,6 +61,18 @@ export function applyPayload(
       return applyMainHeaders(draft, payload.value, context)
     case 13:
       return applyAnchor(draft, payload.value, context)
+    case 14:
+      return applyEvidence(draft, payload.value, context)
+    case 15:
+      return applyBond(draft, payload.value, context)
+    case 16:
+      return applyUnbond(draft, payload.value, context)
+    case 17:
+      return applyDelegate(draft, payload.value, context)
+    case 18:
+      return applyReleaseStake(draft, payload.value, context)
+    case 19:
+      return applyRotateKeys(draft, payload.value, context)
     case 20:
       return applyDeposit(draft, payload.value, context)
     case 21:

@@ -2,10 +2,10 @@ import { assert } from '../bytes/assert.ts'
 import type { LedgerDraft } from '../state/ledger-draft.ts'
 import { ZERO_HASH } from '../types/primitives.ts'
 import { AnchorState, type Epoch, type SetMember } from '../types/records.ts'
-import { credit } from './accounts.ts'
 import { Q_ALWAYS } from './challenge.ts'
 import { nextSet } from './next-set.ts'
 import { rewardRoot } from './reward-tree.ts'
+import { commissionAfter, payShare } from './stake-rewards.ts'
 import { emissionOf } from './subsidy.ts'
 import { setMembers, validatorAt } from './validator-set.ts'
 
@@ -140,12 +140,14 @@ function payValidators(draft: LedgerDraft, epoch: number): void {
   let paid = 0n
   for (const [i, { validator }] of members.entries()) {
     const share = total === 0n ? 0n : (validatorPool * (claims[i] as bigint)) / total
-    credit(draft, validatorAt(draft, validator).payout, share)
+    payShare(draft, validator, share)
     paid += share
   }
   for (let index = 0; index < draft.validators.count; index++) {
     const validator = validatorAt(draft, index)
-    if (validator.participation > 0) draft.validators.set(index, { ...validator, participation: 0 })
+    const commission = commissionAfter(validator, epoch)
+    if (validator.participation === 0 && validator.commission === commission) continue
+    draft.validators.set(index, { ...validator, participation: 0, commission })
   }
   draft.setGlobals({ ...draft.globals(), validatorPool: validatorPool - paid })
 }

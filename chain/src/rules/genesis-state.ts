@@ -24,7 +24,7 @@ import { U64_MAX, ZERO_HASH } from '../types/primitives.ts'
 import { MAIN_HEADERS_KEPT, MainHeaderRecordType } from '../types/records.ts'
 import { ReceiptListType } from '../types/receipts.ts'
 import { transactionListRoot } from '../types/transaction-codec.ts'
-import { credit } from './accounts.ts'
+import { credit, moveToBond } from './accounts.ts'
 import { closeEpoch, newEpoch } from './epoch-boundary.ts'
 import { mainHeaderRecord } from './main-headers.ts'
 import { newNode } from './new-node.ts'
@@ -180,16 +180,9 @@ function writeState(
 function addValidator(draft: LedgerDraft, validator: GenesisValidator): void {
   const { owner, payout, consensusKey, mainKey, bond } = validator
   credit(draft, owner, bond)
-  const index = draft.accountIndex(owner)
-  const account = index === undefined ? undefined : draft.accounts.get(index)
-  if (index !== undefined && account) {
-    // The bond stands on the owner's account; the validator's record only mirrors it.
-    draft.accounts.set(index, {
-      ...account,
-      balance: account.balance - bond,
-      bond: account.bond + bond,
-    })
-  }
+  // The bond stands on the owner's account; the validator's record only mirrors it.
+  const moved = moveToBond(draft, owner, bond)
+  assert(moved.ok, 'the bond was credited before')
   const identity = { owner, payout, consensusKey, mainKey }
   draft.validators.set(draft.validators.count, { ...newValidator(identity), bond })
 }

@@ -18,7 +18,6 @@ export function newValidator(
     unbonding: 0n,
     penalty: 0,
     guiltEpoch: NONE,
-    guiltRecorded: 0,
     guiltShare: 0,
     commissionNext: 0,
     commissionAsked: 0,

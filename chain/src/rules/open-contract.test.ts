@@ -6,7 +6,7 @@ import { ZERO_ADDRESS } from '../types/primitives.ts'
 import { NONE } from '../types/records.ts'
 import { transactionBytes } from '../types/transaction-codec.ts'
 import type { OpenContract, OpenRelay, Register } from '../types/transactions.ts'
-import { balanceOf } from './accounts.ts'
+import { accountOf, balanceOf } from './accounts.ts'
 import { openContractCost, slotLeavesMax } from './open-contract.ts'
 import { possessionDigest } from './register.ts'
 import { auditSupply } from './supply.ts'
@@ -233,7 +233,13 @@ describe('register', () => {
       chain.outcome(chain.byOwner(by, registration(chain, by, changes, key)))
     expect(code({ roles: 6, consensusProof: new Uint8Array(64) })).toBe('POSSESSION_PROOF')
     expect(code({ roles: 6 }, keyOf('validator-2'))).toBe('CONSENSUS_KEY_TAKEN')
-    expect(code({ roles: 6 }, keyOf('stranger'))).toBe('VALIDATOR_SET_FIXED')
+    const fifth = keyOf('fifth')
+    chain.block([chain.byOwner(owner, registration(chain, owner, { roles: 6 }, fifth))])
+    const { validatorBondMin: bond } = chain.params
+    expect(chain.ledger.validators.count).toBe(5)
+    expect(chain.ledger.validators.get(4)).toMatchObject({ owner: owner.address, bond, power: 0 })
+    expect(accountOf(chain.ledger, owner.address)?.bond).toBe(100n * UNITS + bond)
+    expect(code({ roles: 6 }, keyOf('sixth'), keyOf('nobody'))).toBe('INSUFFICIENT_FUNDS')
   })
 
   test('each fault', () => {

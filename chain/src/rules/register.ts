@@ -6,10 +6,12 @@ import type { LedgerDraft } from '../state/ledger-draft.ts'
 import { Bytes20, PublicKeyBytes, ZERO_ADDRESS, ZERO_KEY } from '../types/primitives.ts'
 import { ReceiptKind } from '../types/receipts.ts'
 import { NodeRole, type Register } from '../types/transactions.ts'
-import { debit } from './accounts.ts'
+import { debit, moveToBond } from './accounts.ts'
 import type { TransactionContext } from './block-context.ts'
 import { newNode } from './new-node.ts'
+import { newValidator } from './new-validator.ts'
 import { CreationKind } from './open-contract.ts'
+import { validatorAt, validatorOfKey } from './validator-set.ts'
 
 /**
  * What a hot key signs (purpose "possession") to show that it serves this owner. Without it
@@ -33,8 +35,9 @@ const ROLES_KNOWN = NodeRole.peer | NodeRole.bootstrap | NodeRole.validator
 
 /**
  * The owner registers a bootstrap node or the node of a validator: its deposit is set aside and
- * each hot key proves that it is held (PROTOCOL 3, 4). Sent again by the same owner it changes
- * payout address and roles. Peers need none of this: their first fill creates their record.
+ * each hot key proves that it is held (PROTOCOL 3, 4). A new consensus key makes a validator,
+ * with the least bond from the owner's balance. Sent again by the same owner it changes the
+ * node's payout address and roles. Peers need none of this: their first fill creates their record.
  */
 export function applyRegister(
   draft: LedgerDraft,
@@ -55,6 +58,8 @@ export function applyRegister(
   if (!paid.ok) return paid
   const proven = checkPossession(draft.chainId, register, owner)
   if (!proven.ok) return proven
+  const created = createValidator(draft, register, owner)
+  if (!created.ok) return created
   const { payout, roles } = register
   if (index !== undefined && existing) {
     draft.nodes.set(index, { ...existing, payout, roles: existing.roles | roles, deposit })
@@ -62,11 +67,11 @@ export function applyRegister(
   }
   const { nodeKey } = register
   const { epoch } = context
-  const created = draft.nodes.count
-  draft.nodes.set(created, newNode({ owner, nodeKey, payout, roles, deposit, epoch }))
+  const node = draft.nodes.count
+  draft.nodes.set(node, newNode({ owner, nodeKey, payout, roles, deposit, epoch }))
   context.emit({
     selector: ReceiptKind.creation,
-    value: { kind: CreationKind.node, index: created, generation: 0, owner },
+    value: { kind: CreationKind.node, index: node, generation: 0, owner },
   })
   return ok()
 }
@@ -85,14 +90,27 @@ function checkRoles(draft: LedgerDraft, register: Register, owner: Uint8Array): 
     return fault('NODE_ROLES', 'a validator, and nobody else, names a consensus key')
   }
   if (!validates) return ok()
-  for (let i = 0; i < draft.validators.count; i++) {
-    const validator = draft.validators.get(i)
-    if (!validator || !bytesEqual(validator.consensusKey, consensusKey)) continue
-    return bytesEqual(validator.owner, owner)
-      ? ok()
-      : fault('CONSENSUS_KEY_TAKEN', 'this consensus key is of another owner')
-  }
-  return fault('VALIDATOR_SET_FIXED', 'in this protocol version validators are those of genesis')
+  const index = validatorOfKey(draft, consensusKey)
+  if (index === undefined) return ok()
+  return bytesEqual(validatorAt(draft, index).owner, owner)
+    ? ok()
+    : fault('CONSENSUS_KEY_TAKEN', 'this consensus key is of another owner')
+}
+
+/** A validator's record with the least bond; it is in a set once an epoch's end has found it. */
+function createValidator(
+  draft: LedgerDraft,
+  { roles, consensusKey, payout }: Register,
+  owner: Uint8Array,
+): Result<undefined> {
+  const validates = (roles & NodeRole.validator) !== 0
+  if (!validates || validatorOfKey(draft, consensusKey) !== undefined) return ok()
+  const bond = draft.params.validatorBondMin
+  const bonded = moveToBond(draft, owner, bond)
+  if (!bonded.ok) return bonded
+  const identity = { owner, payout, consensusKey, mainKey: ZERO_KEY }
+  draft.validators.set(draft.validators.count, { ...newValidator(identity), bond })
+  return ok()
 }
 
 function checkPossession(

@@ -133,6 +133,8 @@ function add(sums: { -readonly [K in keyof typeof NOTHING]: bigint }, { body }: 
     case ReceiptKind.peg:
     case ReceiptKind.refill:
     case ReceiptKind.delegateFee:
+    case ReceiptKind.slash:
+    case ReceiptKind.stake:
       return
   }
 }

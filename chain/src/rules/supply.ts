@@ -4,12 +4,19 @@ import { BASIS_POINTS } from '../params/network-params.ts'
 import { changedRecords, parentOf } from '../state/ledger.ts'
 import type { LedgerDraft } from '../state/ledger-draft.ts'
 import type { TableRecords } from '../state/record-tables.ts'
-import type { Epoch, Globals, Peg } from '../types/records.ts'
+import { DelegationKind, type Epoch, type Globals, type Peg } from '../types/records.ts'
 import { railEscrow } from './settlement.ts'
 
 /** Tables whose records hold units. */
-type HoldingTable = 'accounts' | 'nodes' | 'rails' | 'contracts'
-const holdingTables = ['accounts', 'nodes', 'rails', 'contracts'] as const
+const holdingTables = [
+  'accounts',
+  'nodes',
+  'rails',
+  'contracts',
+  'validators',
+  'delegations',
+] as const
+type HoldingTable = (typeof holdingTables)[number]
 
 /** Units that stand in one record; the same unit never stands in two (PROTOCOL 7, supply). */
 const holdings: { readonly [K in HoldingTable]: (record: Readonly<TableRecords[K]>) => bigint } = {
@@ -21,6 +28,10 @@ const holdings: { readonly [K in HoldingTable]: (record: Readonly<TableRecords[K
     contract.live
       ? contract.unfilledLock + contract.pot + contract.prepaidFees + contract.deposit
       : 0n,
+  // A validator's own bond stands on its owner's account.
+  validators: ({ delegated, rewards }) => delegated + rewards,
+  // What is staked stands in the validator's record; here only what is on its way out.
+  delegations: ({ kind, amount }) => (kind === DelegationKind.unbonding ? amount : 0n),
 }
 
 /** circulating = genesis + deposited + minted - burned - withdrawn; locks and held are inside. */
@@ -68,6 +79,10 @@ export interface SupplyAudit {
   readonly nodes: bigint
   readonly rails: bigint
   readonly contracts: bigint
+  /** Delegated stake and its uncollected rewards. */
+  readonly validators: bigint
+  /** Stake on its way out. */
+  readonly delegations: bigint
   readonly validatorPool: bigint
   /** Sum of all the above. */
   readonly held: bigint
@@ -83,8 +98,11 @@ export function auditSupply(draft: LedgerDraft): Result<SupplyAudit> {
   const nodes = sumOf(draft, 'nodes')
   const rails = sumOf(draft, 'rails')
   const contracts = sumOf(draft, 'contracts')
+  const validators = sumOf(draft, 'validators')
+  const delegations = sumOf(draft, 'delegations')
   const { validatorPool } = draft.globals()
-  const held = accounts + nodes + rails + contracts + validatorPool
+  const staked = validators + delegations
+  const held = accounts + nodes + rails + contracts + staked + validatorPool
   const circulating = circulatingSupply(draft.globals(), draft.peg())
   if (held !== circulating) {
     return fault('SUPPLY_MISMATCH', `records hold ${held} units of ${circulating} circulating`, {
@@ -94,7 +112,8 @@ export function auditSupply(draft: LedgerDraft): Result<SupplyAudit> {
   }
   const epochs = auditEpochs(draft)
   if (!epochs.ok) return epochs
-  return ok({ accounts, nodes, rails, contracts, validatorPool, held, circulating })
+  const stake = { validators, delegations, validatorPool }
+  return ok({ accounts, nodes, rails, contracts, ...stake, held, circulating })
 }
 
 function sumOf<K extends HoldingTable>(draft: LedgerDraft, table: K): bigint {

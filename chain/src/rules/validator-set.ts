@@ -1,4 +1,5 @@
 import { assert } from '../bytes/assert.ts'
+import { bytesEqual } from '../bytes/hex.ts'
 import type { LedgerDraft } from '../state/ledger-draft.ts'
 import type { SetMember, Validator } from '../types/records.ts'
 import { type ValidatorSet, validatorSetHash } from '../types/validator-set.ts'
@@ -49,4 +50,17 @@ export function validatorAt(draft: LedgerDraft, index: number): Readonly<Validat
   const validator = draft.validators.get(index)
   assert(validator !== undefined, 'an index names no validator')
   return validator
+}
+
+/**
+ * Record index of the validator that votes with a key, now or in the running or the next epoch;
+ * undefined where the key is free.
+ */
+export function validatorOfKey(draft: LedgerDraft, publicKey: Uint8Array): number | undefined {
+  for (let index = 0; index < draft.validators.count; index++) {
+    if (bytesEqual(validatorAt(draft, index).consensusKey, publicKey)) return index
+  }
+  const { epoch } = draft.globals()
+  const members = [epoch, epoch + 1].flatMap((each) => setMembers(draft, each) ?? [])
+  return members.find((member) => bytesEqual(member.publicKey, publicKey))?.validator
 }

@@ -41,6 +41,8 @@ export function subjectsOf(receipt: Receipt): ReceiptSubjects {
     case ReceiptKind.deposit:
     case ReceiptKind.withdrawal:
     case ReceiptKind.peg:
+    case ReceiptKind.slash:
+    case ReceiptKind.stake:
       return { nodes: [], rail: undefined, contract: undefined }
   }
 }

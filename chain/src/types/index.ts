@@ -1,5 +1,6 @@
 export * from './block.ts'
 export * from './consensus-objects.ts'
+export * from './contradiction.ts'
 export * from './epoch-proof.ts'
 export * from './genesis-document.ts'
 export * from './genesis-entry.ts'

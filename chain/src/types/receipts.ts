@@ -278,6 +278,36 @@ export const DelegateFeeReceiptType = new ContainerType({
   fromPot: Units64,
 })
 
+/**
+ * A validator's stake burned for signing twice: on its own evidence, or because others in the same
+ * window turned out guilty too (PROTOCOL 7). Penalties are totals in 1/1,000,000 of the stake.
+ */
+export const SlashReceiptType = new ContainerType({
+  validator: U32,
+  owner: Bytes20,
+  /** In which it signed twice. */
+  epoch: U32,
+  penaltyBefore: U32,
+  penalty: U32,
+  /** Burned now, units: of its own and of its delegators' stake. */
+  bond: Units64,
+  delegated: Units64,
+})
+
+/** What a stake receipt is about. */
+export const StakeAction = { bond: 0, unbond: 1, delegate: 2, release: 3, rewards: 4 } as const
+/** Stake came, left, was released, or its rewards were collected. */
+export const StakeReceiptType = new ContainerType({
+  action: U8,
+  owner: Bytes20,
+  validator: U32,
+  /** Record of the delegation or of the stake on its way out; NONE for a validator's own stake. */
+  delegation: U32,
+  amount: Units64,
+  /** release: what of it burned because its validator signed twice. */
+  burned: Units64,
+})
+
 export const ReceiptKind = {
   proof: 0,
   storage: 1,
@@ -297,6 +327,8 @@ export const ReceiptKind = {
   refill: 15,
   repair: 16,
   delegateFee: 17,
+  slash: 18,
+  stake: 19,
 } as const
 export type ReceiptKind = keyof typeof ReceiptKind
 
@@ -319,6 +351,8 @@ export const ReceiptBodyType = new UnionType([
   RefillReceiptType,
   RepairReceiptType,
   DelegateFeeReceiptType,
+  SlashReceiptType,
+  StakeReceiptType,
 ])
 
 export type ProofReceipt = ValueOf<typeof ProofReceiptType>
@@ -339,6 +373,8 @@ export type PegReceipt = ValueOf<typeof PegReceiptType>
 export type RefillReceipt = ValueOf<typeof RefillReceiptType>
 export type RepairReceipt = ValueOf<typeof RepairReceiptType>
 export type DelegateFeeReceipt = ValueOf<typeof DelegateFeeReceiptType>
+export type SlashReceipt = ValueOf<typeof SlashReceiptType>
+export type StakeReceipt = ValueOf<typeof StakeReceiptType>
 
 export type ReceiptBody =
   | { readonly selector: 0; value: ProofReceipt }
@@ -359,6 +395,8 @@ export type ReceiptBody =
   | { readonly selector: 15; value: RefillReceipt }
   | { readonly selector: 16; value: RepairReceipt }
   | { readonly selector: 17; value: DelegateFeeReceipt }
+  | { readonly selector: 18; value: SlashReceipt }
+  | { readonly selector: 19; value: StakeReceipt }
 
 /** Transaction index of receipts that the block itself leaves. */
 export const BLOCK_RECEIPT = 0xffff_ffff

@@ -280,8 +280,7 @@ export const ValidatorType = new ContainerType(
     penalty: U32,
     /** Oldest epoch in which it is known to have signed twice; NONE if it is not. */
     guiltEpoch: U32,
-    /** Epoch whose block recorded the guilt, and its share of its set's weight, in 1/1,000,000. */
-    guiltRecorded: U32,
+    /** Its share of the weight of the set in which it is guilty, in 1/1,000,000. */
     guiltShare: U32,
     /** Commission from the epoch after `commissionAsked` on. */
     commissionNext: U32,

@@ -228,31 +228,36 @@ export const SignedStatementType = new ContainerType({
 
 /** Two contradicting votes of one validator in one epoch and view (docs/protocol/consensus.md). */
 export const EvidenceType = new ContainerType({
-  /** Index of the validator's record. */
+  /** Index of the validator's record; the key is the one that it had in that epoch's set. */
   validator: U32,
-  /** The consensus key that signed both: the record's, or one that it had in that epoch. */
-  consensusKey: PublicKeyBytes,
   first: SignedStatementType,
   second: SignedStatementType,
 })
 
 /** The owner of a validator raises that validator's own stake. */
-export const BondType = new ContainerType({ amount: Units64 })
-/** Takes stake back, from an own validator or a delegation; it is released behind anchors. */
-export const UnbondType = new ContainerType({ validator: U32, amount: Units64 })
-/** Stakes on somebody else's validator. */
-export const DelegateType = new ContainerType({ validator: U32, amount: Units64 })
+export const BondType = new ContainerType({ validator: U32, amount: Units64 })
+/** Takes stake back: the own stake of an own validator or of a delegation. It is released later. */
+export const UnbondType = new ContainerType({
+  validator: U32,
+  /** Index of the own delegation; NONE for the stake of the validator's owner. */
+  delegation: U32,
+  amount: Units64,
+})
+/** Stakes on a validator. Amount 0 only collects what an existing delegation earned. */
+export const DelegateType = new ContainerType({
+  validator: U32,
+  /** Index of the own delegation to add to; NONE makes a new one. */
+  delegation: U32,
+  amount: Units64,
+})
 /** Pays out stake whose unbonding is over; anyone may send it. */
 export const ReleaseStakeType = new ContainerType({ delegation: U32 })
 
-/** The owner replaces what register set; keys change after the next epoch (PROTOCOL 3). */
+/** A validator's owner replaces its keys and terms: votes and commission after the next epoch. */
 export const RotateKeysType = new ContainerType({
-  /** Address of the registered node key. */
-  node: Bytes20,
-  nodeKey: PublicKeyBytes,
-  nodeProof: SignatureBytes,
-  /** Zero key where the node does not validate. */
+  validator: U32,
   consensusKey: PublicKeyBytes,
+  /** Proof of possession (purpose "possession"); zero where the key stays. */
   consensusProof: SignatureBytes,
   /** Elastos P-256 public key of its memo anchors; zero if it has none. */
   mainKey: PublicKeyBytes,
