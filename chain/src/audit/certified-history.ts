@@ -11,6 +11,7 @@ import type {
   EpochValidator,
   FinalBlock,
 } from '../consensus/machine-interface.ts'
+import { paramsAt } from '../params/forks.ts'
 import {
   checkpointHeight,
   epochOfHeight,
@@ -112,7 +113,7 @@ export class CertifiedHistory {
     if (!bytesEqual(header.chainId, this.#chainId)) {
       return fault('BLOCK_CHAIN', 'the block is of another chain')
     }
-    if (header.version !== this.#params.protocolVersion) {
+    if (header.version !== paramsAt(this.#params, header.epoch).protocolVersion) {
       return fault('BLOCK_VERSION', `protocol version ${header.version} is not this chain's`)
     }
     if (header.height !== parent.height + 1) {

@@ -64,7 +64,7 @@ export interface BehindHint {
 
 /** Consensus came to a state that only an operator can resolve. */
 export interface HaltReason {
-  readonly code: 'FORK_PROOF' | 'DOPPELGANGER' | 'DRIVER_FAILED'
+  readonly code: 'FORK_PROOF' | 'DOPPELGANGER' | 'DRIVER_FAILED' | 'VERSION_UNKNOWN'
   readonly message: string
   readonly cause?: unknown
 }

@@ -23,6 +23,7 @@ import type {
 } from '../consensus/machine-interface.ts'
 import { createMachine, type MachineState } from '../consensus/machine-state.ts'
 import { isSignedByLeader } from '../consensus/proposing.ts'
+import { paramsAt } from '../params/forks.ts'
 import { epochOfHeight, type NetworkParams } from '../params/network-params.ts'
 import { blockHash } from '../types/block.ts'
 import type { BlockEnvelope, BlockHost, HaltReason } from './block-host.ts'
@@ -53,6 +54,8 @@ export interface ConsensusDriverOptions {
   /** Undefined: follow without voting. */
   readonly validator: ValidatorIdentity | undefined
   readonly logger: Logger
+  /** The last epoch that this node takes part in; of a later one it hears and says nothing. */
+  readonly haltEpoch?: number | undefined
   readonly clock?: DriverClock
 }
 
@@ -211,6 +214,10 @@ export class ConsensusDriver {
     await this.#log.close()
   }
 
+  get #haltEpoch(): number {
+    return this.#options.haltEpoch ?? Number.MAX_SAFE_INTEGER
+  }
+
   #machine(): MachineState {
     assert(this.#relay, 'the driver has begun')
     return this.#relay.machine
@@ -298,9 +305,9 @@ export class ConsensusDriver {
     return createMachine({
       setup,
       head,
-      self: index < 0 ? undefined : index,
+      self: index < 0 || epoch > this.#haltEpoch ? undefined : index,
       signAbove: this.#lease?.signAbove(epoch) ?? Number.MAX_SAFE_INTEGER,
-      timing: params,
+      timing: paramsAt(params, epoch),
       crypto: createConsensusCrypto(chainId, validator?.secretKey),
     })
   }
@@ -340,6 +347,7 @@ export class ConsensusDriver {
 
   /** Ties a proposal's body to its header before the machine may count it as that block. */
   async #handleMessage(peer: PeerName, message: ConsensusMessage, body: Uint8Array): Promise<void> {
+    if (epochOf(message) > this.#haltEpoch) return
     const event = { type: 'message', nowMs: this.#clock.now(), from: peer, message } as const
     if (message.type !== 'proposal') return this.#step({ event })
     const { header, leaderVote } = message.proposal

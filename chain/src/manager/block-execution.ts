@@ -12,6 +12,7 @@ import {
   endBlock,
   executeBlock,
 } from '../rules/execute-block.ts'
+import { paramsAt } from '../params/forks.ts'
 import { draftOf } from '../state/ledger.ts'
 import type { LedgerDraft } from '../state/ledger-draft.ts'
 import { BlockBodyType } from '../types/block.ts'
@@ -58,8 +59,11 @@ export function executeOn(
   transactions: readonly Transaction[],
   inputs: ExecutionInputs,
 ): Result<Executed> {
-  if (header.version !== parent.params.protocolVersion) {
-    return fault('BLOCK_VERSION', `protocol version ${header.version} is not the one of this chain`)
+  const { protocolVersion } = paramsAt(parent.params, header.epoch)
+  if (header.version !== protocolVersion) {
+    const { version, epoch } = header
+    const message = `epoch ${epoch} has protocol version ${protocolVersion}, not ${version}`
+    return fault('BLOCK_VERSION', message, { version, epoch, protocolVersion })
   }
   if (!bytesEqual(header.chainId, inputs.chainId)) {
     return fault('BLOCK_CHAIN', 'the block is of another chain')
@@ -86,7 +90,7 @@ export function buildOn(parent: LedgerDraft, inputs: BuildInputs): Executed & { 
   }
   const outcome = endBlock(begun.value)
   const header: Header = {
-    version: parent.params.protocolVersion,
+    version: draft.params.protocolVersion,
     chainId: inputs.chainId,
     ...fields,
     ...outcome.roots,

@@ -98,6 +98,8 @@ export class ChainManager implements BlockHost {
   readonly #candidates = new Map<Hex, Candidate>()
   readonly #listeners = new Set<(block: FinalizedBlock) => void>()
   #head: FinalBlock
+  /** Newest block seen whose protocol version is not what this program knows for its epoch. */
+  #foreign: Header | undefined
 
   constructor(options: ChainManagerOptions) {
     this.#options = options
@@ -229,7 +231,15 @@ export class ChainManager implements BlockHost {
   }
 
   onHalt(reason: HaltReason): void {
-    this.#options.onHalt(reason)
+    // To consensus, a final block that breaks our rules looks like a fork.
+    const foreign = reason.code === 'FORK_PROOF' ? this.#foreign : undefined
+    const follows = foreign && foreign.height > this.#head.header.height
+    this.#options.onHalt(follows ? unknownVersion(foreign) : reason)
+  }
+
+  /** A certified block of a protocol version that this program does not know: the node stops. */
+  haltAtVersion(header: Header): void {
+    this.#options.onHalt(unknownVersion(header))
   }
 
   #validate(envelope: BlockEnvelope): Validation {
@@ -243,7 +253,10 @@ export class ChainManager implements BlockHost {
       participants: participantsOf(envelope.justification),
       isVerified: (root) => this.#options.inputs.isVerified(root),
     })
-    if (!executed.ok) return { verdict: 'invalid', fault: executed.fault }
+    if (!executed.ok) {
+      if (executed.fault.code === 'BLOCK_VERSION') this.#foreign = envelope.header
+      return { verdict: 'invalid', fault: executed.fault }
+    }
     this.#candidates.set(envelope.hash, { ...executed.value, envelope })
     const objection = this.#options.inputs.objection(envelope.header, body.value, parent)
     if (objection === undefined) return { verdict: 'valid' }
@@ -287,6 +300,15 @@ export class ChainManager implements BlockHost {
     const { hash, header, justification } = envelope
     const block = { hash, header, justification, transactions, receipts, certificate }
     for (const listener of this.#listeners) listener(block)
+  }
+}
+
+function unknownVersion({ version, epoch }: Header): HaltReason {
+  return {
+    code: 'VERSION_UNKNOWN',
+    message:
+      `the network runs protocol version ${version} in epoch ${epoch}, which this program does ` +
+      'not know: install a release that knows it; the data folder stays as it is',
   }
 }
 

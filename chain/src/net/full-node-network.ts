@@ -27,6 +27,8 @@ export interface FullNodeNetworkOptions {
   readonly chainId: Uint8Array
   /** Multiaddrs to listen on, e.g. /ip4/127.0.0.1/tcp/0. */
   readonly listen: readonly string[]
+  /** Multiaddrs to tell others instead, e.g. a router's. */
+  readonly announce?: readonly string[] | undefined
   /** Multiaddrs (with /p2p/ id) of full nodes to stay connected to. */
   readonly peers: readonly string[]
   readonly logger: Logger
@@ -62,7 +64,7 @@ export class FullNodeNetwork {
   static async start(options: FullNodeNetworkOptions): Promise<FullNodeNetwork> {
     const node = await createLibp2p<FullNodeServices>({
       privateKey: privateKeyFromRaw(options.nodeKey),
-      addresses: { listen: [...options.listen] },
+      addresses: { listen: [...options.listen], announce: [...(options.announce ?? [])] },
       transports: [tcp()],
       connectionEncrypters: [tls()],
       streamMuxers: [yamux()],

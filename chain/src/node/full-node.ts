@@ -21,6 +21,7 @@ import { CheckpointAnchorer } from './checkpoint-anchorer.ts'
 import { openChain } from './open-chain.ts'
 import { reportPeg } from './peg-alarm.ts'
 import { mainChainObjection, systemTransactions } from './system-lane.ts'
+import { checkpointHeight } from '../params/network-params.ts'
 import { TransactionEntry } from './transaction-entry.ts'
 
 export interface FullNodeOptions {
@@ -30,6 +31,8 @@ export interface FullNodeOptions {
   /** 32-byte secp256k1 secret: the libp2p identity. */
   readonly nodeKey: Uint8Array
   readonly listen: readonly string[]
+  /** Multiaddrs to tell others instead of those. */
+  readonly announce?: readonly string[] | undefined
   /** Multiaddrs of other full nodes. */
   readonly peers: readonly string[]
   readonly mainChainUrl: string
@@ -44,6 +47,8 @@ export interface FullNodeOptions {
       }
     | undefined
   readonly logger: Logger
+  /** The last block of this epoch is the last one that this node finalises. */
+  readonly haltEpoch?: number | undefined
   /** Consensus stopped for good; the process should end. */
   readonly onHalt: (reason: string) => void
 }
@@ -156,7 +161,7 @@ export class FullNode {
 
   async #begin(): Promise<void> {
     const { manager, network } = this
-    const { validator } = this.#options
+    const { validator, haltEpoch } = this.#options
     manager.onFinal((block) => this.transactions.afterBlock(block))
     manager.onFinal((block) => reportPeg(block, this.#logger))
     manager.onFinal(({ header }) => {
@@ -173,6 +178,7 @@ export class FullNode {
       },
       crypto: createConsensusCrypto(manager.chainId, undefined),
       exclusively: (run) => driver.advanceTo(run),
+      lastHeight: haltEpoch && checkpointHeight(manager.params, haltEpoch),
       onProgress: (height, target) => {
         this.#target = Math.max(this.#target, target)
         this.#logger.info({ height, target }, 'syncing')
@@ -210,6 +216,7 @@ export class FullNode {
         newValidator: validator.newValidator,
       },
       logger,
+      haltEpoch: this.#options.haltEpoch,
     })
   }
 

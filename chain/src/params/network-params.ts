@@ -1,4 +1,5 @@
 import { assert } from '../bytes/assert.ts'
+import type { ParamsFork } from './forks.ts'
 
 /** Difficulty rules of the main chain that this network follows. */
 export interface MainChainRules {
@@ -20,6 +21,8 @@ export interface NetworkParams {
   /** Human-readable part of bech32m addresses. */
   readonly addressPrefix: string
   readonly protocolVersion: number
+  /** Later versions that this program knows, in order; no part of genesis (see paramsAt). */
+  readonly forks?: readonly ParamsFork[]
 
   readonly blockIntervalMs: number
   readonly skipTimeoutMs: number

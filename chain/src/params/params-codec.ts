@@ -20,7 +20,7 @@ const mainChainFields: { readonly [K in keyof MainChainRules]: FieldType } = {
 }
 
 /** Every parameter, in the order in which genesis commits to them. New ones go at the end. */
-const fields: { readonly [K in keyof NetworkParams]: FieldType } = {
+const fields: { readonly [K in Exclude<keyof NetworkParams, 'forks'>]: FieldType } = {
   network: text,
   addressPrefix: text,
   protocolVersion: Count64,

@@ -4,6 +4,7 @@ import { fault, ok, type Result } from '../bytes/result.ts'
 import { type DecodedHeader, decodeHeaderWithAuxPow } from '../elastos/main-header.ts'
 import { retargetWindow } from '../elastos/header-rules.ts'
 import { INSTANT_POW_LIMIT_BITS } from '../elastos/difficulty.ts'
+import { type ParamsFork, withForks } from '../params/forks.ts'
 import type { NetworkParams } from '../params/network-params.ts'
 import { decodeParams, encodeParams } from '../params/params-codec.ts'
 import { historyRoot } from '../state/history-list.ts'
@@ -69,11 +70,15 @@ export function genesisDocument(input: GenesisInput): GenesisDocument {
 }
 
 /**
- * Builds state and block 0 from a document, which may come from a stranger. Faults with
+ * Builds state and block 0 from a document, which may come from a stranger, with the forks that
+ * the program knows, which may not: it asserts that they fit. Faults with
  * GENESIS_VERSION, GENESIS_VALIDATORS, GENESIS_NODES, GENESIS_SUPPLY or GENESIS_CHECKPOINT, and
  * with what decoding parameters or the main header finds.
  */
-export function buildGenesis(document: GenesisDocument): Result<Genesis> {
+export function buildGenesis(
+  document: GenesisDocument,
+  forks: readonly ParamsFork[] = [],
+): Result<Genesis> {
   if (document.version !== GENESIS_VERSION) {
     return fault('GENESIS_VERSION', `this program knows genesis version ${GENESIS_VERSION}`)
   }
@@ -84,7 +89,8 @@ export function buildGenesis(document: GenesisDocument): Result<Genesis> {
   const checkpoint = decodeCheckpoint(params.value, document.mainCheckpoint)
   if (!checkpoint.ok) return checkpoint
   const chainId = chainIdOf(document)
-  const ledger = createLedger(params.value, chainId)
+  const schedule = withForks(params.value, forks)
+  const ledger = createLedger(schedule, chainId)
   const draft = draftOf(ledger)
   const epochDataRoot = writeState(draft, document, checkpoint.value)
   assertConserved(draft)
@@ -94,7 +100,7 @@ export function buildGenesis(document: GenesisDocument): Result<Genesis> {
   merge(draft)
   const header = genesisHeader(ledger, document.timeMs, epochDataRoot)
   const block: Block = { header, body: { transactions: [] } }
-  return ok({ chainId, params: params.value, ledger, entries, block, hash: blockHash(header) })
+  return ok({ chainId, params: schedule, ledger, entries, block, hash: blockHash(header) })
 }
 
 function checkDocument(document: GenesisDocument, params: NetworkParams): Result<undefined> {

@@ -2,6 +2,7 @@ import { assert } from '../bytes/assert.ts'
 import { DenseTree, hashPairs, type LeafRow } from '../bytes/dense-tree.ts'
 import { addressOf } from '../bytes/signature.ts'
 import { bytesToHex, type Hex } from '../bytes/hex.ts'
+import { paramsAt } from '../params/forks.ts'
 import type { NetworkParams } from '../params/network-params.ts'
 import {
   type Account,
@@ -104,7 +105,8 @@ export type BaseTables = { readonly [K in TableName]: BaseTable<TableRecords[K]>
 
 /** The committed state at the newest final block. Rules read it through drafts. */
 export class BaseLedger implements LedgerDraft {
-  readonly params: NetworkParams
+  /** Parameters of genesis, with the forks after it. */
+  readonly schedule: NetworkParams
   readonly chainId: Uint8Array
   readonly tables: BaseTables
   readonly addresses = new AddressIndex()
@@ -120,7 +122,7 @@ export class BaseLedger implements LedgerDraft {
   currentPeg: Peg = PegType.defaultValue()
 
   constructor(params: NetworkParams, chainId: Uint8Array, content: BaseContent = emptyContent()) {
-    this.params = params
+    this.schedule = params
     this.chainId = chainId
     const { accounts, ...records } = content
     this.tables = {
@@ -179,6 +181,11 @@ export class BaseLedger implements LedgerDraft {
   }
   get withdrawals() {
     return this.tables.withdrawals
+  }
+
+  /** Of the epoch of the newest block. */
+  get params(): NetworkParams {
+    return paramsAt(this.schedule, this.currentGlobals.epoch)
   }
 
   globals(): Readonly<Globals> {

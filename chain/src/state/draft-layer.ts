@@ -2,6 +2,7 @@ import { assert } from '../bytes/assert.ts'
 import type { LeafRow } from '../bytes/dense-tree.ts'
 import { bytesToHex, type Hex } from '../bytes/hex.ts'
 import { addressOf } from '../bytes/signature.ts'
+import { paramsAt } from '../params/forks.ts'
 import type { NetworkParams } from '../params/network-params.ts'
 import type {
   Account,
@@ -84,7 +85,7 @@ export type LayerTables = { readonly [K in TableName]: LayerTable<TableRecords[K
  * are written.
  */
 export class DraftLayer implements LedgerDraft {
-  readonly params: NetworkParams
+  readonly schedule: NetworkParams
   readonly chainId: Uint8Array
   readonly tables: LayerTables
   newAddresses = new AddressIndex()
@@ -102,7 +103,7 @@ export class DraftLayer implements LedgerDraft {
   #baseVersion: number
 
   constructor(parent: LedgerParent) {
-    this.params = parent.params
+    this.schedule = parent.schedule
     this.chainId = parent.chainId
     this.#parent = parent
     this.#baseVersion = parent instanceof BaseLedger ? parent.version : -1
@@ -195,6 +196,11 @@ export class DraftLayer implements LedgerDraft {
   }
   get withdrawals() {
     return this.tables.withdrawals
+  }
+
+  /** Of the epoch that the draft is in: a block's rules read its own epoch's parameters. */
+  get params(): NetworkParams {
+    return paramsAt(this.schedule, this.globals().epoch)
   }
 
   globals(): Readonly<Globals> {

@@ -38,6 +38,7 @@ export interface RewardLeaf {
  * draft until its owner merges or drops it.
  */
 export interface LedgerDraft {
+  /** Of the epoch in globals(). */
   readonly params: NetworkParams
   /** Hash of genesis, part of everything signed. */
   readonly chainId: Uint8Array

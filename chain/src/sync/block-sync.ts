@@ -31,6 +31,8 @@ export interface BlockSyncOptions {
   readonly crypto: ConsensusCrypto
   /** Runs an import while consensus stands still. */
   readonly exclusively: (importBlocks: () => Promise<void>) => Promise<void>
+  /** No block above this one is asked for. */
+  readonly lastHeight?: number | undefined
   readonly onProgress?: (height: number, target: number) => void
 }
 
@@ -82,6 +84,7 @@ export class BlockSync {
   async #advanceFrom(peer: string, leastLead: number): Promise<boolean> {
     const { manager, peers, onProgress, exclusively } = this.#options
     const from = manager.final.header.height + 1
+    if (from > (this.#options.lastHeight ?? Number.MAX_SAFE_INTEGER)) return false
     const request = { kind: SyncRequestKind.range, from, count: SYNC_BLOCKS_MAX, hash: ZERO_HASH }
     const bytes = await peers.ask(peer, SyncRequestType.serialize(request), SYNC_FRAME_BYTES_MAX)
     const answer = decodeCanonical(SyncAnswerType, bytes, SYNC_FRAME_BYTES_MAX)
@@ -158,8 +161,10 @@ function decodeEnvelope({ block, justification }: SyncBlock): Result<BlockEnvelo
 /** Executes and commits a proven range; false if its content breaks a rule. */
 async function importRange(manager: ChainManager, range: ProvenRange): Promise<boolean> {
   for (const block of range.blocks) {
-    const { verdict } = await manager.validateBlock(block)
-    if (verdict === 'invalid') return false
+    const validation = await manager.validateBlock(block)
+    if (validation.verdict !== 'invalid') continue
+    if (validation.fault.code === 'BLOCK_VERSION') manager.haltAtVersion(block.header)
+    return false
   }
   await manager.commitBlocks(range)
   return true

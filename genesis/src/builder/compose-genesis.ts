@@ -1,12 +1,6 @@
 import { addressOf, bytesToHex, compareBytes, fault, ok, type Result } from '@ioex/chain/bytes'
-import { buildGenesis, type Genesis, genesisDocument } from '@ioex/chain/rules'
-import {
-  type Allocation,
-  type GenesisDocument,
-  type GenesisEntry,
-  NodeRole,
-  UNITS_PER_IOEX,
-} from '@ioex/chain/types'
+import { buildGenesis, type Genesis, genesisDocument, stakePower } from '@ioex/chain/rules'
+import { type Allocation, type GenesisDocument, NodeRole } from '@ioex/chain/types'
 import { type PresetName, presets } from '../presets/presets.ts'
 import { checkGenesisEntry, type SignedGenesisEntry } from './genesis-entry.ts'
 
@@ -50,7 +44,7 @@ export function composeGenesis(plan: GenesisPlan): Result<ComposedGenesis> {
       payout: entry.payout,
       consensusKey: entry.consensusKey,
       mainKey: entry.mainKey,
-      power: powerOf(entry),
+      power: stakePower(presets[plan.preset], entry.bond),
       bond: entry.bond,
     })),
     nodes: sortedBy(bootstraps, ({ nodeKey }) => nodeKey).map(({ owner, nodeKey, payout }) => ({
@@ -63,11 +57,6 @@ export function composeGenesis(plan: GenesisPlan): Result<ComposedGenesis> {
   })
   const genesis = buildGenesis(document)
   return genesis.ok ? ok({ document, genesis: genesis.value }) : genesis
-}
-
-/** Voting power at genesis: the whole IOEX bonded. */
-function powerOf({ bond }: GenesisEntry): number {
-  return Number(bond / UNITS_PER_IOEX)
 }
 
 /** One operator cannot enter twice, nor one key serve two. */

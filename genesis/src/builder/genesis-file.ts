@@ -1,4 +1,5 @@
 import { bytesToHex, fault, ok, parseHex, type Result } from '@ioex/chain/bytes'
+import type { ParamsFork } from '@ioex/chain/params'
 import { buildGenesis, type Genesis } from '@ioex/chain/rules'
 import {
   chainIdOf,
@@ -34,7 +35,7 @@ export function genesisFileText(network: string, document: GenesisDocument): str
  * Reads a genesis file, which may come from a stranger, and builds block 0 and the first ledger
  * from it. The stated chain id must be the document's.
  */
-export function readGenesisFile(text: string): Result<Genesis> {
+export function readGenesisFile(text: string, forks: readonly ParamsFork[] = []): Result<Genesis> {
   const file = GenesisFileSchema.safeParse(parseJson(text))
   if (!file.success) {
     return fault('GENESIS_MALFORMED', `not a genesis file: ${issuesOf(file.error)}`)
@@ -47,7 +48,7 @@ export function readGenesisFile(text: string): Result<Genesis> {
   if (chainId !== file.data.chainId) {
     return fault('GENESIS_CHAIN_ID', `the document's chain id is ${chainId}, not the one stated`)
   }
-  const genesis = buildGenesis(document.value)
+  const genesis = buildGenesis(document.value, forks)
   return genesis.ok ? ok(genesis.value) : genesis
 }
 

@@ -77,7 +77,7 @@ function networkHandlers(ledger: LedgerSource) {
         syncing,
       }
     },
-    chain_getParams: () => paramsToJson(params),
+    chain_getParams: () => paramsToJson(ledger.params),
     chain_getGenesis: () => ({ chainId, network: params.network, genesis: ledger.genesis }),
     async chain_getSupply({ height = ledger.status().height, prove }) {
       const at = await ledger.supplyAt(height)

@@ -10,8 +10,10 @@ export function paramsToJson(params: NetworkParams): ResultOf<'chain_getParams'>
   return json as ResultOf<'chain_getParams'>
 }
 
-function valueToJson(value: string | number | bigint | object): JsonValue {
+function valueToJson(value: unknown): JsonValue {
   if (typeof value === 'bigint') return value.toString()
-  if (typeof value === 'object') return { ...value } as { [field: string]: JsonValue }
-  return value
+  if (Array.isArray(value)) return value.map(valueToJson)
+  if (typeof value !== 'object' || value === null) return value as JsonValue
+  const fields = Object.entries(value).map(([name, each]) => [name, valueToJson(each)])
+  return Object.fromEntries(fields) as JsonValue
 }
