@@ -7,6 +7,7 @@ import { registerDevnet } from './commands/devnet.ts'
 import { registerGenesis } from './commands/genesis.ts'
 import { registerGet } from './commands/get.ts'
 import { registerLs } from './commands/ls.ts'
+import { registerMainChain } from './commands/main-chain.ts'
 import { registerNode } from './commands/node.ts'
 import { registerPut } from './commands/put.ts'
 import { registerReceipts } from './commands/receipts.ts'
@@ -26,6 +27,7 @@ const commands: readonly RegisterCommand[] = [
   registerNode,
   registerValidator,
   registerGenesis,
+  registerMainChain,
   registerWallet,
   registerPut,
   registerGet,

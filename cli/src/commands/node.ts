@@ -1,47 +1,87 @@
 import { resolve } from 'node:path'
 import { bytesToHex, formatAddress, publicKeyOf } from '@ioex/chain/bytes'
 import { type Command, Option } from 'commander'
-import pino from 'pino'
 import { type CommandContext, contextOf, readAddressArgument } from '../command-context.ts'
 import { interruption } from '../interruption.ts'
-import { readNodeConfig } from '../nodes/node-config.ts'
+import { type NodeConfig, readNodeConfig } from '../nodes/node-config.ts'
 import { readGenesis } from '../nodes/genesis-of.ts'
 import { identityPath, writeIdentity } from '../nodes/node-owner.ts'
+import { gatherNodeFlags, isFlagsFile } from '../operate/node-flags.ts'
 import { keyOf, ownerOf } from '../operate/node-keys.ts'
+import { planNode } from '../operate/node-plan.ts'
+import { runNode } from '../operate/run-node.ts'
 import { usageError } from '../output/failure.ts'
 import { factsText } from '../output/table.ts'
 import { addKeyFlags, initNode, keepingOf, type KeyFlags } from './validator.ts'
 
 const EXAMPLES = `
-The config file names role, genesis, data folder, listeners and peers; "ioex devnet" writes one for
-each of its nodes (DATA/peer-1/config.json) to start from.
+Every option is also read from IOEX_* (--main-chain: IOEX_MAIN_CHAIN) and from the file that
+--config names (YAML or JSON; mainChain: …); options win over variables, variables over the file.
+Ports follow the network: 20668 p2p, 20666 JSON-RPC, 20667 health and metrics on the main network,
+21668 … on the test network, 22668 … on a local one. Everything listens on loopback unless told.
 
-Example:
-  $ ioex node --config peer-1/config.json
+Examples:
+  $ ioex node --roles validator --genesis genesis.json --data /var/lib/ioex --new-validator \\
+      --listen 0.0.0.0:20668 --announce /dns4/v1.example.org/tcp/20668 \\
+      --peers /dns4/v2.example.org/tcp/20668/p2p/16Uiu2… --main-chain http://127.0.0.1:20336
+  $ ioex node --roles peer --genesis genesis.json --data peer --listen none --capacity 500GiB \\
+      --full-nodes http://v1.example.org:20666,http://v2.example.org:20666 --peers /dns4/…/p2p/…
+  $ ioex node --config node.yaml
+  $ ioex node --config DATA/peer-1/config.json      as "ioex devnet" wrote it
 `
 
 /** node: one node in the foreground. */
 export function registerNode(program: Command): void {
   const node = program
     .command('node')
-    .description('run one node: validator, bootstrap or peer')
-    .usage('--config <file>')
+    .description('run one node: validator, bootstrap, peer')
+    .usage('--config <file> | --roles <roles> --genesis <file> --data <dir> …')
+    .option('--roles <list>', 'validator, bootstrap, peer; several with commas')
+    .option('--genesis <file>', "the network's genesis file")
+    .option('--forks <file>', 'forks of the network that this release does not carry')
+    .option('--name <name>', 'name in the log')
+    .option('--listen <host:port>', 'where to accept others; "none" for a peer behind a router')
+    .option('--announce <list>', 'addresses to tell others: multiaddrs, or host:port of a peer')
+    .option('--peers <list>', 'multiaddrs of validators (validator) or bootstrap nodes (others)')
+    .option('--full-nodes <list>', 'JSON-RPC of at least two full nodes (bootstrap, peer)')
+    .option('--main-chain <url>', "JSON-RPC of the validator's main-chain node")
+    .option('--rpc-port <port>', 'JSON-RPC of a validator')
+    .option('--rpc-host <address>', 'its address, default 127.0.0.1')
+    .option('--rpc-public', 'let other machines use the JSON-RPC')
+    .option('--rpc-allow-host <list>', 'host names under which it may be addressed')
+    .option('--metrics <host:port>', 'health and metrics pages; "none" for no pages')
+    .option('--new-validator', 'first start of a consensus key that never signed anything')
+    .option('--halt-epoch <epoch>', 'finalise the last block of this epoch, then stop')
+    .option('--capacity <size>', "a peer's disk space, default 100GiB")
+    .option('--price <amount>', 'IOEX per GiB and epoch stored')
+    .option('--unit-price <amount>', 'IOEX per GiB moved')
+    .option('--relay-price <amount>', 'IOEX per GiB relayed')
+    .option('--reservation-price <amount>', 'IOEX per reservation-hour')
+    .option('--friends <list>', 'node keys that may deliver files into the inbox')
+    .option('--log-level <level>', 'fatal, error, warn, info, debug or trace')
     .addHelpText('after', EXAMPLES)
     .action(async (_options, command: Command) => {
-      // The option that names the settings file of every other command names the node's here.
-      const path = command.optsWithGlobals<{ config?: string }>().config
-      if (path === undefined) throw usageError("name the node's config file with --config")
       const context = await contextOf(command, { ignoresConfig: true })
+      // From here on a signal ends what runs in order, also while it starts.
       const stop = interruption()
-      const config = await readNodeConfig(resolve(context.io.folder, path))
-      const { startNode } = await import('../nodes/start-node.ts')
-      const logger = pino({ name: config.name, level: config.logLevel })
-      const node = await startNode(config, logger, context.passphrase)
-      context.output.note(`${config.name} is ready: ${JSON.stringify(node.info)}`)
-      await stop
-      await node.stop()
+      await runNode(context, await configsOf(context, command), stop)
     })
   registerInit(node)
+}
+
+/** The configs of the processes' nodes: a file of the devnet, or what the flags describe. */
+async function configsOf(context: CommandContext, command: Command): Promise<NodeConfig[]> {
+  const { io } = context
+  const given = command.optsWithGlobals<Record<string, unknown>>()
+  // The option that names the settings file of every other command names the node's here.
+  const path = (given.config ?? io.env.IOEX_CONFIG) as string | undefined
+  if (path !== undefined && !(await isFlagsFile(resolve(io.folder, path)))) {
+    return [await readNodeConfig(resolve(io.folder, path))]
+  }
+  const flags = await gatherNodeFlags(given, io.env, io.folder, path)
+  if (flags.genesis === undefined) return planNode(flags, context.settings.network)
+  const { params } = await readGenesis(flags.genesis)
+  return planNode(flags, params.network)
 }
 
 /** node init: keys of a bootstrap node or peer. */
@@ -49,9 +89,11 @@ function registerInit(node: Command): void {
   addKeyFlags(node.command('init'))
     .description("make a bootstrap node's keys and entry, or a peer's keys and identity")
     .addOption(new Option('--role <role>').choices(['bootstrap', 'peer']).makeOptionMandatory())
-    .option('--genesis <file>', "the network's genesis file; a peer's identity is for one network")
-    .action(async (flags: KeyFlags & { role: string; genesis?: string }, command: Command) => {
+    .addHelpText('after', "\nA peer's identity is for one network: name its file with --genesis.\n")
+    .action(async (_flags, command: Command) => {
       const context = await contextOf(command)
+      // --genesis is an option of "node" too, which takes it.
+      const flags = command.optsWithGlobals<KeyFlags & { role: string; genesis?: string }>()
       if (flags.role === 'bootstrap') return initNode(context, 'bootstrap', flags, 0n)
       if (flags.genesis === undefined) throw usageError('name the genesis file with --genesis')
       return initPeer(context, flags, resolve(context.io.folder, flags.genesis))

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { formatAddress } from '@ioex/chain/bytes'
+import { peerIdOfKey } from '@ioex/chain/net'
 import { entryFileText } from '@ioex/genesis/builder'
 import { UNITS_PER_IOEX } from '@ioex/chain/types'
 import type { Command } from 'commander'
@@ -78,13 +79,15 @@ export async function initNode(
   })
   const file = JSON.parse(entryFileText(signed)) as Record<string, string | undefined>
   const path = entryPath(settings.data)
-  output.result({ path, ...file }, () =>
+  const peerId = peerIdOfKey(signed.entry.nodeKey)
+  output.result({ path, peerId, ...file }, () =>
     factsText([
       ['network', settings.network],
       ['role', role],
       ['owner', file.owner as string],
       ['payout', formatAddress(signed.entry.payout, addressPrefix)],
       ['node key', file.nodeKey as string],
+      ['peer id', peerId],
       ...(role === 'validator'
         ? ([
             ['consensus key', file.consensusKey as string],

@@ -39,7 +39,7 @@ const NODE_FLAGS = {
 } as const
 
 /** ELA address that the built-in chain's blocks pay: the well-known one that nobody can spend from. */
-const BURN_ADDRESS = 'ELANULLXXXXXXXXXXXXXXXXXXXXXYvs3rr'
+export const BURN_ADDRESS = 'ELANULLXXXXXXXXXXXXXXXXXXXXXYvs3rr'
 
 /**
  * A whole network on this machine: the built-in main chain in this process, every node in a

@@ -4,13 +4,15 @@ import { ChainRefusal } from '@ioex/storage-node/node'
 
 /**
  * The chain as thin nodes and commands see it: over at least two full nodes, certified. Without a
- * deadline it waits for their first certified head as long as it takes.
+ * deadline it waits for their first certified head as long as it takes. A node of one's own needs
+ * no second witness.
  */
 export async function openLightChain(
   genesis: Genesis,
   rpcUrls: readonly string[],
   onAlarm: (message: string) => void,
   deadlineMs?: number,
+  asksOwnNode = false,
 ): Promise<LightChainClient> {
   const { ledger, chainId, params } = genesis
   const validators = validatorSetOf(ledger, 1) ?? []
@@ -19,6 +21,7 @@ export async function openLightChain(
     chainId,
     params,
     validators,
+    allowSingleEndpoint: asksOwnNode,
     refusal: (code, message) => new ChainRefusal(code, message),
     onAlarm: (alarm) => onAlarm(`two certified histories exist: ${JSON.stringify(alarm)}`),
   })

@@ -45,12 +45,14 @@ export interface ManagerSourceParts {
 /** The ledger as the RPC server reads it, over this process' chain manager. */
 export function createManagerSource(parts: ManagerSourceParts): LedgerSource {
   const { manager, pool, network } = parts
-  const { ledger, params } = manager
+  const { ledger } = manager
   const prover = new StateProver(ledger)
   const history = new HistoryProofs(manager.store)
   return {
     chainId: manager.chainId,
-    params,
+    get params() {
+      return ledger.params
+    },
     genesis: parts.genesis,
     status: () => statusOf(parts),
     nodeInfo: () => parts.info,

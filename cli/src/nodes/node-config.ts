@@ -13,20 +13,42 @@ export const NodeConfigSchema = z.strictObject({
   role: z.enum(['validator', 'bootstrap', 'peer']),
   /** Path of the genesis file. */
   genesis: z.string().min(1),
+  /** File with the forks of the network, where the release does not carry them. */
+  forks: z.string().min(1).optional(),
   /** The node's own folder. */
   data: z.string().min(1),
   /** Where to accept peers; null for a device that nobody can dial. */
   listen: z.strictObject({ host, port }).nullable(),
+  /** Addresses to tell others instead of the listen address: multiaddrs, a peer's "host:port". */
+  announce: z.array(z.string().min(1)).optional(),
   /** Multiaddrs of full nodes (validator) or bootstrap nodes (bootstrap, peer). */
   peers: z.array(z.string()),
-  /** JSON-RPC listener of a full node. */
-  rpc: z.strictObject({ host, port }).optional(),
+  /** JSON-RPC listener of a full node. Beyond loopback only where isPublic says so. */
+  rpc: z
+    .strictObject({
+      host,
+      port,
+      isPublic: z.boolean().optional(),
+      /** Host names under which a public listener may be addressed. */
+      allowedHosts: z.array(z.string().min(1)).optional(),
+    })
+    .optional(),
+  /** Health and metrics pages of the process. */
+  metrics: z.strictObject({ host, port }).optional(),
   /** File of the access token for protected methods; default rpc-token in the node's folder. */
   tokenFile: z.string().min(1).optional(),
-  /** Full nodes that a thin node asks; at least two. */
+  /** Full nodes that a thin node asks; at least two, or the one in its own process. */
   rpcUrls: z.array(url).optional(),
+  asksOwnNode: z.boolean().optional(),
   /** JSON-RPC of the main-chain node that a full node follows. */
   mainChainUrl: url.optional(),
+  /**
+   * The validator's key never signed before: it may start without a signing history. Unset: it
+   * may where the folder holds no chain, which is safe only for keys that never leave the folder.
+   */
+  newValidator: z.boolean().optional(),
+  /** The last block of this epoch is the last one that this node finalises. */
+  haltEpoch: z.int().positive().optional(),
   storage: z
     .strictObject({
       capacityBytes: z.int().positive(),

@@ -39,6 +39,7 @@ async function main(configPath: string): Promise<void> {
   const passphrase = new PassphraseSource({ file: process.env.IOEX_PASSPHRASE_FILE })
   const node = await startNode(config, logger, passphrase)
   running.node = node
+  void node.ended?.then((reason) => stop(reason))
   const answer = async ({ id, question, argument }: NodeQuestion) => {
     try {
       tell({ type: 'answer', id, value: await node.ask(question, argument) })

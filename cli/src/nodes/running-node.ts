@@ -5,6 +5,8 @@ export interface RunningNode {
   /** Answers a supervisor's question; rejects with a message for one it does not know. */
   ask(question: string, argument?: unknown): Promise<unknown>
   stop(): Promise<void>
+  /** Resolves with the reason when its work is done for good, e.g. at its halt epoch. */
+  readonly ended?: Promise<string>
 }
 
 export function unknownQuestion(question: string): Error {

@@ -15,12 +15,14 @@ import { type RunningNode, unknownQuestion } from './running-node.ts'
 
 /** What bootstrap nodes and peers share: keys, genesis and a light client of the chain. */
 async function openThinNode(config: NodeConfig, logger: Logger, passphrase: PassphraseSource) {
-  const genesis = await readGenesis(config.genesis)
+  const genesis = await readGenesis(config.genesis, config.forks)
   const nodeKey = await readKey(keyPath(config.data, 'node'), 'node', passphrase)
-  if (!config.rpcUrls || config.rpcUrls.length < 2) {
+  const { rpcUrls = [], asksOwnNode = false } = config
+  if (rpcUrls.length < (asksOwnNode ? 1 : 2)) {
     throw new ConfigError(`${config.name}: give at least two rpcUrls, so that none can lie alone`)
   }
-  const chain = await openLightChain(genesis, config.rpcUrls, (message) => logger.fatal(message))
+  const alarm = (message: string) => logger.fatal(message)
+  const chain = await openLightChain(genesis, rpcUrls, alarm, undefined, asksOwnNode)
   return { genesis, nodeKey, chain }
 }
 
@@ -39,6 +41,7 @@ export async function startBootstrap(
     chain,
     bootstrap: config.peers,
     listen,
+    advertise: config.announce,
     unitPrice: BigInt(relay.unitPrice),
     reservationPrice: BigInt(relay.reservationPrice),
     logger,
@@ -73,6 +76,7 @@ export async function startPeer(
     chain,
     bootstrap: config.peers,
     listen: config.listen ?? undefined,
+    advertise: config.announce,
     capacityBytes: storage.capacityBytes,
     price: BigInt(storage.price),
     unitPrice: BigInt(storage.unitPrice),

@@ -1,6 +1,9 @@
 import { access, readFile } from 'node:fs/promises'
+import { setTimeout } from 'node:timers/promises'
+import { isIP } from 'node:net'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
+import { checkpointHeight } from '@ioex/chain/params'
 import { FullNode } from '@ioex/chain/node'
 import { type RpcServer, startRpcServer } from '@ioex/rpc/server'
 import { readGenesis } from './genesis-of.ts'
@@ -26,20 +29,23 @@ export async function startValidator(
   const startedAtMs = Date.now()
   const key = (kind: NodeKeyKind) => readKey(keyPath(config.data, kind), kind, passphrase)
   const node = await FullNode.start({
-    genesis: await readGenesis(config.genesis),
+    genesis: await readGenesis(config.genesis, config.forks),
     folder: config.data,
     nodeKey: await key('node'),
-    listen: [`/ip4/${listen.host}/tcp/${listen.port}`],
+    listen: [multiaddrOf(listen)],
+    announce: config.announce,
     peers: config.peers,
     mainChainUrl,
     validator: {
       consensusKey: await key('consensus'),
       mainKey: await key('main-chain'),
-      newValidator: !(await exists(join(config.data, 'chain'))),
+      newValidator: config.newValidator ?? !(await exists(join(config.data, 'chain'))),
     },
     logger,
+    haltEpoch: config.haltEpoch,
     onHalt: (reason) => {
       logger.fatal({ reason }, 'consensus halted')
+      console.error(`${config.name} stops: ${reason}`)
       process.exit(1)
     },
   })
@@ -58,11 +64,31 @@ export async function startValidator(
         waiting: node.pool.size,
       })
     },
+    ...(config.haltEpoch !== undefined && { ended: untilHalt(node, config.haltEpoch, logger) }),
     stop: async () => {
       await server.close()
       await node.stop()
     },
   }
+}
+
+/** Blocks' worth of time for which a halted node still tells others how the epoch ended. */
+const HALT_SKIPS = 4
+
+/** Resolves some time after the last block of the epoch is final. */
+async function untilHalt(node: FullNode, epoch: number, logger: Logger): Promise<string> {
+  const { manager } = node
+  const last = checkpointHeight(manager.params, epoch)
+  await new Promise<void>((resolve) => {
+    const check = (height: number) => {
+      if (height >= last) resolve()
+    }
+    manager.onFinal(({ header }) => check(header.height))
+    check(manager.final.header.height)
+  })
+  logger.info({ epoch, height: last }, 'halt epoch reached: no vote after it')
+  await setTimeout(HALT_SKIPS * manager.ledger.params.skipTimeoutMs)
+  return `block ${last}, the last of epoch ${epoch}, is final: halted as asked (--halt-epoch)`
 }
 
 async function startRpc(
@@ -90,9 +116,16 @@ async function startRpc(
     }),
     host: rpc.host,
     port: rpc.port,
+    allowRemote: rpc.isPublic ?? false,
+    allowedHosts: rpc.allowedHosts ?? [],
     tokenFile: config.tokenFile ?? join(config.data, 'rpc-token'),
+    ...(config.metrics && { healthPort: config.metrics.port }),
     processMetrics: true,
   })
+}
+
+function multiaddrOf({ host, port }: { host: string; port: number }): string {
+  return `/${isIP(host) === 6 ? 'ip6' : 'ip4'}/${host}/tcp/${port}`
 }
 
 async function exists(path: string): Promise<boolean> {

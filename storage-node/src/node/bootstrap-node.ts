@@ -1,4 +1,5 @@
 import { mkdir } from 'node:fs/promises'
+import { isIP } from 'node:net'
 import { join } from 'node:path'
 import { bytesEqual, bytesToHex, utf8ToBytes } from '@ioex/chain/bytes'
 import { NodeRole } from '@ioex/chain/types'
@@ -31,7 +32,7 @@ export async function startBootstrapNode(options: BootstrapNodeOptions): Promise
   const vouchers = await openVoucherLedger(join(dataDir, 'vouchers'))
   const controlPlane = await ControlPlane.start({
     nodeKey,
-    listen: [`/ip4/${listen.host}/tcp/${listen.port}`],
+    listen: [`/${isIP(listen.host) === 6 ? 'ip6' : 'ip4'}/${listen.host}/tcp/${listen.port}`],
     advertise: options.advertise,
     connectionsMax: CONNECTIONS_MAX,
     logger,

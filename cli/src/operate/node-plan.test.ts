@@ -1,0 +1,159 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { NodeConfigSchema } from '../nodes/node-config.ts'
+import { gatherNodeFlags, isFlagsFile, type NodeFlags } from './node-flags.ts'
+import { planNode } from './node-plan.ts'
+
+let folder: string
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'ioex-plan-'))
+})
+afterAll(() => rm(folder, { recursive: true }))
+
+const PEER = '/ip4/10.0.0.1/tcp/20668/p2p/16Uiu2HAmAbc'
+const validator: NodeFlags = {
+  roles: ['validator'],
+  genesis: '/g.json',
+  data: '/d',
+  mainChain: 'http://127.0.0.1:20336/',
+}
+const peer: NodeFlags = {
+  roles: ['peer'],
+  genesis: '/g.json',
+  data: '/d',
+  fullNodes: ['http://a:1', 'http://b:1'],
+}
+const codeOf = (flags: NodeFlags, network = 'main') => {
+  try {
+    planNode(flags, network)
+    return 'ok'
+  } catch (error) {
+    return (error as { code: string }).code
+  }
+}
+
+describe('what flags make of a node', () => {
+  test('ports by network, loopback only', () => {
+    const [main] = planNode(validator, 'main')
+    expect(main).toMatchObject({
+      listen: { host: '127.0.0.1', port: 20_668 },
+      rpc: { host: '127.0.0.1', port: 20_666 },
+      metrics: { host: '127.0.0.1', port: 20_667 },
+      mainChainUrl: 'http://127.0.0.1:20336',
+      newValidator: false,
+    })
+    const [test] = planNode(validator, 'test')
+    expect(test).toMatchObject({ listen: { port: 21_668 }, rpc: { port: 21_666 } })
+    const { mainChain: _, ...own } = validator
+    const [local] = planNode(own, 'local')
+    expect(local).toMatchObject({ mainChainUrl: 'http://127.0.0.1:22336' })
+  })
+
+  test('every plan is a config that a node accepts', () => {
+    for (const flags of [validator, peer, { ...peer, roles: ['bootstrap'], announce: [] }]) {
+      for (const config of planNode({ ...flags, peers: [PEER] }, 'main')) {
+        expect(NodeConfigSchema.parse(config)).toEqual(config)
+      }
+    }
+  })
+
+  test('several roles in one process: own ports, and the own full node is enough', () => {
+    const plans = planNode({ ...validator, roles: ['peer', 'validator'] }, 'main')
+    expect(plans.map(({ role, listen }) => [role, listen?.port])).toEqual([
+      ['validator', 20_668],
+      ['peer', 20_678],
+    ])
+    expect(plans[1]).toMatchObject({ rpcUrls: ['http://127.0.0.1:20666'], asksOwnNode: true })
+    expect(plans.map(({ metrics }) => metrics?.port)).toEqual([20_667, undefined])
+  })
+
+  test('a device that nobody can dial, amounts and sizes', () => {
+    const flags = { ...peer, listen: 'none', capacity: '2GiB', price: '0.5' }
+    expect(planNode(flags, 'main')[0]).toMatchObject({
+      listen: null,
+      storage: { capacityBytes: 2 ** 31, price: '50000000' },
+    })
+  })
+
+  test.each([
+    ['ROLES_MISSING', { genesis: '/g', data: '/d' }],
+    ['ROLES_UNKNOWN', { ...validator, roles: ['miner'] }],
+    ['ROLES_CONFLICT', { ...peer, roles: ['peer', 'bootstrap'] }],
+    ['GENESIS_MISSING', { ...validator, genesis: undefined }],
+    ['DATA_MISSING', { ...validator, data: undefined }],
+    ['MAIN_CHAIN_MISSING', { ...validator, mainChain: undefined }],
+    ['MAIN_CHAIN_INVALID', { ...validator, mainChain: 'localhost' }],
+    ['FULL_NODES_MISSING', { ...peer, fullNodes: ['http://a:1'] }],
+    ['FULL_NODES_MISSING', { ...peer, fullNodes: ['http://a:1', 'http://a:1/'] }],
+    ['FULL_NODES_INVALID', { ...peer, fullNodes: ['a', 'http://b:1'] }],
+    ['PEERS_INVALID', { ...validator, peers: ['10.0.0.1:20668'] }],
+    ['PEERS_INVALID', { ...validator, peers: ['/ip4/10.0.0.1/tcp/20668'] }],
+    ['LISTEN_INVALID', { ...validator, listen: 'none' }],
+    ['LISTEN_INVALID', { ...validator, listen: 'example.org:1' }],
+    ['PORT_INVALID', { ...validator, listen: '0.0.0.0:70000' }],
+    ['ANNOUNCE_INVALID', { ...validator, announce: ['v1.example.org:20668'] }],
+    ['ANNOUNCE_INVALID', { ...peer, announce: ['/dns4/p.example.org/tcp/20668'] }],
+    ['RPC_EXPOSED', { ...validator, rpcHost: '0.0.0.0' }],
+    ['PRICE_INVALID', { ...peer, price: 'cheap' }],
+    ['CAPACITY_INVALID', { ...peer, capacity: 'all' }],
+    ['FRIENDS_INVALID', { ...peer, friends: ['bob'] }],
+  ] as [string, NodeFlags][])('%s', (code, flags) => {
+    expect(codeOf(flags)).toBe(code)
+  })
+
+  test('open to others only when asked twice', () => {
+    const open = { ...validator, rpcHost: '0.0.0.0', rpcPublic: true, listen: '0.0.0.0:20668' }
+    expect(codeOf(open)).toBe('ok')
+    expect(planNode(open, 'main')[0]).toMatchObject({ rpc: { host: '0.0.0.0', isPublic: true } })
+  })
+})
+
+describe('where flags come from', () => {
+  test('flags win over variables, variables over the file; paths start where they are named', async () => {
+    await writeFile(
+      join(folder, 'node.yaml'),
+      'roles: peer\ngenesis: g.json\ndata: from-file\nlisten: "1"\nname: file\n',
+    )
+    const env = {
+      IOEX_LISTEN: '2',
+      IOEX_NAME: 'variable',
+      IOEX_FULL_NODES: 'http://a:1,http://b:1',
+    }
+    const flags = await gatherNodeFlags(
+      { name: 'flag' },
+      env,
+      '/elsewhere',
+      join(folder, 'node.yaml'),
+    )
+    expect(flags).toEqual({
+      roles: ['peer'],
+      genesis: join(folder, 'g.json'),
+      data: join(folder, 'from-file'),
+      listen: '2',
+      name: 'flag',
+      fullNodes: ['http://a:1', 'http://b:1'],
+    })
+    const own = await gatherNodeFlags({ data: 'd' }, {}, '/elsewhere', undefined)
+    expect(own.data).toBe('/elsewhere/d')
+  })
+
+  test('a wrong name or value is named with its source', async () => {
+    await writeFile(join(folder, 'odd.yaml'), 'rolls: peer\n')
+    await writeFile(join(folder, 'broken.yaml'), 'roles: [peer\n')
+    const from = (env: Record<string, string>, path?: string) =>
+      gatherNodeFlags({}, env, folder, path).catch((error: Error) => error.message)
+    expect(await from({}, 'odd.yaml')).toContain('odd.yaml')
+    expect(await from({}, 'broken.yaml')).toContain('broken.yaml')
+    expect(await from({}, 'none.yaml')).toContain('no config file')
+    expect(await from({ IOEX_RPC_PORT: 'x' })).toContain('IOEX_* variables: rpcPort')
+  })
+
+  test('a file of the devnet is told from one of an operator', async () => {
+    await writeFile(join(folder, 'devnet.json'), '{"name":"v","role":"validator"}')
+    await writeFile(join(folder, 'mine.json'), '{"roles":"validator"}')
+    expect(await isFlagsFile(join(folder, 'devnet.json'))).toBe(false)
+    expect(await isFlagsFile(join(folder, 'mine.json'))).toBe(true)
+  })
+})

@@ -1,0 +1,56 @@
+import pino from 'pino'
+import type { CommandContext } from '../command-context.ts'
+import type { NodeConfig } from '../nodes/node-config.ts'
+import type { RunningNode } from '../nodes/running-node.ts'
+import { startNode } from '../nodes/start-node.ts'
+
+/** A node that does not come to an end by itself is ended: nothing is lost, by design. */
+const STOP_DEADLINE_MS = 30_000
+
+/**
+ * Runs the nodes of one process until `stop` resolves or one of them has ended its work. They
+ * start in the given order, since a later one may ask an earlier one, and stop in the opposite.
+ */
+export async function runNode(
+  { output, passphrase }: CommandContext,
+  configs: readonly NodeConfig[],
+  stop: Promise<NodeJS.Signals>,
+): Promise<void> {
+  const running: RunningNode[] = []
+  const interrupted = stop.then((signal) => ({ reason: signal as string, hasEnded: false }))
+  const stopAll = async () => {
+    setTimeout(() => process.exit(1), STOP_DEADLINE_MS).unref()
+    for (const node of running.toReversed()) await node.stop()
+  }
+  try {
+    for (const config of configs) {
+      const logger = pino({ name: config.name, level: config.logLevel }, pino.destination(2))
+      const starting = startNode(config, logger, passphrase)
+      const first = await Promise.race([starting, interrupted])
+      if ('reason' in first) {
+        // What is half started cannot be stopped before it has started.
+        await starting.then((node) => running.push(node)).catch(() => undefined)
+        return
+      }
+      running.push(first)
+      output.result({ name: config.name, role: config.role, ...first.info }, () =>
+        [`${config.name} is ready:`, ...describe(first.info)].join('\n'),
+      )
+    }
+    const ended = running.map((node) => node.ended?.then((reason) => ({ reason })))
+    const { reason } = await Promise.race([
+      interrupted,
+      ...ended.filter((each) => each !== undefined),
+    ])
+    output.note(`Stopping: ${reason}`)
+  } finally {
+    await stopAll()
+  }
+}
+
+function describe(info: Readonly<Record<string, unknown>>): string[] {
+  return Object.entries(info).map(([name, value]) => {
+    const text = Array.isArray(value) ? value.join(' ') : String(value)
+    return `  ${name}: ${text}`
+  })
+}

@@ -1,0 +1,207 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { createRpcClient } from '@ioex/rpc/client'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { freePort } from '../../cli/src/devnet/free-port.ts'
+import { COMPILE_CACHE, until } from './network-harness.ts'
+
+const MAIN = fileURLToPath(new URL('../../cli/src/main.ts', import.meta.url))
+const PASSPHRASE = 'correct horse battery staple'
+
+let folder: string
+
+interface Process {
+  readonly child: ChildProcess
+  readonly text: () => string
+  readonly ended: Promise<number | null>
+}
+
+/** An `ioex` process in the operators' folder. */
+function start(...args: string[]): Process {
+  const child = spawn(process.execPath, [MAIN, ...args], {
+    cwd: folder,
+    env: {
+      ...process.env,
+      NODE_COMPILE_CACHE: COMPILE_CACHE,
+      IOEX_DEBUG: '',
+      IOEX_PASSPHRASE_FILE: join(folder, 'pass'),
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let text = ''
+  child.stdout?.on('data', (chunk: Buffer) => (text += chunk.toString()))
+  child.stderr?.on('data', (chunk: Buffer) => (text += chunk.toString()))
+  const ended = new Promise<number | null>((resolve) => child.once('close', resolve))
+  return { child, text: () => text, ended }
+}
+
+async function run(...args: string[]): Promise<Record<string, string>> {
+  const { ended, text } = start(...args, '--json')
+  expect(await ended, text()).toBe(0)
+  return JSON.parse(text()) as Record<string, string>
+}
+
+function ready({ child, text }: Process): Promise<boolean> {
+  return until('a node to be ready', async () => {
+    if (child.exitCode !== null) throw new Error(text())
+    return text().includes('is ready') || text().includes('Main chain at')
+  })
+}
+
+describe('nodes of four operators, joined by a genesis file', () => {
+  const running: Process[] = []
+  const launch = async (...args: string[]) => {
+    const launched = start(...args)
+    running.push(launched)
+    await ready(launched)
+    return launched
+  }
+  let ports: { main: number; p2p: number[]; rpc: number[]; health: number[]; boot: number }
+  let validators: Process[]
+  const rpc = (i: number) => createRpcClient({ url: `http://127.0.0.1:${ports.rpc[i]}` })
+  const height = async (i: number) => (await rpc(i).call('chain_getStatus', {})).height
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'ioex-operators-'))
+    await writeFile(join(folder, 'pass'), `${PASSPHRASE}\n`)
+    const two = async () => [await freePort(), await freePort()]
+    const [main, boot] = (await two()) as [number, number]
+    ports = { main, boot, p2p: await two(), rpc: await two(), health: await two() }
+
+    const init = (...args: string[]) => run(...args, '--network', 'ci')
+    const entries = [
+      await init('validator', 'init', '--data', 'v1'),
+      await init('validator', 'init', '--data', 'v2', '--no-passphrase'),
+    ]
+    const boots = await init(
+      'node',
+      'init',
+      '--role',
+      'bootstrap',
+      '--data',
+      'b1',
+      '--no-passphrase',
+    )
+    const files = entries.flatMap(({ path }) => ['--validator', path as string])
+    const time = new Date().toISOString()
+    await run(
+      'genesis',
+      'create',
+      '--preset',
+      'ci',
+      '--time',
+      time,
+      ...files,
+      '--bootstrap',
+      boots.path as string,
+      '--allocation',
+      `${entries[0]?.owner}=1000`,
+    )
+    await run(
+      'node',
+      'init',
+      '--role',
+      'peer',
+      '--genesis',
+      'genesis.json',
+      '--data',
+      'p1',
+      '--no-passphrase',
+    )
+    await launch('main-chain', '--genesis', 'genesis.json', '--data', 'm', '--port', `${main}`)
+    const address = (i: number) => `/ip4/127.0.0.1/tcp/${ports.p2p[i]}/p2p/${entries[i]?.peerId}`
+    const validator = (i: number) =>
+      launch(
+        'node',
+        '--roles',
+        'validator',
+        '--genesis',
+        'genesis.json',
+        '--data',
+        `v${i + 1}`,
+        '--listen',
+        `127.0.0.1:${ports.p2p[i]}`,
+        '--rpc-port',
+        `${ports.rpc[i]}`,
+        '--main-chain',
+        `http://127.0.0.1:${main}`,
+        '--peers',
+        address(1 - i),
+        '--metrics',
+        `${ports.health[i]}`,
+        '--new-validator',
+      )
+    validators = await Promise.all([validator(0), validator(1)])
+    const full = ports.rpc.map((port) => `http://127.0.0.1:${port}`).join(',')
+    await writeFile(
+      join(folder, 'b1.yaml'),
+      `roles: bootstrap\ngenesis: genesis.json\ndata: b1\nlisten: 127.0.0.1:${boot}\n` +
+        `fullNodes: ${full}\nmetrics: none\n`,
+    )
+    await launch('node', '--config', 'b1.yaml')
+    await launch(
+      'node',
+      '--roles',
+      'peer',
+      '--genesis',
+      'genesis.json',
+      '--data',
+      'p1',
+      '--listen',
+      'none',
+      '--capacity',
+      '1GiB',
+      '--full-nodes',
+      full,
+      '--metrics',
+      'none',
+      '--peers',
+      `/ip4/127.0.0.1/tcp/${boot}/p2p/${boots.peerId}`,
+    )
+  }, 180_000)
+
+  afterAll(async () => {
+    for (const { child } of running) child.kill('SIGKILL')
+    await Promise.all(running.map(({ ended }) => ended))
+    await rm(folder, { recursive: true })
+  })
+
+  test('finalise blocks over an epoch boundary, alike', async () => {
+    await until('block 12 at both', async () => (await height(0)) >= 12 && (await height(1)) >= 12)
+    const blocks = await Promise.all(
+      [0, 1].map((i) => rpc(i).call('chain_getBlock', { height: 12 })),
+    )
+    expect(blocks[1]?.hash).toBe(blocks[0]?.hash)
+    expect(await rpc(0).call('nodes_list', { role: 'bootstrap' })).toMatchObject({
+      nodes: [expect.anything()],
+    })
+  })
+
+  test('stop on SIGTERM with exit code 0 and go on where they were', async () => {
+    const [, second] = validators as [Process, Process]
+    const before = await height(0)
+    second.child.kill('SIGTERM')
+    expect(await second.ended, second.text()).toBe(0)
+    await launch(
+      'node',
+      '--roles',
+      'validator',
+      '--genesis',
+      'genesis.json',
+      '--data',
+      'v2',
+      '--listen',
+      `127.0.0.1:${ports.p2p[1]}`,
+      '--rpc-port',
+      `${ports.rpc[1]}`,
+      '--main-chain',
+      `http://127.0.0.1:${ports.main}`,
+      '--metrics',
+      'none',
+    )
+    await until('new blocks with both', async () => (await height(1)) > before + 5)
+  })
+})
