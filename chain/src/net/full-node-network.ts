@@ -1,5 +1,5 @@
 import { privateKeyFromRaw } from '@libp2p/crypto/keys'
-import { gossipsub, StrictNoSign, type GossipSub } from '@libp2p/gossipsub'
+import { gossipsub, StrictNoSign, TopicValidatorResult, type GossipSub } from '@libp2p/gossipsub'
 import { identify } from '@libp2p/identify'
 import type { Connection, Libp2p, PeerId, Stream } from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
@@ -39,6 +39,9 @@ export interface FullNodeServices extends Record<string, unknown> {
 }
 
 type MessageHandler = (peer: string, message: Uint8Array) => void
+/** What becomes of gossip: passed on; not passed on; not passed on and held against the peer. */
+export type GossipVerdict = 'accept' | 'ignore' | 'reject'
+type GossipHandler = (peer: string, message: Uint8Array) => GossipVerdict
 type RequestHandler = (request: Uint8Array) => Promise<Uint8Array>
 
 /**
@@ -52,7 +55,7 @@ export class FullNodeNetwork {
   readonly #outboxes = new Map<string, Outbox>()
   readonly #stopping = new AbortController()
   #onConsensus: MessageHandler = () => {}
-  #onTransactions: MessageHandler = () => {}
+  #onTransactions: GossipHandler = () => 'ignore'
   #redial: NodeJS.Timeout | undefined
 
   private constructor(node: Libp2p<FullNodeServices>, options: FullNodeNetworkOptions) {
@@ -125,8 +128,18 @@ export class FullNodeNetwork {
     this.#outboxes.get(peer)?.add(message)
   }
 
-  onTransactions(handler: MessageHandler): void {
+  /** The handler decides what is passed on; `peer` is who sent it here, not who made it. */
+  onTransactions(handler: GossipHandler): void {
     this.#onTransactions = handler
+  }
+
+  /** Closes all connections to a peer that misbehaves; it may come back later. */
+  disconnect(peer: string): void {
+    const connection = this.#connectionOf(peer)
+    if (!connection) return
+    this.#node.hangUp(connection.remotePeer).catch((error: unknown) => {
+      this.#options.logger.debug({ peer, reason: String(error) }, 'not disconnected')
+    })
   }
 
   async publishTransactions(batch: Uint8Array): Promise<void> {
@@ -187,8 +200,9 @@ export class FullNodeNetwork {
       maxInboundStreams: 2,
     })
     const { pubsub } = this.#node.services
-    pubsub.addEventListener('message', ({ detail }) => {
-      if (detail.topic === topic) this.#onTransactions('', detail.data)
+    // Nothing is passed on before the pool has said what it is.
+    pubsub.topicValidators.set(topic, (peer, { data }) => {
+      return gossipVerdicts[this.#onTransactions(peer.toString(), data)]
     })
     pubsub.subscribe(topic)
     this.#node.addEventListener('peer:identify', ({ detail }) => {
@@ -243,6 +257,12 @@ export class FullNodeNetwork {
       if (stream.status === 'open') stream.abort(error as Error)
     }
   }
+}
+
+const gossipVerdicts: { readonly [K in GossipVerdict]: TopicValidatorResult } = {
+  accept: TopicValidatorResult.Accept,
+  ignore: TopicValidatorResult.Ignore,
+  reject: TopicValidatorResult.Reject,
 }
 
 /** Messages to one peer, in order, over one stream that is reopened when it breaks. */

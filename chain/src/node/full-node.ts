@@ -110,7 +110,7 @@ export class FullNode {
       inputs: {
         systemLane: (parent) =>
           systemTransactions(parent, follower, transactions.evidence.forBlockOn(parent)),
-        waiting: () => transactions.pool.best(),
+        waiting: (parent) => transactions.waiting(parent),
         isVerified: (root) => transactions.isVerified(root),
         objection: (header, included, parent) =>
           mainChainObjection(header, included, parent, follower),

@@ -2,40 +2,48 @@ import type { Logger } from 'pino'
 import { bytesToHex, type Hex } from '../bytes/hex.ts'
 import { fault, ok, type Result } from '../bytes/result.ts'
 import type { FinalizedBlock } from '../manager/chain-manager.ts'
-import type { FullNodeNetwork } from '../net/full-node-network.ts'
-import { TransactionPool } from '../pool/transaction-pool.ts'
-import { applyTransaction, beginBlock } from '../rules/execute-block.ts'
+import type { FullNodeNetwork, GossipVerdict } from '../net/full-node-network.ts'
+import { decodeBatch, encodeBatches } from '../net/transaction-batch.ts'
 import { epochOfHeight } from '../params/network-params.ts'
-import { draftOf, type Ledger } from '../state/ledger.ts'
-import { ZERO_HASH } from '../types/primitives.ts'
+import { PeerBudgets } from '../pool/peer-budgets.ts'
+import { type PoolView, TransactionPool } from '../pool/transaction-pool.ts'
+import { waitingOf } from '../pool/waiting.ts'
+import { balanceOf, nonceOf } from '../rules/accounts.ts'
+import type { Ledger } from '../state/ledger.ts'
+import type { LedgerDraft } from '../state/ledger-draft.ts'
 import type { Vote } from '../types/consensus-objects.ts'
 import {
   decodeTransaction,
   encodeTransaction,
   transactionId,
   transactionRoot,
+  verifyTransaction,
 } from '../types/transaction-codec.ts'
 import { PayloadKind, type Transaction } from '../types/transactions.ts'
-import { decodeBatch, encodeBatches } from '../net/transaction-batch.ts'
 import { EvidenceKeeper } from './evidence-keeper.ts'
+import { ScratchLedgers } from './scratch-ledgers.ts'
 import { unsigned } from './system-lane.ts'
 
-/** Roots of transactions whose signature was checked, oldest forgotten first. */
+/** Roots of transactions whose signature was checked, the least recently used forgotten first. */
 const VERIFIED_MAX = 50_000
 /** Transactions collected before they are gossiped as one batch. */
 const GOSSIP_DELAY_MS = 20
 /** Blocks for which gossiped evidence can be taken up. */
 const GOSSIP_VALID_BLOCKS = 100
+/** Faults that an honest sender's peer never passes on. */
+const FORGED: ReadonlySet<string> = new Set(['SIGNATURE_INVALID', 'MALFORMED', 'NOT_CANONICAL'])
 
 export interface TransactionEntryOptions {
   readonly ledger: Ledger
   readonly network: FullNodeNetwork
   readonly logger: Logger
+  /** A clock that only goes forward, milliseconds; default the process' own. */
+  readonly nowMs?: () => number
 }
 
 /**
- * The one door for transactions, from RPC and from gossip: decoded, tried on a scratch draft of
- * the final ledger by the rule that will execute it, pooled, passed on.
+ * The one door for transactions, from RPC and from gossip: decoded, checked, tried on a scratch
+ * draft of the final ledger by the rule that will execute it, pooled, passed on.
  */
 export class TransactionEntry {
   readonly pool: TransactionPool
@@ -43,22 +51,38 @@ export class TransactionEntry {
   readonly #ledger: Ledger
   readonly #network: FullNodeNetwork
   readonly #logger: Logger
+  readonly #scratches: ScratchLedgers
+  readonly #nowMs: () => number
+  readonly #budgets = new PeerBudgets()
   readonly #verified = new Set<Hex>()
   #outgoing: Uint8Array[] = []
 
-  constructor({ ledger, network, logger }: TransactionEntryOptions) {
+  constructor({ ledger, network, logger, nowMs }: TransactionEntryOptions) {
+    this.#nowMs = nowMs ?? (() => performance.now())
     this.#ledger = ledger
     this.#network = network
     this.#logger = logger
     this.evidence = new EvidenceKeeper(ledger)
-    this.pool = new TransactionPool((transaction, before) => this.#try(transaction, before))
-    network.onTransactions((_, batch) => {
-      for (const bytes of decodeBatch(batch)) this.#admit(bytes)
+    this.#scratches = new ScratchLedgers(ledger)
+    this.pool = new TransactionPool({
+      view: () => viewOf(ledger),
+      isSigned: (transaction) => this.#isSigned(transaction),
+      trial: (waiting, before) => this.#scratches.trial(waiting, before),
+      nowMs: this.#nowMs,
     })
+    network.onTransactions((peer, batch) => this.#onGossip(peer, batch))
   }
 
+  /** Whether this signature was checked before; by the hex of transactionRoot. */
   isVerified(root: Hex): boolean {
-    return this.#verified.has(root)
+    if (!this.#verified.delete(root)) return false
+    this.#verified.add(root)
+    return true
+  }
+
+  /** Waiting transactions for a block on this ledger, best first. */
+  waiting(ledger: LedgerDraft): Iterable<Transaction> {
+    return this.pool.best(viewOf(ledger))
   }
 
   submit(bytes: Uint8Array): Promise<Result<Uint8Array>> {
@@ -85,9 +109,31 @@ export class TransactionEntry {
   }
 
   afterBlock({ transactions }: FinalizedBlock): void {
+    this.#scratches.clear()
     this.evidence.afterBlock()
-    const included = transactions.map((transaction) => bytesToHex(transactionId(transaction)))
-    this.pool.afterBlock(included, this.#ledger)
+    const included = transactions.map((transaction) => ({
+      id: bytesToHex(transactionId(transaction)),
+      sender: transaction.body.sender,
+    }))
+    this.pool.afterBlock(included)
+  }
+
+  /** Passes a batch on only where something in it was good and nothing forged. */
+  #onGossip(peer: string, batch: Uint8Array): GossipVerdict {
+    const transactions = decodeBatch(batch)
+    let verdict: GossipVerdict = transactions.length === 0 ? 'reject' : 'ignore'
+    for (const bytes of transactions) {
+      if (!this.#budgets.takeTransaction(peer, this.#nowMs())) return verdict
+      const admitted = this.#admit(bytes)
+      if (admitted.ok) verdict = 'accept'
+      if (admitted.ok || !FORGED.has(admitted.fault.code)) continue
+      if (!this.#budgets.takeBadSignature(peer, this.#nowMs())) {
+        this.#logger.warn({ peer }, 'peer sends forged transactions: disconnected')
+        this.#network.disconnect(peer)
+      }
+      return 'reject'
+    }
+    return verdict
   }
 
   #admit(bytes: Uint8Array): Result<Uint8Array> {
@@ -96,33 +142,21 @@ export class TransactionEntry {
     const id = transactionId(decoded.value)
     const { payload } = decoded.value.body
     if (payload.selector === PayloadKind.evidence) {
-      const tried = this.#try(decoded.value, [])
+      const waiting = waitingOf(bytesToHex(id), decoded.value, bytes.length)
+      const tried = this.#scratches.trial(waiting, [])
       if (!tried.ok) return tried
       return this.evidence.keep(payload.value) ? ok(id) : fault('ALREADY_KNOWN', 'evidence is kept')
     }
     const added = this.pool.add(bytesToHex(id), decoded.value, bytes.length)
-    if (!added.ok) return added
-    this.#remember(bytesToHex(transactionRoot(decoded.value)))
-    return ok(id)
+    return added.ok ? ok(id) : added
   }
 
-  /** Executes it as if it stood in the next block, after the sender's own waiting ones. */
-  #try(transaction: Transaction, before: readonly Transaction[]): Result<undefined> {
-    const { height, timeMs } = this.#ledger.globals()
-    const draft = draftOf(this.#ledger)
-    const begun = beginBlock(draft, {
-      height: height + 1,
-      epoch: epochOfHeight(this.#ledger.params, height + 1),
-      timeMs: timeMs + 1,
-      proposer: 0,
-      participants: [],
-      // No rule reads it before the next block records it as a checkpoint.
-      parentHash: ZERO_HASH,
-    })
-    if (!begun.ok) return begun
-    const options = { isVerified: (root: Hex) => this.#verified.has(root) }
-    for (const earlier of before) applyTransaction(begun.value, earlier, options)
-    return applyTransaction(begun.value, transaction, options)
+  #isSigned(transaction: Transaction): boolean {
+    const root = bytesToHex(transactionRoot(transaction))
+    if (this.isVerified(root)) return true
+    if (!verifyTransaction(transaction, this.#ledger.chainId)) return false
+    this.#remember(root)
+    return true
   }
 
   #remember(root: Hex): void {
@@ -144,5 +178,16 @@ export class TransactionEntry {
         })
       }
     }, GOSSIP_DELAY_MS)
+  }
+}
+
+function viewOf(ledger: LedgerDraft): PoolView {
+  const { height, baseFee } = ledger.globals()
+  return {
+    height,
+    epoch: epochOfHeight(ledger.params, height + 1),
+    baseFee,
+    nonceOf: (address) => nonceOf(ledger, address),
+    balanceOf: (address) => balanceOf(ledger, address),
   }
 }

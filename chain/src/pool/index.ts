@@ -1,1 +1,4 @@
+export * from './peer-budgets.ts'
+export * from './pool-limits.ts'
 export * from './transaction-pool.ts'
+export * from './waiting.ts'

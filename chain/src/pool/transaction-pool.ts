@@ -1,48 +1,91 @@
 import { bytesToHex, type Hex } from '../bytes/hex.ts'
 import { fault, ok, type Result } from '../bytes/result.ts'
-import type { LedgerDraft } from '../state/ledger-draft.ts'
-import { laneOf } from '../rules/transaction-checks.ts'
-import { type Payload, PayloadKind, type Transaction } from '../types/transactions.ts'
 import { addressOf } from '../bytes/signature.ts'
+import { checkForm, laneOf } from '../rules/transaction-checks.ts'
+import { BLOCK_BODY_BYTES_MAX, PayloadKind, type Transaction } from '../types/transactions.ts'
+import { AccountQueue } from './account-queue.ts'
+import { bestFirst } from './best-first.ts'
+import { FeeFloor } from './fee-floor.ts'
+import {
+  EVICTIONS_PER_ADMISSION_MAX,
+  POOL_LIMITS,
+  type PoolLimits,
+  REDEEM_BODY_PERCENT,
+  REPLACEMENT_BLOCKS,
+  REPLACEMENT_PERCENT,
+  REPLACEMENTS_MAX,
+  VERIFICATIONS_PER_SECOND,
+} from './pool-limits.ts'
+import { TokenBucket } from './token-bucket.ts'
+import { feeAtCap, type Waiting, waitingOf } from './waiting.ts'
 
-export const POOL_TRANSACTIONS_MAX = 10_000
-export const POOL_BYTES_MAX = 16 * 1024 * 1024
-/** Transactions of one account that may wait, consecutive nonces. */
-export const POOL_PER_ACCOUNT_MAX = 64
+/** A ledger as the pool sees it. */
+export interface PoolView {
+  /** Height of the block it stands after. */
+  readonly height: number
+  readonly epoch: number
+  /** Base fee of the block after that one, units per byte. */
+  readonly baseFee: bigint
+  nonceOf(address: Uint8Array): number
+  balanceOf(address: Uint8Array): bigint
+}
 
-/**
- * Executes a transaction on a scratch draft of the newest final ledger, after `before`, the
- * sender's own waiting ones: every rule is checked by the rule itself, the signature last.
- */
-export type Trial = (transaction: Transaction, before: readonly Transaction[]) => Result<unknown>
+/** What the pool asks of its owner. */
+export interface PoolRules {
+  /** The newest final ledger. */
+  view(): PoolView
+  /** Whether the sender signed it. */
+  isSigned(transaction: Transaction): boolean
+  /**
+   * Executes a transaction whose signature was checked in the next block, after `before`, its
+   * sender's own: every rule is checked by the rule itself.
+   */
+  trial(waiting: Waiting, before: readonly Waiting[]): Result<unknown>
+  /** Milliseconds of a clock that only goes forward. */
+  nowMs(): number
+}
 
-interface Waiting {
+/** A transaction that a final block took. */
+export interface IncludedTransaction {
   readonly id: Hex
-  readonly transaction: Transaction
-  readonly bytes: number
-  /** What makes it exclusive: (sender, nonce) of an account, (node, subject) of a free one. */
-  readonly slot: string
-  readonly sender: Hex
+  readonly sender: Uint8Array
+}
+
+interface Totals {
+  count: number
+  bytes: number
 }
 
 /**
- * Transactions that wait for a block. Bounded in number and bytes; one of a node per kind (per
- * slot for fills); of an account consecutive nonces only, so that all can execute.
+ * Transactions that wait for a block. Admission asks the cheapest questions first and checks the
+ * signature when nothing but it and the rule's own trial is left. Kinds with an account stand in
+ * nonce order and compete by tip; all others have a lane of their own, one of a node per subject.
  */
 export class TransactionPool {
-  readonly #trial: Trial
+  readonly #rules: PoolRules
+  readonly #limits: PoolLimits
   readonly #byId = new Map<Hex, Waiting>()
-  readonly #bySlot = new Map<string, Waiting>()
-  /** Waiting transactions of an account, ascending nonces. */
-  readonly #byAccount = new Map<Hex, Waiting[]>()
-  #bytes = 0
+  /** Kinds without an account, by slot. */
+  readonly #free = new Map<string, Waiting>()
+  readonly #accounts = new Map<Hex, AccountQueue>()
+  readonly #accountTotals: Totals = { count: 0, bytes: 0 }
+  readonly #freeTotals: Totals = { count: 0, bytes: 0 }
+  readonly #floor = new FeeFloor()
+  readonly #verifications: TokenBucket
+  #epoch = 0
 
-  constructor(trial: Trial) {
-    this.#trial = trial
+  constructor(rules: PoolRules, limits: PoolLimits = POOL_LIMITS) {
+    this.#rules = rules
+    this.#limits = limits
+    this.#verifications = new TokenBucket(VERIFICATIONS_PER_SECOND, rules.nowMs())
   }
 
   get size(): number {
     return this.#byId.size
+  }
+
+  get bytes(): number {
+    return this.#accountTotals.bytes + this.#freeTotals.bytes
   }
 
   has(id: Hex): boolean {
@@ -55,124 +98,353 @@ export class TransactionPool {
 
   /** Admits a decoded transaction of `bytes` serialized length, or says why not. */
   add(id: Hex, transaction: Transaction, bytes: number): Result<undefined> {
-    const { body } = transaction
     if (this.#byId.has(id)) return fault('ALREADY_KNOWN', 'the transaction is already waiting')
-    if (laneOf(body) === 'system') {
+    const lane = laneOf(transaction.body)
+    if (lane === 'system') {
       return fault('SYSTEM_LANE', 'only proposers put this kind of transaction into a block')
     }
-    if (this.#byId.size >= POOL_TRANSACTIONS_MAX || this.#bytes + bytes > POOL_BYTES_MAX) {
-      return fault('POOL_FULL', 'too many transactions wait: try again in a few blocks')
-    }
-    const waiting = entryOf(id, transaction, bytes)
-    const queue = this.#byAccount.get(waiting.sender) ?? []
-    if (this.#bySlot.has(waiting.slot)) {
-      return fault('POOL_SLOT_TAKEN', 'another transaction of this sender waits in its place')
-    }
-    if (!isOfAccount(transaction)) {
-      const verdict = this.#trial(transaction, [])
-      if (!verdict.ok) return verdict
-    } else {
-      if (queue.length >= POOL_PER_ACCOUNT_MAX) {
-        return fault('POOL_ACCOUNT_FULL', `an account may have ${POOL_PER_ACCOUNT_MAX} waiting`)
-      }
-      const before = queue.map((entry) => entry.transaction)
-      const verdict = this.#trial(transaction, before)
-      if (!verdict.ok) return verdict
-      this.#byAccount.set(waiting.sender, [...queue, waiting])
-    }
-    this.#byId.set(id, waiting)
-    this.#bySlot.set(waiting.slot, waiting)
-    this.#bytes += bytes
-    return ok()
+    const view = this.#rules.view()
+    const form = checkForm(transaction, bytes, view.height + 1)
+    if (!form.ok) return form
+    if (lane !== 'account') return this.#addFree(waitingOf(id, transaction, bytes))
+    const priced = this.#checkPrice(transaction, view)
+    return priced.ok ? this.#addToAccount(waitingOf(id, transaction, bytes), view) : priced
   }
 
   /** The nonce after an account's waiting transactions, given the one of the ledger. */
   nextNonce(address: Uint8Array, ledgerNonce: number): number {
-    const last = this.#byAccount.get(bytesToHex(address))?.at(-1)
-    return last ? Math.max(ledgerNonce, last.transaction.body.nonce + 1) : ledgerNonce
+    const queue = this.#accounts.get(bytesToHex(address))
+    return ledgerNonce + (queue?.ready(ledgerNonce).length ?? 0)
   }
 
   /**
-   * Best first: node-signed ones, whose windows are short, then accounts by the tip of their
-   * first waiting transaction, each account's in nonce order.
+   * What a block on the ledger of `view` can take, best first: proofs and what else nodes send,
+   * whose windows are short, then accounts by tip, each in nonce order. Nothing that has expired,
+   * stands behind a missing nonce or does not pay the block's base fee.
    */
-  *best(): Iterable<Transaction> {
-    for (const waiting of this.#byId.values()) {
-      if (!isOfAccount(waiting.transaction)) yield waiting.transaction
+  *best(view: PoolView): Iterable<Transaction> {
+    const height = view.height + 1
+    for (const { transaction } of this.#freeInOrder()) {
+      if (transaction.body.validUntil >= height) yield transaction
     }
-    const queues = [...this.#byAccount.values()].sort((a, b) => tipOf(b) - tipOf(a))
-    for (const queue of queues) for (const { transaction } of queue) yield transaction
+    const runs: Waiting[][] = []
+    for (const queue of this.#accounts.values()) runs.push(payableRun(queue, view))
+    for (const { transaction } of bestFirst(runs)) yield transaction
   }
 
   /** Takes out what a final block included, and what can no longer execute on the new ledger. */
-  afterBlock(included: readonly Hex[], ledger: LedgerDraft): void {
-    for (const id of included) this.#remove(id)
-    for (const waiting of this.#byId.values()) {
-      if (waiting.transaction.body.validUntil <= ledger.globals().height) {
-        this.#removeWithTail(waiting)
-      } else if (!isOfAccount(waiting.transaction)) {
-        if (!this.#trial(waiting.transaction, []).ok) this.#remove(waiting.id)
-      }
+  afterBlock(included: readonly IncludedTransaction[]): void {
+    const view = this.#rules.view()
+    const touched = new Set<Hex>()
+    for (const { id, sender } of included) {
+      const waiting = this.#byId.get(id)
+      touched.add(waiting?.sender ?? bytesToHex(addressOf(sender)))
+      if (waiting) this.#remove(waiting)
     }
-    for (const queue of this.#byAccount.values()) this.#recheck(queue)
+    for (const waiting of this.#byId.values()) {
+      if (waiting.transaction.body.validUntil <= view.height) this.#removeWithTail(waiting)
+    }
+    for (const sender of touched) {
+      const queue = this.#accounts.get(sender)
+      if (queue) this.#recheck(queue, view)
+    }
+    const isNewEpoch = view.epoch !== this.#epoch
+    this.#epoch = view.epoch
+    for (const waiting of this.#free.values()) {
+      if (!isNewEpoch && !touched.has(waiting.sender)) continue
+      if (!this.#rules.trial(waiting, []).ok) this.#remove(waiting)
+    }
   }
 
-  /** Cuts an account's queue at its first transaction that no longer executes. */
-  #recheck(queue: readonly Waiting[]): void {
-    const [first] = queue
+  #addFree(waiting: Waiting): Result<undefined> {
+    const { freeTransactionsMax, freeBytesMax } = this.#limits
+    if (this.#free.has(waiting.slot)) {
+      return fault('POOL_SLOT_TAKEN', 'another transaction of this sender waits in its place')
+    }
+    const { count, bytes } = this.#freeTotals
+    if (count >= freeTransactionsMax || bytes + waiting.bytes > freeBytesMax) return poolFull()
+    const signed = this.#checkSignature(waiting)
+    if (!signed.ok) return signed
+    const verdict = this.#rules.trial(waiting, [])
+    if (!verdict.ok) return verdict
+    this.#insert(waiting)
+    return ok()
+  }
+
+  #addToAccount(asked: Waiting, view: PoolView): Result<undefined> {
+    const queue = this.#accounts.get(asked.sender) ?? new AccountQueue()
+    const placed = this.#checkPlace(asked, queue, view)
+    if (!placed.ok) return placed
+    const { waiting, replaced } = placed.value
+    const funded = checkFunds(waiting, replaced, queue, view)
+    if (!funded.ok) return funded
+    const next = view.nonceOf(waiting.address)
+    const { nonce } = waiting.transaction.body
+    const before = queue.ready(next).filter(({ transaction }) => transaction.body.nonce < nonce)
+    const isNext = nonce === next + before.length
+    const room = this.#roomFor(waiting, replaced, isNext, view)
+    if (!room.ok) return room
+    const signed = this.#checkSignature(waiting)
+    if (!signed.ok) return signed
+    if (isNext) {
+      const verdict = this.#rules.trial(waiting, before)
+      if (!verdict.ok) return verdict
+      waiting.isTried = true
+    }
+    for (const victim of room.value) this.#evict(victim, view)
+    if (replaced) this.#remove(replaced)
+    this.#insert(waiting)
+    // Those behind it now stand on other ground, or on ground at all.
+    if (isNext) this.#tryFrom(this.#accounts.get(waiting.sender), nonce + 1, view)
+    return ok()
+  }
+
+  #checkPrice({ body }: Transaction, { baseFee }: PoolView): Result<undefined> {
+    if (body.maxBaseFee < baseFee) {
+      return fault('FEE_CAP_TOO_LOW', `the base fee is ${baseFee} units per byte`, {
+        maxBaseFee: body.maxBaseFee,
+        baseFee,
+      })
+    }
+    const floor = this.#floor.at(this.#rules.nowMs())
+    if (body.tip >= floor) return ok()
+    return fault('POOL_FEE_FLOOR', `many wait: offer a tip of ${floor} units per byte`, { floor })
+  }
+
+  /** Window of nonces, room for one more of the account, and the terms of a replacement. */
+  #checkPlace(
+    waiting: Waiting,
+    queue: AccountQueue,
+    view: PoolView,
+  ): Result<{ waiting: Waiting; replaced: Waiting | undefined }> {
+    const { nonce } = waiting.transaction.body
+    const next = view.nonceOf(waiting.address)
+    if (nonce < next) {
+      return fault('NONCE_TOO_LOW', `the next nonce of the account is ${next}`, { nonce, next })
+    }
+    const free = next + queue.ready(next).length
+    if (nonce > free + this.#limits.nonceWindow) {
+      return fault('NONCE_GAP', `the next nonce of the account is ${free}`, { nonce, next: free })
+    }
+    const old = queue.withNonce(nonce)
+    if (old) return replacing(old, waiting, view.height)
+    const { perAccountMax } = this.#limits
+    if (queue.entries.length >= perAccountMax) {
+      return fault('POOL_ACCOUNT_FULL', `an account may have ${perAccountMax} waiting`)
+    }
+    return ok({ waiting, replaced: undefined })
+  }
+
+  /**
+   * Whom a newcomer pushes out, least worth first: tails of other accounts only, so that no nonce
+   * chain breaks. POOL_FULL where that is not enough. One that is held pushes nobody out.
+   */
+  #roomFor(
+    waiting: Waiting,
+    replaced: Waiting | undefined,
+    isNext: boolean,
+    view: PoolView,
+  ): Result<Waiting[]> {
+    const { accountTransactionsMax, accountBytesMax } = this.#limits
+    let count = this.#accountTotals.count + (replaced ? 0 : 1)
+    let bytes = this.#accountTotals.bytes + waiting.bytes - (replaced?.bytes ?? 0)
+    const victims: Waiting[] = []
+    while (count > accountTransactionsMax || bytes > accountBytesMax) {
+      const victim = this.#leastTail(waiting.sender, victims, view)
+      const isLess = victim && worthOf(victim, view) < waiting.transaction.body.tip
+      if (!isNext || !isLess || victims.length >= EVICTIONS_PER_ADMISSION_MAX) return poolFull()
+      victims.push(victim)
+      count -= 1
+      bytes -= victim.bytes
+    }
+    return ok(victims)
+  }
+
+  #leastTail(except: Hex, gone: readonly Waiting[], view: PoolView): Waiting | undefined {
+    let least: Waiting | undefined
+    for (const [sender, queue] of this.#accounts) {
+      if (sender === except) continue
+      const tail = queue.entries.findLast((entry) => !gone.includes(entry))
+      if (tail && (!least || worthOf(tail, view) < worthOf(least, view))) least = tail
+    }
+    return least
+  }
+
+  #evict(victim: Waiting, view: PoolView): void {
+    const worth = worthOf(victim, view)
+    if (worth >= 0n) this.#floor.raise(worth, this.#rules.nowMs())
+    this.#remove(victim)
+  }
+
+  #checkSignature({ transaction }: Waiting): Result<undefined> {
+    if (!this.#verifications.take(this.#rules.nowMs())) {
+      return fault('POOL_BUSY', 'this node has no time to check more signatures: try again')
+    }
+    return this.#rules.isSigned(transaction)
+      ? ok()
+      : fault('SIGNATURE_INVALID', 'the signature is not by the sender over this transaction')
+  }
+
+  /** An account after a block that held one of its transactions. */
+  #recheck(queue: AccountQueue, view: PoolView): void {
+    const [first] = queue.entries
     if (!first) return
-    if (!this.#trial(first.transaction, []).ok) this.#removeWithTail(first)
+    const next = view.nonceOf(first.address)
+    for (const entry of queue.entries) {
+      if (entry.transaction.body.nonce < next) this.#remove(entry)
+    }
+    let rest = view.balanceOf(first.address)
+    for (const entry of queue.entries) {
+      rest -= entry.cost
+      if (rest >= 0n) continue
+      this.#removeWithTail(entry)
+      break
+    }
+    this.#tryFrom(queue, next, view)
+  }
+
+  /** Tries an account's entries again from a nonce on; drops the first that fails, and its tail. */
+  #tryFrom(queue: AccountQueue | undefined, nonce: number, view: PoolView): void {
+    if (!queue) return
+    const behind = queue.entries.filter(({ transaction }) => transaction.body.nonce >= nonce)
+    for (const entry of behind) entry.isTried = false
+    const [first] = queue.entries
+    if (!first) return
+    const before = queue.ready(view.nonceOf(first.address))
+    let next = view.nonceOf(first.address) + before.length
+    for (const entry of behind) {
+      // What stands behind a gap is held until the gap is filled.
+      if (entry.transaction.body.nonce !== next) return
+      if (!this.#rules.trial(entry, before).ok) {
+        this.#removeWithTail(entry)
+        return
+      }
+      entry.isTried = true
+      before.push(entry)
+      next++
+    }
+  }
+
+  *#freeInOrder(): Iterable<Waiting> {
+    const isRedeem = ({ transaction }: Waiting) =>
+      transaction.body.payload.selector === PayloadKind.redeem
+    for (const waiting of this.#free.values()) if (!isRedeem(waiting)) yield waiting
+    let left = (BLOCK_BODY_BYTES_MAX * REDEEM_BODY_PERCENT) / 100
+    for (const waiting of this.#free.values()) {
+      if (!isRedeem(waiting) || waiting.bytes > left) continue
+      left -= waiting.bytes
+      yield waiting
+    }
+  }
+
+  #insert(waiting: Waiting): void {
+    this.#byId.set(waiting.id, waiting)
+    const { sender, slot } = waiting
+    if (isOfAccount(waiting)) {
+      const queue = this.#accounts.get(sender) ?? new AccountQueue()
+      queue.put(waiting)
+      this.#accounts.set(sender, queue)
+    } else {
+      this.#free.set(slot, waiting)
+    }
+    const totals = this.#totalsOf(waiting)
+    totals.count += 1
+    totals.bytes += waiting.bytes
   }
 
   /** A later nonce cannot execute without the earlier ones. */
   #removeWithTail(waiting: Waiting): void {
-    const queue = this.#byAccount.get(waiting.sender) ?? []
-    const from = queue.indexOf(waiting)
-    if (from < 0) this.#remove(waiting.id)
-    else for (const entry of queue.slice(from)) this.#remove(entry.id)
+    const entries = this.#accounts.get(waiting.sender)?.entries ?? []
+    const from = entries.indexOf(waiting)
+    if (from < 0) this.#remove(waiting)
+    else for (const entry of entries.slice(from)) this.#remove(entry)
   }
 
-  #remove(id: Hex): void {
-    const waiting = this.#byId.get(id)
-    if (!waiting) return
-    this.#byId.delete(id)
-    this.#bySlot.delete(waiting.slot)
-    this.#bytes -= waiting.bytes
-    const queue = this.#byAccount.get(waiting.sender)?.filter((entry) => entry.id !== id)
-    if (queue?.length) this.#byAccount.set(waiting.sender, queue)
-    else this.#byAccount.delete(waiting.sender)
+  #remove(waiting: Waiting): void {
+    if (!this.#byId.delete(waiting.id)) return
+    if (isOfAccount(waiting)) {
+      const queue = this.#accounts.get(waiting.sender)
+      queue?.remove(waiting)
+      if (queue?.entries.length === 0) this.#accounts.delete(waiting.sender)
+    } else {
+      this.#free.delete(waiting.slot)
+    }
+    const totals = this.#totalsOf(waiting)
+    totals.count -= 1
+    totals.bytes -= waiting.bytes
   }
-}
 
-/** Paid for from an account, in nonce order; all others are bound to something scarce. */
-function isOfAccount({ body }: Transaction): boolean {
-  return laneOf(body) === 'account'
-}
-
-function entryOf(id: Hex, transaction: Transaction, bytes: number): Waiting {
-  const { body } = transaction
-  const sender = bytesToHex(addressOf(body.sender))
-  const { payload } = body
-  if (isOfAccount(transaction)) {
-    return { id, transaction, bytes, sender, slot: `${sender} nonce ${body.nonce}` }
-  }
-  return { id, transaction, bytes, sender, slot: `${sender} ${subjectOf(payload)}` }
-}
-
-/** One waits per node and kind; of fills one per slot, as each spends a grant of its own. */
-function subjectOf(payload: Payload): string {
-  switch (payload.selector) {
-    case PayloadKind.fill:
-      return `fill ${payload.value.grant.contract} ${payload.value.grant.slot}`
-    case PayloadKind.evict:
-      return `evict ${bytesToHex(payload.value.node)}`
-    case PayloadKind.clearWeight:
-      return `clearWeight ${payload.value.rail}`
-    default:
-      return `kind ${payload.selector}`
+  #totalsOf(waiting: Waiting): Totals {
+    return isOfAccount(waiting) ? this.#accountTotals : this.#freeTotals
   }
 }
 
-function tipOf(queue: readonly Waiting[]): number {
-  return Number(queue[0]?.transaction.body.tip ?? 0n)
+function isOfAccount({ transaction }: Waiting): boolean {
+  return laneOf(transaction.body) === 'account'
+}
+
+function poolFull() {
+  return fault('POOL_FULL', 'too many transactions wait: try again in a few blocks')
+}
+
+/** What a block would gain from it, per byte; below 0 where it cannot stand in the next one. */
+function worthOf({ transaction, isTried }: Waiting, { baseFee }: PoolView): bigint {
+  const { maxBaseFee, tip } = transaction.body
+  if (!isTried) return -2n
+  return maxBaseFee < baseFee ? -1n : tip
+}
+
+/** Those of an account that can stand in the block after the view's, without a gap. */
+function payableRun(queue: AccountQueue, view: PoolView): Waiting[] {
+  const [first] = queue.entries
+  const run = first ? queue.ready(view.nonceOf(first.address)) : []
+  const end = run.findIndex(({ transaction }) => {
+    const { maxBaseFee, validUntil } = transaction.body
+    return maxBaseFee < view.baseFee || validUntil <= view.height
+  })
+  return end < 0 ? run : run.slice(0, end)
+}
+
+/** Better terms by a tenth, and not so often that the pool works for nothing. */
+function replacing(
+  old: Waiting,
+  waiting: Waiting,
+  height: number,
+): Result<{ waiting: Waiting; replaced: Waiting }> {
+  const [was, is] = [old.transaction.body, waiting.transaction.body]
+  const isBetter = (before: bigint, after: bigint) =>
+    after > before && after * 100n >= before * REPLACEMENT_PERCENT
+  if (!isBetter(was.maxBaseFee, is.maxBaseFee) || !isBetter(was.tip, is.tip)) {
+    return fault(
+      'NONCE_TAKEN',
+      `a transaction with this nonce waits: replace it with ${REPLACEMENT_PERCENT} % of its ` +
+        'maxBaseFee and tip, or use the next nonce',
+      { maxBaseFee: was.maxBaseFee, tip: was.tip },
+    )
+  }
+  const recent = old.replacedAt.filter((at) => at > height - REPLACEMENT_BLOCKS)
+  if (recent.length >= REPLACEMENTS_MAX) {
+    return fault('REPLACED_TOO_OFTEN', `at most ${REPLACEMENTS_MAX} times in a few blocks`)
+  }
+  return ok({ waiting: { ...waiting, replacedAt: [...recent, height] }, replaced: old })
+}
+
+/** The balance covers all that waits at its worst, this one, and a like fee for missing nonces. */
+function checkFunds(
+  waiting: Waiting,
+  replaced: Waiting | undefined,
+  queue: AccountQueue,
+  view: PoolView,
+): Result<undefined> {
+  const { body } = waiting.transaction
+  const balance = view.balanceOf(waiting.address)
+  const missing = queue.missing(view.nonceOf(waiting.address), body.nonce)
+  const gaps = BigInt(missing) * feeAtCap(body, waiting.bytes)
+  const needed = queue.cost - (replaced?.cost ?? 0n) + waiting.cost + gaps
+  if (balance >= needed) return ok()
+  return fault(
+    'INSUFFICIENT_FUNDS',
+    `the account holds ${balance} units where ${needed} are needed for all that wait`,
+    { balance, needed },
+  )
 }

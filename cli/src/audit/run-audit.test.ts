@@ -27,6 +27,18 @@ import { AuditError, AuditFalsehoodError, auditNetwork, runAudit } from './run-a
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 })
 
 const logger = pino({ level: 'silent' })
+
+/** A pool that nothing is sent to. */
+function emptyPool(): TransactionPool {
+  const view = { height: 0, epoch: 0, baseFee: 0n, nonceOf: () => 0, balanceOf: () => 0n }
+  return new TransactionPool({
+    view: () => view,
+    isSigned: () => true,
+    trial: () => ok(),
+    nowMs: () => 0,
+  })
+}
+
 let folder: string
 let genesisFile: string
 let network: FullNodeNetwork
@@ -52,7 +64,7 @@ beforeAll(async () => {
   const manager = await managerOf(chain)
   source = createManagerSource({
     manager,
-    pool: new TransactionPool(() => ok()),
+    pool: emptyPool(),
     network,
     genesis,
     info: { version: '0', roles: [], peerId: network.peerId, addresses: [], startedAtMs: 0 },

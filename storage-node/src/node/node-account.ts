@@ -10,7 +10,7 @@ export interface NodeTransaction extends Submitted {
 }
 
 /** Refusals that pass by themselves: another transaction of the node waits, or no beacon yet. */
-const PASSING = new Set(['POOL_SLOT_TAKEN', 'POOL_FULL', 'BEACON_MISSING'])
+const PASSING = new Set(['POOL_SLOT_TAKEN', 'POOL_FULL', 'POOL_BUSY', 'BEACON_MISSING'])
 const ATTEMPTS_MAX = 120
 
 /**
