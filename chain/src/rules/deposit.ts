@@ -3,9 +3,10 @@ import { fault, ok, type Result } from '../bytes/result.ts'
 import type { InternalHash } from '../elastos/hash-orientation.ts'
 import { verifyTransactionInclusion } from '../elastos/merkle.ts'
 import { decodeTransaction, type DecodedTransaction } from '../elastos/transaction.ts'
+import type { NetworkParams } from '../params/network-params.ts'
 import type { LedgerDraft } from '../state/ledger-draft.ts'
 import { U64_MAX, ZERO_ADDRESS } from '../types/primitives.ts'
-import { DepositFailure, type DepositRecord, DepositState } from '../types/records.ts'
+import { DepositFailure, type DepositRecord, DepositState, type Peg } from '../types/records.ts'
 import { DepositOutcome, type DepositReceipt, ReceiptKind } from '../types/receipts.ts'
 import type { Deposit } from '../types/transactions.ts'
 import type { TransactionContext } from './block-context.ts'
@@ -44,10 +45,12 @@ export function applyDeposit(
  * can no longer be replaced is credited, so a disturbed main chain makes no coin without backing.
  */
 export function depositDepth(draft: LedgerDraft): number {
-  const { depositConfirmations, anchorFinalMainBlocks } = draft.params
-  return draft.peg().paused
-    ? Math.max(depositConfirmations, anchorFinalMainBlocks)
-    : depositConfirmations
+  return depositDepthOf(draft.params, draft.peg())
+}
+
+export function depositDepthOf(params: NetworkParams, { paused }: Readonly<Peg>): number {
+  const { depositConfirmations, anchorFinalMainBlocks } = params
+  return paused ? Math.max(depositConfirmations, anchorFinalMainBlocks) : depositConfirmations
 }
 
 function provenTransaction(draft: LedgerDraft, deposit: Deposit): Result<DecodedTransaction> {

@@ -18,8 +18,16 @@ export function pegReserve({ deposited, withdrawn, unbacked }: Readonly<Peg>): b
  * becomes the measure of the day's cap, so that nothing which comes in later raises it.
  */
 export function pegOfDay(draft: LedgerDraft, epoch: number): Readonly<Peg> {
-  const peg = draft.peg()
-  const day = Math.floor(epoch / draft.params.pegDayEpochs)
+  return pegAtEpoch(draft.params, draft.peg(), epoch)
+}
+
+/** The same for a peg read from elsewhere. */
+export function pegAtEpoch(
+  params: NetworkParams,
+  peg: Readonly<Peg>,
+  epoch: number,
+): Readonly<Peg> {
+  const day = Math.floor(epoch / params.pegDayEpochs)
   if (day === peg.day) return peg
   return { ...peg, day, dayReserve: pegReserve(peg), dayWithdrawn: 0n }
 }

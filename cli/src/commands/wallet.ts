@@ -1,6 +1,7 @@
 import { open, readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { formatAddress } from '@ioex/chain/bytes'
+import { PayloadKind } from '@ioex/chain/types'
 import type { ResultOf } from '@ioex/rpc/contract'
 import type { Command } from 'commander'
 import {
@@ -14,7 +15,7 @@ import { formatIoex, parseAmount } from '../output/amount.ts'
 import { usageError } from '../output/failure.ts'
 import { factsText } from '../output/table.ts'
 import { OWNER_KEY_PATH } from '../wallet/owner-key.ts'
-import { sendTransfer } from '../wallet/transfer.ts'
+import { sendOwnerTransaction } from '../wallet/owner-transaction.ts'
 import {
   createWallet,
   importWallet,
@@ -22,6 +23,7 @@ import {
   readWalletFace,
   type WalletFace,
 } from '../wallet/wallet-file.ts'
+import { registerPegCommands } from './wallet-peg.ts'
 
 const EXAMPLES = `
 The wallet is a file with 24 words, readable by you only: DATA/wallet/wallet.json. On the main and
@@ -37,9 +39,11 @@ Examples:
   $ ioex wallet import --phrase-file words.txt
   $ ioex wallet balance
   $ ioex wallet send lioex1… 12.5
+  $ ioex wallet deposit-address           bring ELA over from the main chain
+  $ ioex wallet withdraw E… 2.5           and back
 `
 
-/** wallet create | import | address | balance | send | export */
+/** wallet create | import | address | balance | send | export, and the peg's verbs */
 export function registerWallet(program: Command): void {
   const wallet = program
     .command('wallet')
@@ -82,6 +86,7 @@ export function registerWallet(program: Command): void {
       await showBalance(await contextOf(command), address)
     })
   registerSend(wallet)
+  registerPegCommands(wallet)
   registerExport(wallet)
 }
 
@@ -99,8 +104,8 @@ function registerSend(wallet: Command): void {
       const receiver = readAddressArgument(to, context)
       const { owner } = await readWallet(context.settings.data, context.passphrase)
       const client = await context.client()
-      const terms = { to: receiver, amount }
-      const { id, final } = await sendTransfer(client, owner, terms, options.wait)
+      const payload = { selector: PayloadKind.transfer, value: { to: receiver, amount } }
+      const { id, final } = await sendOwnerTransaction(client, owner, payload, options.wait)
       const height = final?.height ?? null
       context.output.result({ id, to, amount, height, state: final?.state ?? 'pending' }, () =>
         height === null

@@ -28,7 +28,9 @@ import type {
   PeerInfo,
   ReceiptQuery,
   TransactionPlace,
+  WaitingDeposit,
 } from '@ioex/rpc/server'
+import { createPegSource } from '@ioex/rpc/server'
 
 export interface ManagerSourceParts {
   readonly manager: ChainManager
@@ -40,6 +42,8 @@ export interface ManagerSourceParts {
   /** Height others are known to have reached. */
   targetHeight(): number
   submit(transaction: Uint8Array): Promise<Result<Uint8Array>>
+  /** A deposit, by its main-chain id, that the followed main chain shows. */
+  waitingDeposit?(id: Uint8Array): WaitingDeposit | undefined
 }
 
 /** The ledger as the RPC server reads it, over this process' chain manager. */
@@ -90,6 +94,7 @@ export function createManagerSource(parts: ManagerSourceParts): LedgerSource {
     prove: (places) => ({ at: manager.final, records: places.map((each) => prover.prove(each)) }),
     rewardLeaves: (epoch) => ledger.rewardLeaves(epoch),
     historyBranch: (height, count) => history.branch(height, count),
+    peg: createPegSource(ledger, (id) => parts.waitingDeposit?.(id)),
     receipts: (query) => receiptsOf(manager, query),
     receiptById: (id) => manager.store.receipt(bytesToHex(id)),
     submit: (transaction) => parts.submit(transaction),

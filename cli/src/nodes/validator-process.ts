@@ -3,6 +3,7 @@ import { setTimeout } from 'node:timers/promises'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
+import { asInternalHash } from '@ioex/chain/elastos'
 import { checkpointHeight } from '@ioex/chain/params'
 import { FullNode } from '@ioex/chain/node'
 import { type RpcServer, startRpcServer } from '@ioex/rpc/server'
@@ -113,6 +114,10 @@ async function startRpc(
       },
       targetHeight: () => node.targetHeight,
       submit: (transaction) => node.submit(transaction),
+      waitingDeposit: (id) => {
+        const found = node.follower.depositOf(asInternalHash(id))
+        return found && { mainHeight: found.height }
+      },
     }),
     host: rpc.host,
     port: rpc.port,

@@ -5,6 +5,7 @@ import { contractsMethods } from './contracts-methods.ts'
 import { discoveryMethods } from './discovery-methods.ts'
 import { nodeMethods } from './node-methods.ts'
 import { nodesMethods } from './nodes-methods.ts'
+import { pegMethods } from './peg-methods.ts'
 import { railsMethods } from './rails-methods.ts'
 import { receiptsMethods } from './receipts-methods.ts'
 import { rewardsMethods } from './rewards-methods.ts'
@@ -19,6 +20,7 @@ export const methods = {
   ...receiptsMethods,
   ...rewardsMethods,
   ...anchorMethods,
+  ...pegMethods,
   ...nodeMethods,
   ...storageMethods,
   ...discoveryMethods,

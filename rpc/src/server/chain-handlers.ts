@@ -1,5 +1,6 @@
 import { bytesEqual, bytesToHex, formatAddress } from '@ioex/chain/bytes'
 import { checkpointHeight, epochOfHeight } from '@ioex/chain/params'
+import { pegReserve } from '@ioex/chain/rules'
 import {
   AccountType,
   EpochType,
@@ -182,6 +183,6 @@ function supplyTerms({ globals, peg }: SupplyState) {
       forfeit: burns.forfeit.toString(),
       slash: burns.slash.toString(),
     },
-    reserve: (peg.deposited - peg.withdrawn).toString(),
+    reserve: pegReserve(peg).toString(),
   }
 }

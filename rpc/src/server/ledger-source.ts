@@ -19,6 +19,7 @@ import type {
   Transaction,
   Validator,
 } from '@ioex/chain/types'
+import type { PegSource } from './peg-source.ts'
 
 /** A source may answer at once or later; the server awaits either. */
 export type Awaitable<T> = T | Promise<T>
@@ -169,6 +170,9 @@ export interface LedgerSource {
   rewardLeaves(epoch: number): Awaitable<readonly RewardLeaf[]>
   /** Branch of a final block among the `count` first ones; undefined where not all are kept. */
   historyBranch(height: number, count: number): Awaitable<readonly Uint8Array[] | undefined>
+
+  /** Deposits from and withdrawals to the main chain. */
+  readonly peg: PegSource
 
   receipts(query: ReceiptQuery): Awaitable<readonly Receipt[]>
   /** By id = hash_tree_root of the receipt. */

@@ -268,6 +268,29 @@ test('anchors: status, list, one with nothing to prove it by', async () => {
   })
 })
 
+test('the peg, before anything moved', async () => {
+  expect(await call('peg_getStatus', { prove: true })).toMatchObject({
+    depositAddress: expect.stringMatching(/^X/),
+    depositConfirmations: 3,
+    reserve: '0',
+    paused: false,
+    cause: null,
+    day: { number: 0, endsWithEpoch: 23, withdrawn: '0', allowance: '0' },
+    proof: { records: [{ table: 'peg' }] },
+  })
+  expect((await call('peg_listDeposits', { state: 'failed' })).deposits).toEqual([])
+  const none = { state: 'unknown', deposit: null, waiting: null }
+  expect(await call('peg_getDeposit', { txid: 'ab'.repeat(32) })).toMatchObject(none)
+  const both = { txid: 'ab'.repeat(32), mainTransaction: 'ab'.repeat(32) }
+  await expect(client.call('peg_getDeposit', both)).rejects.toMatchObject({
+    reason: 'INVALID_PARAMS',
+  })
+  expect((await call('peg_listWithdrawals', { epoch: 1 })).withdrawals).toEqual([])
+  await expect(call('peg_getWithdrawal', { id: 'ab'.repeat(32) })).rejects.toMatchObject({
+    reason: 'NOT_FOUND',
+  })
+})
+
 test('the process and its peers', async () => {
   expect(await call('node_getInfo', {})).toMatchObject({ version: '0.1.0', network: 'ci' })
   expect((await call('node_getPeers', {})).peers).toHaveLength(1)

@@ -16,6 +16,7 @@ import { HostGuard, isLoopback } from './host-guard.ts'
 import { createHealthApp, createHttpApp, type HttpAppOptions } from './http-app.ts'
 import type { LedgerSource } from './ledger-source.ts'
 import { nodeHandlers, storageHandlers } from './node-handlers.ts'
+import { pegHandlers } from './peg-handlers.ts'
 import { receiptsHandlers } from './receipts-handlers.ts'
 import { contractsHandlers, nodesHandlers, railsHandlers } from './record-handlers.ts'
 import { rewardsHandlers } from './rewards-handlers.ts'
@@ -142,6 +143,7 @@ function allHandlers(
     ...receiptsHandlers(ledger),
     ...rewardsHandlers(ledger),
     ...anchorHandlers(ledger),
+    ...pegHandlers(ledger),
     ...nodeHandlers(ledger),
     ...(storage && storageHandlers(storage)),
   }

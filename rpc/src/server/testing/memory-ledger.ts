@@ -65,6 +65,7 @@ import {
   VoteKind,
   PegType,
 } from '@ioex/chain/types'
+import { createPegSource, type PegSource } from '../peg-source.ts'
 import type { Indexed, LedgerBlock, LedgerSource, Page, ReceiptQuery } from '../ledger-source.ts'
 
 export interface MemoryLedgerOptions {
@@ -112,6 +113,10 @@ export class MemoryLedger implements LedgerSource {
       return { ...ValidatorType.defaultValue(), owner, payout: owner, consensusKey, power: 1 }
     })
     this.append([])
+  }
+
+  get peg(): PegSource {
+    return createPegSource(this.#state, () => undefined)
   }
 
   /** Makes the pool's transfers and the given receipts into the next final block. */

@@ -1,0 +1,60 @@
+import { bytesToHex, formatAddress, fromHex } from '@ioex/chain/bytes'
+import { baseFeeCap } from '@ioex/chain/rules'
+import { encodeTransaction, type Payload, signTransaction } from '@ioex/chain/types'
+import type { RpcClient } from '@ioex/rpc/client'
+import type { ResultOf } from '@ioex/rpc/contract'
+import { CommandError } from '../output/failure.ts'
+import type { OwnerKey } from './owner-key.ts'
+
+/** Blocks for which a transaction may wait to be taken. */
+const VALID_BLOCKS = 60
+const WAIT_MS = 25_000
+
+export type FinalTransaction = ResultOf<'chain_waitTransaction'>
+
+/**
+ * Signs what an owner wants done and hands it in; resolves when it is final, or at once with
+ * `waits` false. Its fee cap is above the base fee, so that a rise does not strand it.
+ */
+export async function sendOwnerTransaction(
+  client: RpcClient,
+  owner: OwnerKey,
+  payload: Payload,
+  waits: boolean,
+): Promise<{ id: string; final: FinalTransaction | undefined }> {
+  const [status, params] = await Promise.all([
+    client.call('chain_getStatus', {}),
+    client.call('chain_getParams', {}),
+  ])
+  const address = formatAddress(owner.address, params.addressPrefix)
+  const { nonce } = await client.call('chain_getNonce', { address })
+  const body = {
+    sender: owner.publicKey,
+    nonce,
+    validUntil: status.height + VALID_BLOCKS,
+    maxBaseFee: baseFeeCap(BigInt(status.baseFee)),
+    tip: 0n,
+    payload,
+  }
+  const transaction = signTransaction(body, fromHex(status.chainId), owner.secretKey)
+  const { id } = await client.call('chain_sendTransaction', {
+    transaction: bytesToHex(encodeTransaction(transaction)),
+  })
+  if (!waits) return { id, final: undefined }
+  return { id, final: await waitUntilFinal(client, id, body.validUntil) }
+}
+
+async function waitUntilFinal(
+  client: RpcClient,
+  id: string,
+  validUntil: number,
+): Promise<FinalTransaction> {
+  for (;;) {
+    const { height } = await client.call('chain_getStatus', {})
+    const found = await client.call('chain_waitTransaction', { id, timeoutMs: WAIT_MS })
+    if (found.state === 'final') return found
+    if (height > validUntil) {
+      throw new CommandError('EXPIRED', `no block took the transaction ${id}: nothing was sent`)
+    }
+  }
+}

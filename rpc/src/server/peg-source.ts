@@ -1,0 +1,55 @@
+import { bytesEqual } from '@ioex/chain/bytes'
+import { depositOf, type Placed, withdrawalOf, withdrawalsOfEpoch } from '@ioex/chain/rules'
+import type { LedgerDraft, RecordTable } from '@ioex/chain/state'
+import type { DepositRecord, WithdrawalRecord } from '@ioex/chain/types'
+
+/** A deposit that the followed main chain shows and the ledger does not have yet. */
+export interface WaitingDeposit {
+  readonly mainHeight: number
+}
+
+/** The peg's records as the RPC server reads them. */
+export interface PegSource {
+  readonly deposits: RecordTable<DepositRecord>
+  readonly withdrawals: RecordTable<WithdrawalRecord>
+  /** The newest record of a main-chain transaction, by its id in internal order. */
+  depositOf(mainTransaction: Uint8Array): Placed<DepositRecord> | undefined
+  waitingDeposit(mainTransaction: Uint8Array): WaitingDeposit | undefined
+  /** By the id of its transaction. */
+  withdrawalOf(id: Uint8Array): Placed<WithdrawalRecord> | undefined
+  withdrawalsOfEpoch(epoch: number): readonly Placed<WithdrawalRecord>[]
+}
+
+export function createPegSource(
+  ledger: LedgerDraft,
+  waitingDeposit: PegSource['waitingDeposit'],
+): PegSource {
+  return {
+    deposits: ledger.deposits,
+    withdrawals: ledger.withdrawals,
+    depositOf: (mainTransaction) => depositOf(ledger, mainTransaction),
+    waitingDeposit,
+    withdrawalOf: (id) => withdrawalOf(ledger, id),
+    withdrawalsOfEpoch: (epoch) => withdrawalsOfEpoch(ledger, epoch),
+  }
+}
+
+/** Records from an index on that a condition admits; work grows with the table. */
+export function pageOfTable<T>(
+  table: RecordTable<T>,
+  page: { readonly from: number; readonly limit: number },
+  admits: (record: Readonly<T>) => boolean,
+): Placed<T>[] {
+  const found: Placed<T>[] = []
+  for (let index = page.from; index < table.count && found.length < page.limit; index++) {
+    const record = table.get(index)
+    if (record !== undefined && admits(record)) found.push({ index, record })
+  }
+  return found
+}
+
+export function isOf(
+  owner: Uint8Array | undefined,
+): (record: Readonly<WithdrawalRecord>) => boolean {
+  return (record) => owner === undefined || bytesEqual(record.owner, owner)
+}
