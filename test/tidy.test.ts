@@ -33,6 +33,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'chain/store': [...PURE, 'chain/manager'],
   'chain/net': [...PURE, 'chain/sync'],
   'chain/anchor': PURE,
+  'chain/arbiter': [...PURE, 'chain/anchor'],
   // An auditor shares the rules with the node it audits and nothing else.
   'chain/audit': PURE,
   'chain/node': [

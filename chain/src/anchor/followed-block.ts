@@ -29,6 +29,7 @@ export interface FollowedBlock {
   readonly anchors: readonly MemoAnchorSighting[]
   /** Transactions that bring coin to our side chain, good or to be refunded. */
   readonly deposits: readonly TransactionInclusion[]
+  readonly powAnchors: readonly PowAnchorSighting[]
   /** Context for the block after it. */
   readonly context: HeaderContext
   readonly work: bigint
@@ -49,6 +50,11 @@ export interface MemoAnchorSighting extends TransactionInclusion {
   readonly anchor: MemoAnchor
 }
 
+/** The SideChainPow of an arbiter for our side chain seen in a block. */
+export interface PowAnchorSighting extends TransactionInclusion {
+  readonly checkpointHash: InternalHash
+}
+
 /** The main node gave a block that breaks the rules or does not fit what it said before. */
 export class MainBlockRefusedError extends Error {
   override name = 'MainBlockRefusedError'
@@ -64,7 +70,7 @@ export class MainBlockRefusedError extends Error {
 export interface FetchOptions {
   readonly client: MainChainClient
   readonly params: MainChainParams
-  /** Memo anchors of and deposits to this side chain are collected. */
+  /** Anchors of and deposits to this side chain are collected. */
   readonly sideGenesisHash: Uint8Array | undefined
 }
 
@@ -95,6 +101,7 @@ export async function fetchBlock(
     transactionIds: content.ids,
     anchors: anchorsIn(content.ids, content.transactions, header.value, options.sideGenesisHash),
     deposits: depositsIn(content.ids, content.transactions, header.value, options.sideGenesisHash),
+    powAnchors: powAnchorsIn(content, header.value, options.sideGenesisHash),
     context: advanceContext(context, header.value, options.params),
     work: checked.value.work,
   }
@@ -170,6 +177,23 @@ function depositsIn(
       deposits.push(inclusionOf(ids, index, header, raw))
   }
   return deposits
+}
+
+function powAnchorsIn(
+  { ids, transactions }: BlockContent,
+  header: DecodedHeader,
+  sideGenesisHash: Uint8Array | undefined,
+): PowAnchorSighting[] {
+  const sightings: PowAnchorSighting[] = []
+  if (!sideGenesisHash) return sightings
+  for (const [index, { transaction, raw }] of transactions) {
+    const { payload } = transaction
+    if (payload.kind !== 'side-chain-pow') continue
+    if (!bytesEqual(payload.sideGenesisHash, sideGenesisHash)) continue
+    const inclusion = inclusionOf(ids, index, header, raw)
+    sightings.push({ ...inclusion, checkpointHash: payload.sideBlockHash })
+  }
+  return sightings
 }
 
 /** The proof for the transaction at `index` of a block. */

@@ -14,6 +14,7 @@ import {
   inclusionOf,
   MainBlockRefusedError,
   type MemoAnchorSighting,
+  type PowAnchorSighting,
   type TransactionInclusion,
 } from './followed-block.ts'
 import type { MainChainClient } from './main-chain-client.ts'
@@ -31,7 +32,7 @@ export interface FollowerOptions {
   readonly params: MainChainParams
   /** The trusted block above which to read: from genesis, or from the side chain's state. */
   readonly start: HeaderContext
-  /** Memo anchors of and deposits to this side chain are collected. */
+  /** Anchors of and deposits to this side chain are collected. */
   readonly sideGenesisHash?: Uint8Array
   readonly pollMs?: number
   readonly windowBlocks?: number
@@ -169,6 +170,11 @@ export class MainChainFollower {
     const place = this.places.get(toInternalHex(id))
     const block = place && this.blockAt(place.height)
     return block?.deposits.find(({ index }) => index === place?.index)
+  }
+
+  /** Arbiters' anchors of the side chain in the window, oldest first. */
+  powAnchors(): PowAnchorSighting[] {
+    return this.blocks.flatMap(({ powAnchors }) => powAnchors)
   }
 
   hasTransaction(id: InternalHash): boolean {

@@ -35,6 +35,10 @@ export class JsonRpcError extends Error {
 export interface JsonRpcServerOptions {
   /** 0 takes a free port. */
   readonly port: number
+  /** Address to listen on; loopback unless asked otherwise. */
+  readonly host?: string
+  /** Addresses that may call; undefined for all that reach the listener. */
+  readonly allow?: readonly string[]
   /** With a user, Basic authorization is asked for. */
   readonly user?: string
   readonly password?: string
@@ -54,8 +58,8 @@ export interface JsonRpcServer {
 }
 
 /**
- * JSON-RPC over HTTP on loopback, with the habits of an Elastos node: no `id` or `jsonrpc`
- * needed, named or positional params, batches, `error` null or an object with code and message.
+ * JSON-RPC over HTTP, on loopback unless asked, with the habits and the words of an Elastos node:
+ * no `id` or `jsonrpc` needed, named or positional params, batches, `error` null or an object.
  */
 export async function startJsonRpcServer(
   handler: JsonRpcHandler,
@@ -67,10 +71,11 @@ export async function startJsonRpcServer(
   server.headersTimeout = HEADERS_TIMEOUT_MS
   server.requestTimeout = REQUEST_TIMEOUT_MS
   server.maxConnections = CONNECTIONS_MAX
-  await listen(server, options.port)
+  const host = options.host ?? LOOPBACK
+  await listen(server, options.port, host)
   const { port } = server.address() as AddressInfo
   return {
-    url: `http://${LOOPBACK}:${port}/`,
+    url: `http://${host.includes(':') ? `[${host}]` : host}:${port}/`,
     stop: () =>
       new Promise((resolve) => {
         server.close(() => resolve())
@@ -79,10 +84,10 @@ export async function startJsonRpcServer(
   }
 }
 
-function listen(server: Server, port: number): Promise<void> {
+function listen(server: Server, port: number, host: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject)
-    server.listen(port, LOOPBACK, () => {
+    server.listen(port, host, () => {
       server.off('error', reject)
       resolve()
     })
@@ -98,13 +103,14 @@ async function serve(
   const refused = refusal(request, options)
   if (refused) {
     request.resume()
-    send(response, refused.status, failure(null, JsonRpcCode.internal, refused.message))
+    send(response, refused.status, httpFailure(JsonRpcCode.internal, refused.message))
     return
   }
   const body = await readBody(request)
   if (body === undefined) {
     response.setHeader('Connection', 'close')
-    send(response, 413, failure(null, JsonRpcCode.request, 'the request is too large'))
+    const message = 'JSON-RPC request reading error:http: request body too large'
+    send(response, 413, httpFailure(JsonRpcCode.request, message))
     request.destroy()
     return
   }
@@ -116,17 +122,23 @@ function refusal(
   request: IncomingMessage,
   options: JsonRpcServerOptions,
 ): { status: number; message: string } | undefined {
+  const caller = (request.socket.remoteAddress ?? '').replace(/^::ffff:/, '')
+  if (options.allow && !options.allow.includes(caller)) {
+    return { status: 403, message: 'Client ip is not allowed' }
+  }
   // A browser always names its origin: no web page may mine or send from this machine.
   if (request.headers.origin !== undefined) {
     return { status: 403, message: 'calls from web pages are refused' }
   }
-  if (request.method !== 'POST') return { status: 405, message: 'JSON-RPC takes POST only' }
+  if (request.method !== 'POST')
+    return { status: 405, message: 'JSON-RPC protocol only allows POST method' }
   const type = (request.headers['content-type'] ?? '').split(';')[0]?.trim()
   if (type !== 'application/json' && type !== 'text/plain') {
-    return { status: 415, message: 'the content type is application/json or text/plain' }
+    const message = 'JSON-RPC need content type to be application/json or text/plain'
+    return { status: 415, message }
   }
   if (!isAuthorized(request.headers.authorization, options)) {
-    return { status: 401, message: 'user or password is wrong' }
+    return { status: 401, message: 'Client authenticate failed' }
   }
   return undefined
 }
@@ -159,7 +171,8 @@ async function answer(
   try {
     call = JSON.parse(body)
   } catch {
-    return failure(null, JsonRpcCode.parse, 'the request is not JSON')
+    const message = `JSON-RPC request parsing error:${parseProblem(body)}`
+    return httpFailure(JsonRpcCode.parse, message)
   }
   if (!Array.isArray(call)) return answerCall(call, handler, options)
   if (call.length === 0 || call.length > BATCH_MAX) {
@@ -197,11 +210,29 @@ async function answerCall(
   }
 }
 
+/** The reference's words for a body that is no JSON. */
+function parseProblem(body: string): string {
+  const first = body.trimStart()[0]
+  if (first === undefined) return 'unexpected end of JSON input'
+  if ('{["-0123456789tfn'.includes(first)) return 'invalid JSON'
+  return `invalid character '${first}' looking for beginning of value`
+}
+
+/** A failure before any call was read: without `id`, keys in the order of the reference. */
+function httpFailure(code: number, message: string): unknown {
+  return { error: { code, id: null, message }, jsonrpc: '2.0', result: null }
+}
+
 function failure(id: number | string | null, code: number, message: string): unknown {
   return { id, jsonrpc: '2.0', result: null, error: { code, id, message } }
 }
 
 function send(response: ServerResponse, status: number, value: unknown): void {
-  response.writeHead(status, { 'Content-Type': 'application/json' })
-  response.end(JSON.stringify(value))
+  const body = JSON.stringify(value)
+  response.writeHead(status, {
+    'Content-Type': 'application/json',
+    Vary: 'Origin',
+    'Content-Length': Buffer.byteLength(body),
+  })
+  response.end(body)
 }

@@ -96,7 +96,7 @@ const methods: Readonly<Record<string, Method>> = {
 export function mainChainRpcHandler(chain: MainChainBackend): JsonRpcHandler {
   return async (name, params) => {
     const method = Object.hasOwn(methods, name) ? methods[name] : undefined
-    if (!method) throw new JsonRpcError(JsonRpcCode.method, `the method ${name} does not exist`)
+    if (!method) throw new JsonRpcError(JsonRpcCode.method, `JSON-RPC method ${name} not found`)
     return method.run(chain, named(method, params))
   }
 }

@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import { MainChainFollower } from '../anchor/follower.ts'
 import { createMainChainClient } from '../anchor/main-chain-client.ts'
 import { MemoAnchorer } from '../anchor/memo-anchorer.ts'
+import { SubmittedAnchors } from '../anchor/submitted-anchors.ts'
 import { assert } from '../bytes/assert.ts'
 import { fromHex } from '../bytes/hex.ts'
 import type { Result } from '../bytes/result.ts'
@@ -53,6 +54,12 @@ export interface FullNodeOptions {
   readonly onHalt: (reason: string) => void
 }
 
+/** What a node is put together from, each already started. */
+type FullNodeParts = Pick<
+  FullNode,
+  'manager' | 'pool' | 'network' | 'follower' | 'submittedAnchors' | 'transactions'
+>
+
 /** How often a node asks its peers whether they are ahead, besides hints from consensus. */
 const SYNC_POLL_MS = 5000
 /** Nearer than this, consensus fetches missing blocks itself, without being interrupted. */
@@ -67,6 +74,8 @@ export class FullNode {
   readonly pool: TransactionPool
   readonly network: FullNodeNetwork
   readonly follower: MainChainFollower
+  /** Proofs that an Arbiter brought; proposers record them. */
+  readonly submittedAnchors: SubmittedAnchors
   readonly transactions: TransactionEntry
   readonly #store: LevelStore
   readonly #logger: Logger
@@ -77,11 +86,7 @@ export class FullNode {
   #syncTimer: NodeJS.Timeout | undefined
   #target = 0
 
-  private constructor(
-    options: FullNodeOptions,
-    parts: Pick<FullNode, 'manager' | 'pool' | 'network' | 'follower' | 'transactions'>,
-    store: LevelStore,
-  ) {
+  private constructor(options: FullNodeOptions, parts: FullNodeParts, store: LevelStore) {
     this.#options = options
     this.#logger = options.logger
     this.#store = store
@@ -89,6 +94,7 @@ export class FullNode {
     this.pool = parts.pool
     this.network = parts.network
     this.follower = parts.follower
+    this.submittedAnchors = parts.submittedAnchors
     this.transactions = parts.transactions
   }
 
@@ -99,6 +105,7 @@ export class FullNode {
     logger.info({ height: head.header.height }, 'chain opened, state root proven')
     const network = await FullNodeNetwork.start({ ...options, chainId: genesis.chainId })
     const follower = startFollower(options, ledger)
+    const submittedAnchors = new SubmittedAnchors()
     const transactions = new TransactionEntry({ ledger, network, logger })
     const behind: { hint: (height: number | undefined) => void } = { hint: () => undefined }
     const manager = new ChainManager({
@@ -109,7 +116,10 @@ export class FullNode {
       store,
       inputs: {
         systemLane: (parent) =>
-          systemTransactions(parent, follower, transactions.evidence.forBlockOn(parent)),
+          systemTransactions(parent, follower, {
+            evidence: transactions.evidence.forBlockOn(parent),
+            submitted: submittedAnchors,
+          }),
         waiting: (parent) => transactions.waiting(parent),
         isVerified: (root) => transactions.isVerified(root),
         objection: (header, included, parent) =>
@@ -124,7 +134,8 @@ export class FullNode {
       },
     })
     const { pool } = transactions
-    const node = new FullNode(options, { manager, pool, network, follower, transactions }, store)
+    const parts = { manager, pool, network, follower, submittedAnchors, transactions }
+    const node = new FullNode(options, parts, store)
     behind.hint = (height) => node.catchUp(height)
     await node.#begin()
     return node

@@ -1,4 +1,6 @@
+import type { TransactionInclusion } from '../anchor/followed-block.ts'
 import type { MainChainFollower } from '../anchor/follower.ts'
+import type { SubmittedAnchors } from '../anchor/submitted-anchors.ts'
 import { bytesEqual } from '../bytes/hex.ts'
 import { asInternalHash } from '../elastos/hash-orientation.ts'
 import { decodeHeaderWithAuxPow } from '../elastos/main-header.ts'
@@ -25,15 +27,23 @@ const DEPOSIT_BYTES_PER_BLOCK = 256 * 1024
 /** How many headers a proposer may leave out before others refuse its checkpoint. */
 const HEADERS_BEHIND_MAX = 1
 
+/** What a proposer has beside its view of the main chain. */
+export interface SystemLaneExtras {
+  readonly evidence?: readonly Evidence[]
+  /** Proofs that an Arbiter brought. */
+  readonly submitted?: SubmittedAnchors
+}
+
 /**
  * Transactions that only a proposer makes: evidence that it keeps, and, from what its own main
- * node shows, the main headers it knows (it must include them), the newest memo anchor whose
- * block is on record, and deposits that have their confirmations there.
+ * node shows, the main headers it knows (it must include them), the anchors that may be recorded
+ * now, newest checkpoint first (the block takes the first that is valid, which makes the others
+ * old), and deposits that have their confirmations there.
  */
 export function systemTransactions(
   ledger: LedgerDraft,
   follower: MainChainFollower,
-  evidence: readonly Evidence[] = [],
+  { evidence = [], submitted }: SystemLaneExtras = {},
 ): Transaction[] {
   const transactions = evidence.map((value) =>
     unsigned(ledger, { selector: PayloadKind.evidence, value }),
@@ -43,8 +53,9 @@ export function systemTransactions(
   if (headers?.length) {
     transactions.push(unsigned(ledger, { selector: PayloadKind.mainHeaders, value: { headers } }))
   }
-  const anchor = newestAnchor(ledger, follower)
-  if (anchor) transactions.push(unsigned(ledger, anchor))
+  for (const anchor of waitingAnchors(ledger, follower, submitted)) {
+    transactions.push(unsigned(ledger, anchor))
+  }
   for (const deposit of openDeposits(ledger, follower)) {
     transactions.push(unsigned(ledger, deposit))
   }
@@ -88,32 +99,74 @@ function recordedTip(ledger: LedgerDraft) {
   return record && { height, hash: asInternalHash(record.hash) }
 }
 
-function newestAnchor(ledger: LedgerDraft, follower: MainChainFollower): Payload | undefined {
+/** Epochs below the newest one in which the checkpoint of a SideChainPow is looked for. */
+const POW_ANCHOR_EPOCHS = 4096
+/** Anchors that a proposer offers to one block; all but one are dropped. */
+const ANCHORS_TRIED_MAX = 32
+
+interface AnchorCandidate extends TransactionInclusion {
+  readonly epoch: number
+  readonly checkpointHash: Uint8Array
+}
+
+/**
+ * Anchors whose main block is on record, newest checkpoint first. Anybody can write a memo that
+ * looks like an anchor, so several are tried; a SideChainPow was checked by the main chain and
+ * goes before a memo of the same checkpoint.
+ */
+function waitingAnchors(
+  ledger: LedgerDraft,
+  follower: MainChainFollower,
+  submitted: SubmittedAnchors | undefined,
+): Payload[] {
   const { lastAnchoredEpoch } = ledger.globals()
-  const candidates = follower.anchors().filter(({ anchor, height, headerHash }) => {
-    const checkpoint = ledger.epochs.get(anchor.epoch)?.checkpointHash
+  const memos = follower.anchors().map((sighting): AnchorCandidate => {
+    const { epoch, checkpointHash } = sighting.anchor
+    return { ...sighting, epoch, checkpointHash }
+  })
+  const pows = [...follower.powAnchors(), ...(submitted?.list() ?? [])].flatMap(
+    (sighting): AnchorCandidate[] => {
+      const epoch = epochOfCheckpoint(ledger, sighting.checkpointHash)
+      return epoch === undefined ? [] : [{ ...sighting, epoch }]
+    },
+  )
+  const candidates = [...pows, ...memos].filter(({ epoch, checkpointHash, height, headerHash }) => {
+    const checkpoint = ledger.epochs.get(epoch)?.checkpointHash
     const recorded = mainHeaderAt(ledger, height)
     return (
-      anchor.epoch > lastAnchoredEpoch &&
+      epoch > lastAnchoredEpoch &&
       checkpoint !== undefined &&
-      bytesEqual(checkpoint, anchor.checkpointHash) &&
+      bytesEqual(checkpoint, checkpointHash) &&
       recorded !== undefined &&
       bytesEqual(recorded.hash, headerHash)
     )
   })
-  const newest = candidates.sort((a, b) => b.anchor.epoch - a.anchor.epoch)[0]
-  if (!newest) return undefined
-  return {
+  const newestFirst = candidates.sort((a, b) => b.epoch - a.epoch).slice(0, ANCHORS_TRIED_MAX)
+  return newestFirst.map((candidate) => ({
     selector: PayloadKind.anchor,
     value: {
-      epoch: newest.anchor.epoch,
-      checkpointHash: newest.anchor.checkpointHash,
-      transaction: newest.raw,
-      branch: [...newest.branch],
-      branchIndex: newest.index,
-      mainHeight: newest.height,
+      epoch: candidate.epoch,
+      checkpointHash: candidate.checkpointHash,
+      transaction: candidate.raw,
+      branch: [...candidate.branch],
+      branchIndex: candidate.index,
+      mainHeight: candidate.height,
     },
+  }))
+}
+
+/** The epoch that a checkpoint ends, among those that wait for an anchor. */
+export function epochOfCheckpoint(
+  ledger: LedgerDraft,
+  checkpointHash: Uint8Array,
+): number | undefined {
+  const { epoch: current, lastAnchoredEpoch } = ledger.globals()
+  const oldest = Math.max(lastAnchoredEpoch + 1, current - POW_ANCHOR_EPOCHS)
+  for (let epoch = current - 1; epoch >= oldest; epoch--) {
+    const record = ledger.epochs.get(epoch)
+    if (record && bytesEqual(record.checkpointHash, checkpointHash)) return epoch
   }
+  return undefined
 }
 
 /**

@@ -101,6 +101,11 @@ export interface NetworkParams {
   readonly pegDailyShare: number
   /** Units that may be withdrawn in a day whatever the share. */
   readonly pegDailyFloorUnits: bigint
+  /**
+   * Compressed P-256 keys of the main chain's cross-chain arbiters, lower-case hex, at most 36;
+   * empty where they change by election and nobody can know them beforehand.
+   */
+  readonly mainArbiters: readonly string[]
 }
 
 export const BASIS_POINTS = 10_000n
@@ -140,6 +145,8 @@ export function assertParams(params: NetworkParams): void {
   assert(params.validatorBondMin >= params.stakeUnit, 'a validator has weight from its own stake')
   assert(params.slashShare > 0 && params.slashShare <= 10_000, 'the slash is a part of the stake')
   assert(params.slashWindowEpochs >= 1, 'guilt adds up within an epoch at least')
+  const isKey = (key: string) => /^0[23][0-9a-f]{64}$/.test(key)
+  assert(params.mainArbiters.every(isKey), 'an arbiter has a compressed P-256 key')
   // Invariant A: no stake leaves before an anchor of its exit is FINAL.
   assert(params.unbondingAnchors >= 1, 'stake leaves behind an anchor')
 }

@@ -1,5 +1,6 @@
 import { type BasicType, type CompositeTypeAny, ContainerType } from '@chainsafe/ssz'
 import { InvariantError } from '../bytes/assert.ts'
+import { bytesToHex, concatBytes, fromHex } from '../bytes/hex.ts'
 import { fault, ok, type Result } from '../bytes/result.ts'
 import { decodeCanonical } from '../bytes/ssz.ts'
 import { byteList, Count64, Units64 } from '../types/primitives.ts'
@@ -7,7 +8,9 @@ import { assertParams, type MainChainRules, type NetworkParams } from './network
 
 /** Bytes of a network's or prefix's name, ASCII. */
 const TEXT_BYTES_MAX = 32
-export const PARAMS_BYTES_MAX = 1024
+export const PARAMS_BYTES_MAX = 2048
+const ARBITERS_MAX = 36
+const ARBITER_KEY_BYTES = 33
 
 const text = byteList(TEXT_BYTES_MAX)
 type FieldType = BasicType<unknown> | CompositeTypeAny
@@ -75,6 +78,7 @@ const fields: { readonly [K in Exclude<keyof NetworkParams, 'forks'>]: FieldType
   pegDayEpochs: Count64,
   pegDailyShare: Count64,
   pegDailyFloorUnits: Units64,
+  mainArbiters: byteList(ARBITERS_MAX * ARBITER_KEY_BYTES),
 }
 
 type Fields = Record<string, unknown>
@@ -92,6 +96,7 @@ export function encodeParams(params: NetworkParams): Uint8Array {
     ...params,
     network: asciiBytes(network),
     addressPrefix: asciiBytes(addressPrefix),
+    mainArbiters: concatBytes(...params.mainArbiters.map(fromHex)),
   })
 }
 
@@ -104,6 +109,7 @@ export function decodeParams(bytes: Uint8Array): Result<NetworkParams> {
     ...value,
     network: asciiText(value.network as Uint8Array),
     addressPrefix: asciiText(value.addressPrefix as Uint8Array),
+    mainArbiters: arbiterKeys(value.mainArbiters as Uint8Array),
   } as unknown as NetworkParams
   try {
     assertParams(params)
@@ -112,6 +118,15 @@ export function decodeParams(bytes: Uint8Array): Result<NetworkParams> {
     throw error
   }
   return ok(params)
+}
+
+/** Keys in a row; a rest that is no key is refused with the relations between parameters. */
+function arbiterKeys(bytes: Uint8Array): string[] {
+  const keys: string[] = []
+  for (let at = 0; at < bytes.length; at += ARBITER_KEY_BYTES) {
+    keys.push(bytesToHex(bytes.slice(at, at + ARBITER_KEY_BYTES)))
+  }
+  return keys
 }
 
 function asciiBytes(value: string): Uint8Array {

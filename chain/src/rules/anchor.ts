@@ -1,12 +1,14 @@
 import { assert } from '../bytes/assert.ts'
-import { bytesEqual } from '../bytes/hex.ts'
+import { bytesEqual, fromHex } from '../bytes/hex.ts'
 import { fault, ok, type Result } from '../bytes/result.ts'
 import { findMemoAnchor, type FoundMemoAnchor, verifyMemoAnchor } from '../elastos/memo-anchor.ts'
+import type { InternalHash } from '../elastos/hash-orientation.ts'
 import { verifyTransactionInclusion } from '../elastos/merkle.ts'
-import { decodeTransaction } from '../elastos/transaction.ts'
+import { isSideChainPowSignedBy } from '../elastos/side-aux-pow.ts'
+import { type DecodedTransaction, decodeTransaction } from '../elastos/transaction.ts'
 import { TransactionKind } from '../elastos/transaction-payload.ts'
 import type { LedgerDraft } from '../state/ledger-draft.ts'
-import { AnchorState, type Epoch, OPEN_ANCHORS_MAX } from '../types/records.ts'
+import { AnchorState, type Epoch, NONE, OPEN_ANCHORS_MAX } from '../types/records.ts'
 import { ReceiptKind } from '../types/receipts.ts'
 import type { Anchor } from '../types/transactions.ts'
 import { anchorStateAt } from './anchor-states.ts'
@@ -17,10 +19,21 @@ import { setMembers, validatorAt } from './validator-set.ts'
 /** AnchorReceipt.carrier. */
 export const AnchorCarrier = { memo: 0, sideChainPow: 1 } as const
 
+/** What a main-chain transaction says about a checkpoint, by either carrier. */
+interface CarriedAnchor {
+  readonly id: InternalHash
+  readonly carrier: number
+  /** Index of the validator that signed a memo; NONE for a SideChainPow. */
+  readonly validator: number
+}
+
+const ARBITER_SIGNATURE_BYTES = 64
+
 /**
  * Records that a checkpoint stands in a block of the main chain on record: a memo that a
- * validator signed, with its Merkle branch (PROTOCOL 9). Anchoring an epoch anchors all before
- * it, so only newer epochs than the last anchored one are taken.
+ * validator signed, or the SideChainPow of an arbiter, with its Merkle branch (PROTOCOL 9).
+ * Anchoring an epoch anchors all before it, so only newer epochs than the last anchored one are
+ * taken.
  */
 export function applyAnchor(
   draft: LedgerDraft,
@@ -35,14 +48,14 @@ export function applyAnchor(
       mainHeight: anchor.mainHeight,
     })
   }
-  const found = anchorIn(anchor.transaction)
-  if (!found.ok) return found
+  const decoded = decodeTransaction(anchor.transaction)
+  if (!decoded.ok) return decoded
   const { branch, branchIndex } = anchor
-  const { id, anchor: memo } = found.value
+  const { id } = decoded.value
   const included = verifyTransactionInclusion(id, branch, branchIndex, header.merkleRoot)
   if (!included.ok) return included
-  const signed = checkMemo(draft, anchor, found.value)
-  if (!signed.ok) return signed
+  const carried = carriedBy(draft, anchor, decoded.value)
+  if (!carried.ok) return carried
   recordAnchor(draft, anchor, record.value)
   context.emit({
     selector: ReceiptKind.anchor,
@@ -52,8 +65,8 @@ export function applyAnchor(
       mainHeight: anchor.mainHeight,
       mainHash: header.hash,
       mainTransaction: id,
-      carrier: AnchorCarrier.memo,
-      validator: memo.validatorIndex,
+      carrier: carried.value.carrier,
+      validator: carried.value.validator,
     },
   })
   return ok()
@@ -80,16 +93,56 @@ function anchoredEpoch(draft: LedgerDraft, anchor: Anchor): Result<Readonly<Epoc
   return ok(record)
 }
 
-function anchorIn(rawTransaction: Uint8Array): Result<FoundMemoAnchor> {
-  const decoded = decodeTransaction(rawTransaction)
-  if (!decoded.ok) return decoded
-  if (decoded.value.transaction.type === TransactionKind.sideChainPow) {
-    return fault(
-      'ANCHOR_CARRIER',
-      'anchors by SideChainPow are not accepted in this version of the network; use a memo',
-    )
+function carriedBy(
+  draft: LedgerDraft,
+  anchor: Anchor,
+  decoded: DecodedTransaction,
+): Result<CarriedAnchor> {
+  const { id } = decoded
+  if (decoded.transaction.type === TransactionKind.sideChainPow) {
+    const checked = checkSideChainPow(draft, anchor, decoded)
+    if (!checked.ok) return checked
+    return ok({ id, carrier: AnchorCarrier.sideChainPow, validator: NONE })
   }
-  return findMemoAnchor(decoded.value)
+  const found = findMemoAnchor(decoded)
+  if (!found.ok) return found
+  const checked = checkMemo(draft, anchor, found.value)
+  if (!checked.ok) return checked
+  return ok({ id, carrier: AnchorCarrier.memo, validator: found.value.anchor.validatorIndex })
+}
+
+/**
+ * What the reference node does not look at: type and version, this chain's genesis, the signer
+ * where the network knows the arbiters. The work is that of the header on record, whose bits are
+ * the bits of the proof (PROTOCOL 9). The height is the one the arbiter was shown: that of the
+ * last checkpoint anchored then, so it lies below this one.
+ */
+function checkSideChainPow(
+  draft: LedgerDraft,
+  anchor: Anchor,
+  decoded: DecodedTransaction,
+): Result<undefined> {
+  const { payload, payloadVersion } = decoded.transaction
+  if (payload.kind !== 'side-chain-pow' || payloadVersion !== 0) {
+    return fault('MAIN_ANCHOR_TYPE', 'a SideChainPow has payload version 0')
+  }
+  if (!bytesEqual(payload.sideGenesisHash, draft.chainId)) {
+    return fault('MAIN_ANCHOR_GENESIS', 'the anchor is of another side chain')
+  }
+  if (!bytesEqual(payload.sideBlockHash, anchor.checkpointHash)) {
+    return fault('MAIN_ANCHOR_BLOCK', 'the SideChainPow commits to another checkpoint')
+  }
+  if (payload.sideHeight >= anchor.epoch) {
+    return fault('MAIN_ANCHOR_HEIGHT', 'the SideChainPow was made for a later checkpoint')
+  }
+  if (payload.signature.length !== ARBITER_SIGNATURE_BYTES) {
+    return fault('MAIN_ANCHOR_SIGNATURE', 'the SideChainPow carries no signature of an arbiter')
+  }
+  const { mainArbiters } = draft.params
+  const isTheirs = mainArbiters.some((key) => isSideChainPowSignedBy(decoded, fromHex(key)))
+  // Where the set is unknown, the main chain has checked the signer before it took the block.
+  if (mainArbiters.length === 0 || isTheirs) return ok()
+  return fault('MAIN_ANCHOR_SIGNATURE', 'the SideChainPow is not signed by an arbiter')
 }
 
 function checkMemo(draft: LedgerDraft, anchor: Anchor, found: FoundMemoAnchor): Result<undefined> {

@@ -97,7 +97,9 @@ describe('genesis', () => {
         typeof value === 'string'
           ? `${value}x`
           : typeof value === 'object'
-            ? { ...value, adjustmentFactor: 9 }
+            ? Array.isArray(value)
+              ? value.slice(1)
+              : { ...presets.local.mainChain, adjustmentFactor: 9 }
             : typeof value === 'bigint'
               ? value + 1n
               : value + 1

@@ -5,7 +5,7 @@ import { sha256 } from '../bytes/hash.ts'
 import { compactToTarget, targetToCompact } from '../elastos/difficulty.ts'
 import { asInternalHash } from '../elastos/hash-orientation.ts'
 import { merkleBranch, merkleRoot } from '../elastos/merkle.ts'
-import { decodeTransaction, encodeTransaction } from '../elastos/transaction.ts'
+import { decodeTransaction } from '../elastos/transaction.ts'
 import { AnchorState } from '../types/records.ts'
 import type { Anchor } from '../types/transactions.ts'
 import { confirmationsOf, encodeWork, mainHeaderAt, workOf } from './main-chain.ts'
@@ -248,28 +248,5 @@ describe('anchor', () => {
     expect(nobody.chain.outcome(named)).toBe('ANCHOR_VALIDATOR')
     const first = chain.hashes[10] as Uint8Array
     expect(code({ epoch: 1, checkpointHash: first })).toBe('ANCHOR_MEMO_OTHER')
-  })
-
-  test('SideChainPow is refused in words of its own', () => {
-    const { chain, anchor } = anchored()
-    const transaction = encodeTransaction({
-      version: 0,
-      type: 5,
-      payloadVersion: 0,
-      payload: {
-        kind: 'side-chain-pow',
-        sideBlockHash: asInternalHash(anchor.checkpointHash),
-        sideGenesisHash: asInternalHash(chain.chainId),
-        sideHeight: 20,
-        signature: new Uint8Array(64),
-      },
-      attributes: [],
-      inputs: [],
-      outputs: [],
-      lockTime: 0,
-      programs: [],
-    })
-    const value = { ...anchor, transaction }
-    expect(chain.outcome(chain.bySystem({ selector: 13, value }))).toBe('ANCHOR_CARRIER')
   })
 })

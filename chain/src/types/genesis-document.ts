@@ -7,7 +7,7 @@ import { MAIN_HEADER_BYTES_MAX } from './transactions.ts'
 
 const ALLOCATIONS_MAX = 65_536
 const GENESIS_NODES_MAX = 4096
-const PARAMS_BYTES_MAX = 1024
+const PARAMS_BYTES_MAX = 2048
 export const GENESIS_BYTES_MAX = 4 * 1024 * 1024
 
 export const AllocationType = new ContainerType({ address: Bytes20, amount: Units64 })

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { PassThrough, Readable } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import { runCommandLine } from '../program.ts'
@@ -195,6 +195,13 @@ describe('vectors through decode', () => {
       const misspelt = `${address.slice(0, -1)}${address.endsWith('1') ? '2' : '1'}`
       expect(describeAddress(misspelt, undefined)).toMatchObject({ valid: false })
     }
+  })
+
+  test('no vector file is without a runner', () => {
+    const files = readdirSync(folder)
+    const vectors = files.filter((name) => name.endsWith('.json'))
+    const missing = vectors.filter((name) => !files.includes(name.replace(/json$/, 'test.ts')))
+    expect(missing).toEqual([])
   })
 })
 

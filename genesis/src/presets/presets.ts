@@ -1,3 +1,4 @@
+import { LOCAL_ARBITER_KEYS_HEX } from '@ioex/chain/elastos'
 import type { NetworkParams } from '@ioex/chain/params'
 
 const GIB = 2 ** 30
@@ -71,6 +72,7 @@ const main: NetworkParams = {
   pegDayEpochs: 24,
   pegDailyShare: 2500,
   pegDailyFloorUnits: 100_000_000_000n,
+  mainArbiters: [],
 }
 
 const test: NetworkParams = {
@@ -113,6 +115,7 @@ const local: NetworkParams = {
   unbondingAnchors: 2,
   unbondingEpochs: 0,
   pegDailyFloorUnits: 1_000_000_000_000n,
+  mainArbiters: LOCAL_ARBITER_KEYS_HEX,
 }
 
 /** As local, ten times faster, for tests with real processes. */
