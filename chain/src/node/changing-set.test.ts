@@ -1,0 +1,211 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pino } from 'pino'
+import { afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
+import { assert } from '../bytes/assert.ts'
+import { bytesToHex } from '../bytes/hex.ts'
+import { sign } from '../bytes/signature.ts'
+import { signersOf } from '../consensus/certificate.ts'
+import { ConsensusDriver } from '../driver/consensus-driver.ts'
+import { encodeMessage } from '../driver/message-codec.ts'
+import { MemoryNetwork } from '../driver/testing/memory-transport.ts'
+import { ChainManager } from '../manager/chain-manager.ts'
+import { installNativeCrypto } from '../native/install-native-crypto.ts'
+import { buildGenesis } from '../rules/genesis-state.ts'
+import { possessionDigest } from '../rules/register.ts'
+import { auditSupply } from '../rules/supply.ts'
+import { keyOf, SampleChain, UNITS } from '../rules/testing/sample-chain.ts'
+import { signedStatement } from '../rules/testing/stake-world.ts'
+import { setMembers } from '../rules/validator-set.ts'
+import { LevelStore } from '../store/level-store.ts'
+import { VoteKind } from '../types/consensus-objects.ts'
+import { NONE } from '../types/records.ts'
+import { PayloadKind, type Payload, type Transaction } from '../types/transactions.ts'
+import { isSetSuccessor } from '../types/validator-set.ts'
+import { EvidenceKeeper } from './evidence-keeper.ts'
+import { openChain } from './open-chain.ts'
+import { unsigned } from './system-lane.ts'
+
+/** Long enough for slow machines; every wait ends as soon as it is met. */
+const DEADLINE = { timeout: 100_000, interval: 20 }
+const EPOCH_BLOCKS = 6
+const params = {
+  epochBlocks: EPOCH_BLOCKS,
+  blockIntervalMs: 30,
+  skipTimeoutMs: 1500,
+  rebroadcastMs: 400,
+  validatorBondMin: 50n * UNITS,
+}
+const balances = { 'validator-0-owner': 10n * UNITS, joiner: 1000n * UNITS }
+
+interface Member {
+  readonly name: string
+  readonly manager: ChainManager
+  readonly driver: ConsensusDriver
+  readonly keeper: EvidenceKeeper
+}
+
+let folder = ''
+let network = new MemoryNetwork()
+let members: Member[] = []
+let waiting: Transaction[] = []
+let sample: SampleChain
+
+beforeAll(() => installNativeCrypto())
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'ioex-set-'))
+  network = new MemoryNetwork()
+  sample = new SampleChain({ params, balances })
+  waiting = []
+  members = []
+  for (const name of ['validator-0', 'validator-1', 'validator-2', 'validator-3', 'fifth']) {
+    members.push(await start(name))
+  }
+})
+afterEach(async () => {
+  for (const { name, driver } of members) {
+    network.leave(name)
+    await driver.stop()
+  }
+  await rm(folder, { recursive: true, force: true })
+})
+
+async function start(name: string): Promise<Member> {
+  const genesis = buildGenesis(sample.document)
+  assert(genesis.ok, 'the document is a genesis')
+  const { params: all, chainId } = genesis.value
+  const store = await LevelStore.inMemory()
+  const logger = pino({ level: 'silent' })
+  const opened = await openChain(store, genesis.value)
+  const keeper = new EvidenceKeeper(opened.ledger)
+  const manager = new ChainManager({
+    params: all,
+    chainId,
+    ...opened,
+    store,
+    inputs: {
+      systemLane: (parent) =>
+        keeper
+          .forBlockOn(parent)
+          .map((value) => unsigned(parent, { selector: PayloadKind.evidence, value })),
+      waiting: () => waiting,
+      isVerified: () => false,
+      objection: () => undefined,
+    },
+    logger,
+    onBehind: () => undefined,
+    onEvidence: (first, second) => {
+      const evidence = keeper.evidenceOf(first, second)
+      if (evidence.ok) keeper.keep(evidence.value)
+    },
+    onHalt: ({ code, message }) => expect.unreachable(`${name}: ${code} ${message}`),
+  })
+  const driver = await ConsensusDriver.start({
+    host: manager,
+    transport: network.join(name),
+    params: all,
+    chainId,
+    directory: join(folder, name),
+    validator: { secretKey: keyOf(name).secretKey, newValidator: true },
+    logger,
+  })
+  return { name, manager, driver, keeper }
+}
+
+const heights = () => members.map(({ manager }) => manager.final.header.height)
+const reaches = (height: number) =>
+  vi.waitFor(() => expect(Math.min(...heights())).toBeGreaterThanOrEqual(height), DEADLINE)
+const members0 = () => members[0] as Member
+/** Names of an epoch's set, as the ledger of the first node has it. */
+function setOf(epoch: number): string[] {
+  const set = setMembers(members0().manager.ledger, epoch) ?? []
+  return set.map(({ publicKey }) => {
+    const found = members.find(
+      ({ name }) => bytesToHex(keyOf(name).publicKey) === bytesToHex(publicKey),
+    )
+    return found?.name ?? 'stranger'
+  })
+}
+
+function registerFifth(): Payload {
+  const [owner, key, node] = [keyOf('joiner'), keyOf('fifth'), keyOf('fifth-node')]
+  const prove = (each: typeof key) =>
+    sign(possessionDigest(sample.chainId, owner.address, each.publicKey), each.secretKey)
+  const value = {
+    nodeKey: node.publicKey,
+    nodeProof: prove(node),
+    consensusKey: key.publicKey,
+    consensusProof: prove(key),
+    payout: owner.address,
+    roles: 4,
+  }
+  return { selector: PayloadKind.register, value }
+}
+
+async function expectOneChain(): Promise<void> {
+  const lowest = Math.min(...heights())
+  for (const { manager } of members) {
+    const block = await manager.finalAt(lowest)
+    const same = await members0().manager.finalAt(lowest)
+    expect(block?.hash).toBe(same?.hash)
+  }
+}
+
+test('one leaves, a fifth joins, a double signer is thrown out; blocks go on', async () => {
+  await reaches(2)
+  const leaver = keyOf('validator-0-owner')
+  const everything = { validator: 0, delegation: NONE, amount: 100n * UNITS }
+  waiting = [
+    sample.byOwner(keyOf('joiner'), registerFifth()),
+    sample.byOwner(leaver, { selector: PayloadKind.unbond, value: everything }),
+  ]
+  const { ledger } = members0().manager
+  await vi.waitFor(() => expect(ledger.validators.get(0)?.bond).toBe(0n), DEADLINE)
+  const asked = ledger.globals().epoch
+  await reaches(EPOCH_BLOCKS * (asked + 1) + 3)
+  expect(setOf(asked + 1)).toEqual(['validator-0', 'validator-1', 'validator-2', 'validator-3'])
+  expect(setOf(asked + 2)).toEqual(['validator-1', 'validator-2', 'validator-3', 'fifth'])
+  // The one that left follows, the one that came votes.
+  const [gone, , , , fifth] = members
+  expect(gone?.driver.status().validator).toBeUndefined()
+  await vi.waitFor(() => expect(fifth?.driver.status().validator).toBe(3), DEADLINE)
+  await vi.waitFor(async () => {
+    const seen = await Promise.all(
+      Array.from({ length: 4 }, (_, i) => members0().manager.finalAt(heights()[0]! - i)),
+    )
+    const voted = seen.flatMap((block) => (block?.certificate ? signersOf(block.certificate) : []))
+    expect(voted).toContain(3)
+  }, DEADLINE)
+
+  // Somebody sends one node two votes of validator 2 for a view to come.
+  const { epoch, view } = members[1]?.driver.status() ?? { epoch: 0, view: 0 }
+  for (const byte of [1, 2]) {
+    const hash = new Uint8Array(32).fill(byte)
+    const statement = { kind: VoteKind.notarize, epoch, view: view + 2, hash }
+    const { secretKey } = keyOf('validator-2')
+    const signed = signedStatement(sample.chainId, statement, secretKey)
+    const vote = { ...signed, validator: setOf(epoch).indexOf('validator-2') }
+    const bytes = encodeMessage({
+      type: 'consensus',
+      message: { type: 'vote', vote },
+      body: new Uint8Array(0),
+    })
+    network.deliver('nobody', 'validator-1', bytes)
+  }
+  await vi.waitFor(() => expect(ledger.validators.get(2)?.jailed).toBe(true), DEADLINE)
+  expect(ledger.validators.get(2)).toMatchObject({ guiltEpoch: epoch })
+  expect(ledger.globals().burnedSlash).toBeGreaterThan(0n)
+  const jailedIn = ledger.globals().epoch
+  await reaches(EPOCH_BLOCKS * (jailedIn + 1) + 3)
+  expect(setOf(jailedIn + 2)).not.toContain('validator-2')
+  expect(setOf(jailedIn + 2)).toContain('fifth')
+  await expectOneChain()
+  expect(auditSupply(members[3]?.manager.ledger as never).ok).toBe(true)
+  const { manager } = members0()
+  for (let height = 1; height <= manager.final.header.height; height++) {
+    const [parent, block] = [await manager.finalAt(height - 1), await manager.finalAt(height)]
+    assert(parent && block, 'final blocks are stored')
+    expect(isSetSuccessor(parent.header, block.header)).toBe(true)
+  }
+}, 240_000)
