@@ -30,7 +30,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'chain/pool': PURE,
   'chain/manager': [...PURE, 'chain/pool', 'chain/driver'],
   'chain/sync': [...PURE, 'chain/driver', 'chain/manager'],
-  'chain/store': [...PURE, 'chain/manager'],
+  'chain/store': [...PURE, 'chain/manager', 'chain/sync'],
   'chain/net': [...PURE, 'chain/sync'],
   'chain/anchor': PURE,
   'chain/arbiter': [...PURE, 'chain/anchor'],

@@ -179,6 +179,20 @@ export class DenseTree {
     this.#count = count
   }
 
+  /** The node over all leaves, before the count is mixed in. */
+  top(): Uint8Array {
+    return this.#node(denseDepth(this.#count), 0)
+  }
+
+  /** Siblings of the node `index` of a level, from there up to the top. */
+  subtreeBranch(level: number, index: number): Uint8Array[] {
+    const branch: Uint8Array[] = []
+    for (let at = level; at < denseDepth(this.#count); at++) {
+      branch.push(this.#node(at, Math.floor(index / 2 ** (at - level)) ^ 1))
+    }
+    return branch
+  }
+
   /** Siblings of a leaf from the bottom up, then the count chunk: an SSZ branch of the list. */
   proof(index: number): Uint8Array[] {
     assert(index >= 0 && index < this.#count, 'no leaf at this index')
@@ -308,6 +322,15 @@ export function verifyDenseProof(
   if (leaf.length !== HASH_BYTES || branch.some((node) => node.length !== HASH_BYTES)) return false
   if (!bytesEqual(last, countChunk(count))) return false
   return bytesEqual(sha256(foldBranch(leaf, index, siblings), last), root)
+}
+
+/** The node of a level over so many leaves (32 bytes each) from its first place on. */
+export function subtreeNode(leaves: Uint8Array, level: number): Uint8Array {
+  const tree = DenseTree.fromLeaves(leaves)
+  const depth = denseDepth(tree.count)
+  assert(depth <= level, 'more leaves than the subtree has places')
+  const padding = Array.from({ length: level - depth }, (_, i) => zeroHash(depth + i))
+  return foldBranch(tree.top(), 0, padding)
 }
 
 /** Hashes a leaf upwards; bit l of the index says on which side the sibling of level l stands. */

@@ -159,15 +159,46 @@ export function drawFromSumTree(tree: SumTree, position: bigint): number {
   return index
 }
 
-/** Siblings of an entry from its leaf up, with their sums. */
-export function sumPathOf(tree: SumTree, index: number): SumNode[] {
-  assert(index >= 0 && index < tree.count, 'only an entry has a path')
+/** Siblings of an entry from its leaf up, or of the node `index` of a level, with their sums. */
+export function sumPathOf(tree: SumTree, index: number, level = 0): SumNode[] {
+  assert(index >= 0 && index * 2 ** level < tree.count, 'only an entry has a path')
   const path: SumNode[] = []
-  for (let level = 0; level < tree.levels.length - 1; level++) {
-    const nodes = tree.levels[level] as SumNode[]
-    path.push(nodes[(index >> level) ^ 1] ?? emptyNode(level))
+  for (let at = level; at < tree.levels.length - 1; at++) {
+    const nodes = tree.levels[at] as SumNode[]
+    path.push(nodes[(index >> (at - level)) ^ 1] ?? emptyNode(at))
   }
   return path
+}
+
+/**
+ * True iff the tree with this root, sum and count holds exactly these entries from place
+ * index x 2^level on. Takes untrusted entries and path.
+ */
+export function verifySumSlice(
+  tree: SumRoot,
+  slice: {
+    readonly level: number
+    readonly index: number
+    readonly entries: readonly SumEntry[]
+    readonly path: readonly SumNode[]
+  },
+): boolean {
+  const { index, entries, path } = slice
+  const level = Math.min(slice.level, sumTreeDepth(tree.count))
+  if (entries.length !== Math.min(2 ** level, tree.count - index * 2 ** level)) return false
+  if (path.length !== sumTreeDepth(tree.count) - level) return false
+  if (entries.reduce((sum, { weight }) => sum + weight, 0n) > tree.sum) return false
+  const built = buildSumTree(entries)
+  let top: SumNode = { hash: built.root, sum: built.sum }
+  for (let at = sumTreeDepth(entries.length); at < level; at++) {
+    top = sumParent(top, emptyNode(at))
+  }
+  for (const [at, sibling] of path.entries()) {
+    if (sibling.sum < 0n || top.sum + sibling.sum > tree.sum) return false
+    if (sibling.hash.length !== HASH_BYTES) return false
+    top = (index >> at) & 1 ? sumParent(sibling, top) : sumParent(top, sibling)
+  }
+  return top.sum === tree.sum && bytesEqual(top.hash, tree.root)
 }
 
 /**

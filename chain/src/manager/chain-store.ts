@@ -58,6 +58,16 @@ export interface ReceiptPage {
   readonly next: ReceiptPosition | undefined
 }
 
+/** The state as it stood when the view was taken, whatever is committed meanwhile. */
+export interface StateView {
+  /** Entries whose keys lie in [from, to), in order. */
+  range(
+    from: string,
+    to: string,
+  ): AsyncIterable<{ readonly key: string; readonly bytes: Uint8Array }>
+  close(): Promise<void>
+}
+
 /** What the manager needs of a disk. */
 export interface ChainStore {
   /** Height of the newest final block; undefined in an empty store. */
@@ -65,6 +75,8 @@ export interface ChainStore {
   /** Atomic and synced: after it resolves, a crash loses nothing of it. */
   commit(batch: CommitBatch): Promise<void>
   stateEntries(): AsyncIterable<StateChange>
+  /** Taken at once: what is committed after this call is not in it. */
+  stateView(): StateView
   block(height: number): Promise<StoredBlock | undefined>
   heightOf(blockHash: string): Promise<number | undefined>
   hashAt(height: number): Promise<Uint8Array | undefined>

@@ -36,7 +36,11 @@ export function rewardNodeHash(children: Uint8Array): Uint8Array {
 
 /** All levels: the leaves first, the root alone in the last. */
 function levelsOf(fees: readonly RewardLeaf[]): Uint8Array[][] {
-  const levels = [[rewardCountLeaf(fees.length), ...fees.map(rewardLeafHash)]]
+  return levelsAbove([rewardCountLeaf(fees.length), ...fees.map(rewardLeafHash)])
+}
+
+function levelsAbove(leaves: Uint8Array[]): Uint8Array[][] {
+  const levels = [leaves]
   for (let nodes = levels[0] as Uint8Array[]; nodes.length > 1; ) {
     const above: Uint8Array[] = []
     for (let i = 0; i < nodes.length; i += 2) {
@@ -72,6 +76,62 @@ export function rewardProof(fees: readonly RewardLeaf[], index: number): RewardP
     at >>= 1
   }
   return steps
+}
+
+/** Leaves of the tree that a slice of it holds, as a power of two; leaf 0 is the count's. */
+export const REWARD_SLICE_LEVEL = 13
+
+/** Fees that slice `index` of a tree of so many fees holds, as a range of positions. */
+export function rewardSliceRange(count: number, index: number): { from: number; to: number } {
+  const width = 2 ** REWARD_SLICE_LEVEL
+  return { from: Math.max(0, index * width - 1), to: Math.min(count, (index + 1) * width - 1) }
+}
+
+/** Slices of a tree of so many fees. */
+export function rewardSlices(count: number): number {
+  return Math.ceil((count + 1) / 2 ** REWARD_SLICE_LEVEL)
+}
+
+/** Siblings of a slice's top node on the way up; where a node rises alone there is none. */
+export function rewardSliceBranch(fees: readonly RewardLeaf[], index: number): Uint8Array[] {
+  const branch: Uint8Array[] = []
+  let at = index
+  for (const nodes of levelsOf(fees).slice(REWARD_SLICE_LEVEL)) {
+    const sibling = nodes[at ^ 1]
+    if (sibling) branch.push(sibling)
+    at >>= 1
+  }
+  return branch
+}
+
+/**
+ * True iff the tree with this root over `count` fees holds exactly these in slice `index`. Takes
+ * untrusted fees and branch.
+ */
+export function verifyRewardSlice(
+  tree: { readonly root: Uint8Array; readonly count: number },
+  index: number,
+  fees: readonly RewardLeaf[],
+  branch: readonly Uint8Array[],
+): boolean {
+  const { from, to } = rewardSliceRange(tree.count, index)
+  if (fees.length !== to - from || branch.some((node) => node.length !== 32)) return false
+  const leaves = fees.map(rewardLeafHash)
+  if (index === 0) leaves.unshift(rewardCountLeaf(tree.count))
+  const [top] = levelsAbove(leaves).at(-1) as Uint8Array[]
+  let node = top as Uint8Array
+  let width = rewardSlices(tree.count)
+  let at = index
+  let next = 0
+  for (; width > 1; width = Math.ceil(width / 2)) {
+    const sibling = (at ^ 1) < width ? branch[next++] : undefined
+    if (sibling === undefined && (at ^ 1) < width) return false
+    if (sibling) {
+      node = at & 1 ? sha256(NODE_PREFIX, sibling, node) : sha256(NODE_PREFIX, node, sibling)
+    }
+    at >>= 1
+  }
+  return next === branch.length && bytesEqual(node, tree.root)
 }
 
 /** Steps of the tallest tree: 2^32 leaves. */

@@ -10,6 +10,7 @@ import type {
   ReceiptFilter,
   ReceiptPage,
   ReceiptPosition,
+  StateView,
   StoredBlock,
 } from '../manager/chain-store.ts'
 import type { StateChange } from '../state/record-tables.ts'
@@ -115,6 +116,20 @@ export class LevelStore implements ChainStore {
     const iterator = this.#db.iterator({ gte: utf8ToBytes('s'), lt: utf8ToBytes('t') })
     for await (const [key, bytes] of iterator) {
       yield { key: decoder.decode(key.subarray(1)), bytes: plain(bytes) }
+    }
+  }
+
+  stateView(): StateView {
+    const snapshot = this.#db.snapshot()
+    const db = this.#db
+    return {
+      async *range(from, to) {
+        const keys = { gte: stateKey(from), lt: stateKey(to) }
+        for await (const [key, bytes] of db.iterator({ ...keys, snapshot })) {
+          yield { key: decoder.decode(key.subarray(1)), bytes: plain(bytes) }
+        }
+      },
+      close: () => snapshot.close(),
     }
   }
 

@@ -7,7 +7,6 @@ import type { ChainManager } from '../manager/chain-manager.ts'
 import { epochOfHeight, isCheckpointHeight } from '../params/network-params.ts'
 import { BLOCK_BYTES_MAX, BlockBodyType, BlockType, blockHash } from '../types/block.ts'
 import type { Certificate, Header } from '../types/consensus-objects.ts'
-import { ZERO_HASH } from '../types/primitives.ts'
 import { areReproposalsJustified, isFinalityOf } from './epoch-proofs.ts'
 import {
   SYNC_BLOCKS_MAX,
@@ -15,7 +14,7 @@ import {
   SyncAnswerType,
   type SyncBlock,
   SyncRequestKind,
-  SyncRequestType,
+  syncRequest,
 } from './sync-messages.ts'
 
 /** The peers that can be asked for blocks. */
@@ -85,8 +84,8 @@ export class BlockSync {
     const { manager, peers, onProgress, exclusively } = this.#options
     const from = manager.final.header.height + 1
     if (from > (this.#options.lastHeight ?? Number.MAX_SAFE_INTEGER)) return false
-    const request = { kind: SyncRequestKind.range, from, count: SYNC_BLOCKS_MAX, hash: ZERO_HASH }
-    const bytes = await peers.ask(peer, SyncRequestType.serialize(request), SYNC_FRAME_BYTES_MAX)
+    const request = syncRequest(SyncRequestKind.range, { from, count: SYNC_BLOCKS_MAX })
+    const bytes = await peers.ask(peer, request, SYNC_FRAME_BYTES_MAX)
     const answer = decodeCanonical(SyncAnswerType, bytes, SYNC_FRAME_BYTES_MAX)
     if (!answer.ok || answer.value.blocks.length === 0) return false
     const { status } = answer.value

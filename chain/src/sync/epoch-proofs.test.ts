@@ -13,7 +13,7 @@ import {
   SYNC_ANSWER_BYTES_MAX,
   SyncAnswerType,
   SyncRequestKind,
-  SyncRequestType,
+  syncRequest,
 } from './sync-messages.ts'
 import {
   hopContext,
@@ -31,13 +31,8 @@ let proofs: Uint8Array[]
 beforeAll(async () => {
   await installNativeCrypto()
   manager = await managerOf(eventfulChain())
-  const request = {
-    kind: SyncRequestKind.epochProofs,
-    from: 1,
-    count: 64,
-    hash: new Uint8Array(32),
-  }
-  const answer = await serverOf(manager).answer(SyncRequestType.serialize(request))
+  const request = syncRequest(SyncRequestKind.epochProofs, { from: 1, count: 64 })
+  const answer = await serverOf(manager).answer(request)
   expect(answer.length).toBeLessThan(SYNC_ANSWER_BYTES_MAX)
   proofs = EpochProofsAnswerType.deserialize(answer).proofs
 })

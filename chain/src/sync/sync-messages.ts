@@ -1,8 +1,9 @@
-import { ContainerType, ListCompositeType, type ValueOf } from '@chainsafe/ssz'
+import { ContainerType, ListBasicType, ListCompositeType, type ValueOf } from '@chainsafe/ssz'
 import { CertificateType, JustificationType, ReproposalsType } from '../types/consensus-objects.ts'
 import { EPOCH_PROOF_BYTES_MAX } from '../types/epoch-proof.ts'
 import { BLOCK_BYTES_MAX } from '../types/block.ts'
-import { Bytes32, byteList, Count64, U8 } from '../types/primitives.ts'
+import { Bytes32, byteList, Count64, U8, ZERO_HASH } from '../types/primitives.ts'
+import { CHUNK_BYTES_MAX, MANIFEST_BYTES_MAX } from './snapshot-messages.ts'
 
 /** Blocks that one answer may carry. */
 export const SYNC_BLOCKS_MAX = 64
@@ -15,17 +16,26 @@ export const SYNC_PROOFS_MAX = 64
 export const REPROPOSALS_BYTES_MAX = EPOCH_PROOF_BYTES_MAX
 export const SYNC_REQUEST_BYTES_MAX = 256
 
-export const SyncRequestKind = { status: 0, range: 1, byHash: 2, epochProofs: 3 } as const
+export const SyncRequestKind = {
+  status: 0,
+  range: 1,
+  byHash: 2,
+  epochProofs: 3,
+  snapshots: 4,
+  chunks: 5,
+} as const
 
 /**
  * What a full node asks another: its status; `count` final blocks from height `from` on; one block by
- * its hash; `count` epoch proofs from epoch `from` on.
+ * its hash; `count` epoch proofs from epoch `from` on; which snapshots there are, with the manifest of
+ * `epoch`; `count` chunks of the snapshot of `epoch` from ordinal `from` on.
  */
 export const SyncRequestType = new ContainerType({
   kind: U8,
   from: Count64,
   count: U8,
   hash: Bytes32,
+  epoch: Count64,
 })
 export type SyncRequest = ValueOf<typeof SyncRequestType>
 
@@ -59,3 +69,33 @@ export const EpochProofsAnswerType = new ContainerType({
   /** Bytes of EpochProofType, of epochs in a row. */
   proofs: new ListCompositeType(byteList(EPOCH_PROOF_BYTES_MAX), SYNC_PROOFS_MAX),
 })
+
+export const SnapshotsAnswerType = new ContainerType({
+  status: StatusType,
+  /** Epochs of the snapshots that can be fetched here. */
+  epochs: new ListBasicType(Count64, 8),
+  /** SnapshotManifestType of the epoch asked for; empty if it is not here. */
+  manifest: byteList(MANIFEST_BYTES_MAX),
+})
+
+/** Chunks that one answer may carry. */
+export const SYNC_CHUNKS_MAX = 64
+export const ChunksAnswerType = new ContainerType({
+  status: StatusType,
+  chunks: new ListCompositeType(byteList(CHUNK_BYTES_MAX), SYNC_CHUNKS_MAX),
+})
+
+/** A request with what its kind needs. */
+export function syncRequest(
+  kind: number,
+  fields: Partial<Omit<SyncRequest, 'kind'>> = {},
+): Uint8Array {
+  return SyncRequestType.serialize({
+    kind,
+    from: 0,
+    count: 0,
+    hash: ZERO_HASH,
+    epoch: 0,
+    ...fields,
+  })
+}

@@ -2,12 +2,16 @@ import { bytesToHex } from '../bytes/hex.ts'
 import { decodeCanonical } from '../bytes/ssz.ts'
 import type { ChainStore } from '../manager/chain-store.ts'
 import { CertificateType, JustificationType, ReproposalsType } from '../types/consensus-objects.ts'
+import type { SnapshotShelf } from './snapshot-shelf.ts'
 import {
+  ChunksAnswerType,
   EpochProofsAnswerType,
   REPROPOSALS_BYTES_MAX,
   type Status,
   SYNC_ANSWER_BYTES_MAX,
+  SnapshotsAnswerType,
   SYNC_BLOCKS_MAX,
+  SYNC_CHUNKS_MAX,
   SYNC_PROOFS_MAX,
   SYNC_REQUEST_BYTES_MAX,
   SyncAnswerType,
@@ -22,6 +26,7 @@ export interface SyncServerParts {
   readonly store: Pick<ChainStore, 'block' | 'heightOf' | 'epochProof'>
   /** Where this node is. */
   readonly status: () => Status
+  readonly shelf?: SnapshotShelf | undefined
 }
 
 /** Answers peers that catch up. Every answer starts with our status and is bounded. */
@@ -38,9 +43,21 @@ export class SyncServer {
     const status = this.#parts.status()
     if (!decoded.ok) return SyncAnswerType.serialize({ status, blocks: [] })
     const request = decoded.value
-    if (request.kind === SyncRequestKind.epochProofs) {
-      const proofs = await this.#proofsFrom(request)
-      return EpochProofsAnswerType.serialize({ status, proofs })
+    switch (request.kind) {
+      case SyncRequestKind.epochProofs: {
+        const proofs = await this.#proofsFrom(request)
+        return EpochProofsAnswerType.serialize({ status, proofs })
+      }
+      case SyncRequestKind.snapshots: {
+        const { shelf } = this.#parts
+        const epochs = (await shelf?.epochs()) ?? []
+        const manifest = (await shelf?.manifest(request.epoch)) ?? new Uint8Array(0)
+        return SnapshotsAnswerType.serialize({ status, epochs, manifest })
+      }
+      case SyncRequestKind.chunks: {
+        const chunks = await this.#chunksFrom(request)
+        return ChunksAnswerType.serialize({ status, chunks })
+      }
     }
     return SyncAnswerType.serialize({ status, blocks: await this.#blocksFor(request) })
   }
@@ -54,6 +71,21 @@ export class SyncServer {
     const height = await store.heightOf(bytesToHex(request.hash))
     const block = height === undefined ? undefined : await syncBlock(store, height)
     return block ? [block] : []
+  }
+
+  async #chunksFrom({ epoch, from, count }: SyncRequest): Promise<Uint8Array[]> {
+    const { shelf } = this.#parts
+    const chunks: Uint8Array[] = []
+    let bytes = 0
+    if (!shelf || !(await shelf.epochs()).includes(epoch)) return chunks
+    for (let at = from; at < from + Math.min(count, SYNC_CHUNKS_MAX); at++) {
+      const chunk = await shelf.chunk(epoch, at)
+      if (!chunk) break
+      bytes += chunk.length
+      if (bytes > SYNC_ANSWER_BYTES_MAX && chunks.length > 0) break
+      chunks.push(chunk)
+    }
+    return chunks
   }
 
   async #proofsFrom({ from, count }: SyncRequest): Promise<Uint8Array[]> {

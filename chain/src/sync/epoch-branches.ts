@@ -1,0 +1,137 @@
+import { bytesToHex, type Hex } from '../bytes/hex.ts'
+import type { Fault } from '../bytes/result.ts'
+import { decodeCanonical } from '../bytes/ssz.ts'
+import { blockHash } from '../types/block.ts'
+import type { SyncPeers } from './block-sync.ts'
+import {
+  decodeEpochProof,
+  type HopContext,
+  type TrustedEpoch,
+  verifyEpochHop,
+} from './epoch-proofs.ts'
+import type { Branch } from './fork-choice.ts'
+import {
+  EpochProofsAnswerType,
+  SYNC_FRAME_BYTES_MAX,
+  SYNC_PROOFS_MAX,
+  SyncRequestKind,
+  syncRequest,
+} from './sync-messages.ts'
+
+/** Certified checkpoints from genesis on, with their proofs; who showed them. */
+export interface ProvenBranch extends Branch {
+  readonly checkpoints: readonly Hex[]
+  /** EpochProofType by epoch - 1, as they are stored and served. */
+  readonly proofs: readonly Uint8Array[]
+  readonly epochs: readonly TrustedEpoch[]
+  readonly peers: readonly string[]
+}
+
+export interface BranchSearch {
+  readonly peers: SyncPeers
+  /** Genesis, or an epoch that is trusted already. */
+  readonly start: TrustedEpoch
+  readonly context: HopContext
+  /** No chain can have come further by now; old keys could sign epochs without end. */
+  readonly epochMax: number
+  readonly onBadPeer?: (peer: string, fault: Fault) => void
+}
+
+interface GrowingBranch {
+  checkpoints: Hex[]
+  proofs: Uint8Array[]
+  epochs: TrustedEpoch[]
+  peers: string[]
+}
+
+/**
+ * Every certified branch that a connected peer shows, each verified epoch by epoch. A peer whose
+ * newest checkpoint is one that we have verified is on that branch: its hash commits to the rest.
+ * So the usual price is one download, and one question to every further peer.
+ */
+export async function findBranches(search: BranchSearch): Promise<ProvenBranch[]> {
+  const branches: GrowingBranch[] = []
+  for (const peer of search.peers.peers()) {
+    const known = await branchOf(search, peer, branches)
+    if (known) {
+      known.peers.push(peer)
+      continue
+    }
+    const branch = await downloadFrom(search, peer)
+    if (branch.checkpoints.length === 0) continue
+    const same = branches.find((each) => isPrefix(branch.checkpoints, each.checkpoints))
+    if (same) same.peers.push(peer)
+    else branches.push({ ...branch, peers: [...takeShorter(branches, branch), peer] })
+  }
+  return branches
+}
+
+/** The branch whose newest checkpoint the peer has too. */
+async function branchOf(
+  search: BranchSearch,
+  peer: string,
+  branches: readonly GrowingBranch[],
+): Promise<GrowingBranch | undefined> {
+  for (const branch of branches) {
+    const tip = branch.epochs.at(-1) as TrustedEpoch
+    const [proof] = await askProofs(search, peer, tip.epoch, 1)
+    const decoded = proof && decodeEpochProof(proof)
+    if (decoded?.ok && bytesToHex(blockHash(decoded.value.header)) === tip.hash) return branch
+  }
+  return undefined
+}
+
+/** Everything that this peer can prove, up to its first proof that fails. */
+async function downloadFrom(search: BranchSearch, peer: string): Promise<GrowingBranch> {
+  const branch: GrowingBranch = { checkpoints: [], proofs: [], epochs: [], peers: [] }
+  let trusted = search.start
+  while (trusted.epoch < search.epochMax) {
+    const count = Math.min(SYNC_PROOFS_MAX, search.epochMax - trusted.epoch)
+    const page = await askProofs(search, peer, trusted.epoch + 1, count)
+    if (page.length === 0) break
+    for (const bytes of page) {
+      const proof = decodeEpochProof(bytes)
+      const hop = proof.ok ? verifyEpochHop(trusted, proof.value, search.context) : proof
+      if (!hop.ok) {
+        search.onBadPeer?.(peer, hop.fault)
+        return branch
+      }
+      trusted = hop.value
+      branch.checkpoints.push(trusted.hash)
+      branch.proofs.push(bytes)
+      branch.epochs.push(trusted)
+    }
+  }
+  return branch
+}
+
+async function askProofs(
+  { peers }: BranchSearch,
+  peer: string,
+  from: number,
+  count: number,
+): Promise<readonly Uint8Array[]> {
+  try {
+    const request = syncRequest(SyncRequestKind.epochProofs, { from, count })
+    const bytes = await peers.ask(peer, request, SYNC_FRAME_BYTES_MAX)
+    const answer = decodeCanonical(EpochProofsAnswerType, bytes, SYNC_FRAME_BYTES_MAX)
+    return answer.ok ? answer.value.proofs.slice(0, count) : []
+  } catch {
+    return []
+  }
+}
+
+function isPrefix(short: readonly Hex[], long: readonly Hex[]): boolean {
+  return short.length <= long.length && short.at(-1) === long[short.length - 1]
+}
+
+/** Branches that the new one continues give way to it; gives their peers. */
+function takeShorter(branches: GrowingBranch[], branch: GrowingBranch): string[] {
+  const peers: string[] = []
+  for (const [i, each] of [...branches.entries()].reverse()) {
+    if (!isPrefix(each.checkpoints, branch.checkpoints)) continue
+    branches.splice(i, 1)
+    peers.push(...each.peers)
+  }
+  return peers
+}
