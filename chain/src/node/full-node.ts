@@ -14,12 +14,12 @@ import { FullNodeNetwork } from '../net/full-node-network.ts'
 import type { TransactionPool } from '../pool/transaction-pool.ts'
 import type { Genesis } from '../rules/genesis-state.ts'
 import { headerContext, mainHeaderAt } from '../rules/main-chain.ts'
-import { LevelStore } from '../store/level-store.ts'
 import { BlockSync } from '../sync/block-sync.ts'
-import { type Status, SYNC_REQUEST_BYTES_MAX } from '../sync/sync-messages.ts'
+import type { Status } from '../sync/sync-messages.ts'
 import { SyncServer } from '../sync/sync-server.ts'
 import { CheckpointAnchorer } from './checkpoint-anchorer.ts'
-import { openChain } from './open-chain.ts'
+import { type OpenedNode, openNode, type SyncMode } from './open-node.ts'
+import { SnapshotMaker } from './snapshot-maker.ts'
 import { reportPeg } from './peg-alarm.ts'
 import { mainChainObjection, systemTransactions } from './system-lane.ts'
 import { checkpointHeight } from '../params/network-params.ts'
@@ -37,6 +37,8 @@ export interface FullNodeOptions {
   /** Multiaddrs of other full nodes. */
   readonly peers: readonly string[]
   readonly mainChainUrl: string
+  /** Default snapshot; nodes that audit the whole history use full. */
+  readonly sync?: SyncMode | undefined
   /** Undefined for a node that only follows. */
   readonly validator:
     | {
@@ -77,19 +79,20 @@ export class FullNode {
   /** Proofs that an Arbiter brought; proposers record them. */
   readonly submittedAnchors: SubmittedAnchors
   readonly transactions: TransactionEntry
-  readonly #store: LevelStore
+  readonly #opened: OpenedNode
   readonly #logger: Logger
   readonly #options: FullNodeOptions
   #driver: ConsensusDriver | undefined
   #sync: BlockSync | undefined
   #anchorer: CheckpointAnchorer | undefined
+  #snapshots: SnapshotMaker | undefined
   #syncTimer: NodeJS.Timeout | undefined
   #target = 0
 
-  private constructor(options: FullNodeOptions, parts: FullNodeParts, store: LevelStore) {
+  private constructor(options: FullNodeOptions, parts: FullNodeParts, opened: OpenedNode) {
     this.#options = options
     this.#logger = options.logger
-    this.#store = store
+    this.#opened = opened
     this.manager = parts.manager
     this.pool = parts.pool
     this.network = parts.network
@@ -100,11 +103,10 @@ export class FullNode {
 
   static async start(options: FullNodeOptions): Promise<FullNode> {
     const { genesis, logger } = options
-    const store = await LevelStore.open(join(options.folder, 'chain'))
-    const { ledger, head } = await openChain(store, genesis)
-    logger.info({ height: head.header.height }, 'chain opened, state root proven')
-    const network = await FullNodeNetwork.start({ ...options, chainId: genesis.chainId })
-    const follower = startFollower(options, ledger)
+    const opened = await openNode(options, (ledger) => createFollower(options, ledger))
+    const { store, network, ledger, head } = opened
+    const follower = createFollower(options, ledger)
+    follower.start()
     const submittedAnchors = new SubmittedAnchors()
     const transactions = new TransactionEntry({ ledger, network, logger })
     const behind: { hint: (height: number | undefined) => void } = { hint: () => undefined }
@@ -135,7 +137,7 @@ export class FullNode {
     })
     const { pool } = transactions
     const parts = { manager, pool, network, follower, submittedAnchors, transactions }
-    const node = new FullNode(options, parts, store)
+    const node = new FullNode(options, parts, opened)
     behind.hint = (height) => node.catchUp(height)
     await node.#begin()
     return node
@@ -167,7 +169,9 @@ export class FullNode {
     await this.follower.stop()
     await this.#driver?.stop()
     await this.network.stop()
-    await this.#store.close()
+    await this.#snapshots?.stop()
+    await this.#opened.shelf.close()
+    await this.#opened.store.close()
   }
 
   async #begin(): Promise<void> {
@@ -196,8 +200,14 @@ export class FullNode {
       },
     })
     const sync = this.#sync
-    const server = new SyncServer({ store: manager.store, status: () => this.#status() })
-    await network.serveSync((request) => server.answer(request), SYNC_REQUEST_BYTES_MAX)
+    const { serve, shelf } = this.#opened
+    serve(new SyncServer({ store: manager.store, status: () => this.#status(), shelf }))
+    this.#snapshots = new SnapshotMaker({
+      manager,
+      shelf,
+      isSyncing: () => this.targetHeight > manager.final.header.height + manager.params.epochBlocks,
+      logger: this.#logger,
+    })
     this.#syncTimer = setInterval(() => void sync.catchUp(SYNC_POLL_LEAD), SYNC_POLL_MS)
     if (validator) this.#startAnchoring(validator)
   }
@@ -252,7 +262,7 @@ export class FullNode {
 const FOLLOW_BELOW_TIP = 256
 
 /** Follows the main chain from a little below the tip that the ledger has on record. */
-function startFollower(
+function createFollower(
   options: FullNodeOptions,
   ledger: ChainManager['ledger'],
 ): MainChainFollower {
@@ -261,7 +271,7 @@ function startFollower(
   const from = Math.max(mainBaseHeight, mainTipHeight - FOLLOW_BELOW_TIP)
   const start = mainHeaderAt(ledger, from)
   assert(start, 'the ledger keeps its recent main headers')
-  const follower = new MainChainFollower({
+  return new MainChainFollower({
     client: createMainChainClient({ url: mainChainUrl }),
     params: genesis.params.mainChain,
     start: headerContext(ledger, start),
@@ -269,6 +279,4 @@ function startFollower(
     pollMs: Math.min(1000, Math.max(50, genesis.params.mainBlockMs / 4)),
     onProblem: (error) => logger.warn({ reason: String(error) }, 'main chain not followed'),
   })
-  follower.start()
-  return follower
 }

@@ -1,6 +1,6 @@
 import { bytesEqual, bytesToHex } from '../bytes/hex.ts'
 import type { FinalBlock } from '../consensus/machine-interface.ts'
-import type { ChainStore } from '../manager/chain-store.ts'
+import type { ChainStore, CommittedBlock } from '../manager/chain-store.ts'
 import type { Genesis } from '../rules/genesis-state.ts'
 import { ledgerLoader, type Ledger, stateRoot } from '../state/ledger.ts'
 import { BlockType } from '../types/block.ts'
@@ -32,7 +32,7 @@ export async function openChain(store: ChainStore, genesis: Genesis): Promise<Op
 async function readChain(store: ChainStore, genesis: Genesis): Promise<OpenedChain> {
   const tip = await store.tipHeight()
   if (tip === undefined) {
-    await writeGenesis(store, genesis)
+    await store.commit({ blocks: [genesisBlock(genesis)], state: genesis.entries })
     const { header } = genesis.block
     const head = { hash: bytesToHex(genesis.hash), header, certificate: undefined }
     return { ledger: genesis.ledger, head }
@@ -66,22 +66,18 @@ async function headAt(store: ChainStore, height: number): Promise<FinalBlock> {
   return { hash: bytesToHex(stored.hash), header, certificate }
 }
 
-function writeGenesis(store: ChainStore, { block, hash, entries }: Genesis): Promise<void> {
-  return store.commit({
-    blocks: [
-      {
-        height: 0,
-        hash,
-        block: BlockType.serialize({ ...block }),
-        justification: JustificationType.serialize({ parent: [], skips: [] }),
-        certificate: undefined,
-        reproposals: new Uint8Array(0),
-        transactionIds: [],
-        receipts: [],
-      },
-    ],
-    state: entries,
-  })
+/** Block 0 as it is stored. */
+export function genesisBlock({ block, hash }: Genesis): CommittedBlock {
+  return {
+    height: 0,
+    hash,
+    block: BlockType.serialize({ ...block }),
+    justification: JustificationType.serialize({ parent: [], skips: [] }),
+    certificate: undefined,
+    reproposals: new Uint8Array(0),
+    transactionIds: [],
+    receipts: [],
+  }
 }
 
 function damaged(reason: string): ChainDataError {

@@ -12,6 +12,7 @@ import type {
   ReceiptPosition,
   StateView,
   StoredBlock,
+  StoredEpochProof,
 } from '../manager/chain-store.ts'
 import type { StateChange } from '../state/record-tables.ts'
 import { type Receipt, ReceiptKind, ReceiptType } from '../types/receipts.ts'
@@ -44,6 +45,16 @@ export class StoreError extends Error {
   override name = 'StoreError'
 }
 
+/** A chain whose history begins at a checkpoint. */
+export interface RestoredChain {
+  /** Genesis and the checkpoint. */
+  readonly blocks: readonly CommittedBlock[]
+  /** Of all epochs up to the checkpoint's. */
+  readonly epochProofs: readonly StoredEpochProof[]
+  /** All entries of the state at the checkpoint, in any order. */
+  readonly state: AsyncIterable<readonly { readonly key: string; readonly bytes: Uint8Array }[]>
+}
+
 /** The chain in LevelDB (classic-level), or in memory for simulations: the same code on both. */
 export class LevelStore implements ChainStore {
   readonly #db: Database
@@ -66,6 +77,27 @@ export class LevelStore implements ChainStore {
       if (error instanceof StoreError) throw error
       await db.close()
       throw new StoreError(openFailure(folder, error))
+    }
+  }
+
+  /**
+   * Writes a database that starts at a checkpoint instead of genesis into an empty folder. It is
+   * whole when this resolves: the tip is written last.
+   */
+  static async restore(folder: string, chain: RestoredChain): Promise<void> {
+    const store = await LevelStore.open(folder)
+    try {
+      for await (const entries of chain.state) {
+        await store.#db.batch(
+          entries.map(({ key, bytes }) => ({ type: 'put', key: stateKey(key), value: bytes })),
+        )
+      }
+      for (const { epoch, bytes } of chain.epochProofs) {
+        await store.#db.put(heightKey(Prefix.epochProof, epoch), bytes)
+      }
+      await store.commit({ blocks: chain.blocks, state: [] })
+    } finally {
+      await store.close()
     }
   }
 

@@ -49,6 +49,8 @@ export const NodeConfigSchema = z.strictObject({
   newValidator: z.boolean().optional(),
   /** The last block of this epoch is the last one that this node finalises. */
   haltEpoch: z.int().positive().optional(),
+  /** How a full node with an empty folder gets to the tip; full for nodes that audit history. */
+  sync: z.enum(['snapshot', 'full']).optional(),
   storage: z
     .strictObject({
       capacityBytes: z.int().positive(),

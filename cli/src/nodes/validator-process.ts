@@ -37,6 +37,7 @@ export async function startValidator(
     announce: config.announce,
     peers: config.peers,
     mainChainUrl,
+    sync: config.sync,
     validator: {
       consensusKey: await key('consensus'),
       mainKey: await key('main-chain'),

@@ -1,0 +1,26 @@
+import type { MainChainFollower } from '../anchor/follower.ts'
+import { bytesToHex } from '../bytes/hex.ts'
+import type { AnchoredCheckpoint } from '../sync/fork-choice.ts'
+
+/**
+ * All anchors that the main chain has at a depth of `confirmations`, from the follower's start to
+ * the tip. Reads the chain once, in windows, so that years of it need no more memory than a day.
+ */
+export async function anchoredCheckpoints(
+  follower: MainChainFollower,
+  confirmations: number,
+): Promise<AnchoredCheckpoint[]> {
+  const found = new Map<string, AnchoredCheckpoint>()
+  for (;;) {
+    const before = follower.tip.height
+    await follower.poll()
+    const { tip, nodeHeight } = follower.status()
+    for (const { anchor, height, index } of follower.anchors()) {
+      if (tip.height - height + 1 < confirmations) continue
+      const checkpoint = bytesToHex(anchor.checkpointHash)
+      found.set(`${height}/${index}`, { checkpoint, mainHeight: height, index })
+    }
+    if (tip.height >= nodeHeight || tip.height === before) return [...found.values()]
+    follower.release(tip.height)
+  }
+}

@@ -1,0 +1,278 @@
+import { rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import type { Logger } from 'pino'
+import { bytesEqual, bytesToHex } from '../bytes/hex.ts'
+import { decodeCanonical } from '../bytes/ssz.ts'
+import { createConsensusCrypto } from '../driver/consensus-crypto.ts'
+import type { CommittedBlock } from '../manager/chain-store.ts'
+import { checkpointHeight } from '../params/network-params.ts'
+import type { Genesis } from '../rules/genesis-state.ts'
+import { LevelStore } from '../store/level-store.ts'
+import type { SyncPeers } from '../sync/block-sync.ts'
+import { SnapshotStalledError } from '../sync/chunk-fetch.ts'
+import { findBranches, type ProvenBranch } from '../sync/epoch-branches.ts'
+import { decodeEpochProof, genesisEpoch } from '../sync/epoch-proofs.ts'
+import { type AnchoredCheckpoint, chooseBranch } from '../sync/fork-choice.ts'
+import {
+  fetchSnapshot,
+  ShelfDamagedError,
+  snapshotEntries,
+  snapshotOffers,
+} from '../sync/snapshot-restore.ts'
+import type { SnapshotShelf } from '../sync/snapshot-shelf.ts'
+import {
+  type Status,
+  SYNC_FRAME_BYTES_MAX,
+  SyncAnswerType,
+  SyncRequestKind,
+  syncRequest,
+} from '../sync/sync-messages.ts'
+import { BLOCK_BYTES_MAX, BlockType, blockHash } from '../types/block.ts'
+import {
+  CertificateType,
+  type Header,
+  JustificationType,
+  ReproposalsType,
+} from '../types/consensus-objects.ts'
+import type { EpochProof } from '../types/epoch-proof.ts'
+import { transactionId, transactionListRoot } from '../types/transaction-codec.ts'
+import type { Transaction } from '../types/transactions.ts'
+import { genesisBlock } from './open-chain.ts'
+
+/** Nearer than this, replaying the blocks is no work worth a snapshot. */
+export const SNAPSHOT_LEAD_EPOCHS = 2
+/** How long a node with an empty folder looks for somebody who is ahead. */
+const LOOK_AROUND_MS = 5000
+const LOOK_AGAIN_MS = 100
+const RETRY_MS = 1000
+const TRIES_MAX = 30
+
+/** Certified branches contradict each other; the message says what an operator must decide. */
+export class ForkedNetworkError extends Error {
+  override name = 'ForkedNetworkError'
+}
+
+export interface JoinOptions {
+  readonly genesis: Genesis
+  /** The node's own folder: chain/ and chain.new/ lie in it. */
+  readonly folder: string
+  readonly peers: SyncPeers
+  /** Full nodes that the node was told of. */
+  readonly peersExpected: number
+  readonly shelf: SnapshotShelf
+  /** Anchors on the main chain that are deep enough; asked only where branches contradict. */
+  readonly anchors: () => Promise<readonly AnchoredCheckpoint[]>
+  readonly logger: Logger
+}
+
+/**
+ * For a node whose chain is empty: where peers are epochs ahead, brings the state at a proven
+ * checkpoint and makes it the node's database. Trusts genesis and, where validators signed two
+ * histories, the main chain; no peer. Resolves to whether it did; throws ForkedNetworkError where
+ * the main chain does not decide either. The chain's database must be closed.
+ */
+export async function joinBySnapshot(options: JoinOptions): Promise<boolean> {
+  const { genesis, logger } = options
+  if (epochsSince(genesis) <= SNAPSHOT_LEAD_EPOCHS || options.peersExpected === 0) return false
+  const lead = await epochAhead(options)
+  if (lead <= SNAPSHOT_LEAD_EPOCHS) return false
+  logger.info({ epoch: lead }, 'peers are ahead: joining by snapshot')
+  const branch = await chosenBranch(options)
+  if (!branch || branch.epochs.length <= SNAPSHOT_LEAD_EPOCHS) return false
+  for (let tries = 0; tries < TRIES_MAX; tries++) {
+    try {
+      if (await restoreFrom(options, tries === 0 ? branch : await grown(options, branch)))
+        return true
+    } catch (error) {
+      if (!(error instanceof SnapshotStalledError || error instanceof ShelfDamagedError))
+        throw error
+      logger.warn({ reason: error.message }, 'the snapshot is not whole yet')
+    }
+    await setTimeout(RETRY_MS)
+  }
+  logger.warn('no snapshot to be had: blocks are replayed from genesis instead')
+  return false
+}
+
+/** Epochs that can have passed since genesis by this machine's clock. */
+function epochsSince({ params, block }: Genesis): number {
+  const epochMs = params.epochBlocks * params.blockIntervalMs
+  const sinceMs = Date.now() + params.clockAheadMs - block.header.timeMs
+  return Math.max(0, Math.ceil(sinceMs / epochMs))
+}
+
+/** What peers say; it decides only whether to look closer. */
+async function epochAhead(options: JoinOptions): Promise<number> {
+  const { peers, peersExpected } = options
+  const said = new Map<string, Status>()
+  const end = Date.now() + LOOK_AROUND_MS
+  for (;;) {
+    const silent = peers.peers().filter((peer) => !said.has(peer))
+    for (const peer of silent) {
+      const status = await statusOf(options, peer)
+      if (status) said.set(peer, status)
+    }
+    if (2 * said.size > peersExpected || Date.now() > end) break
+    await setTimeout(LOOK_AGAIN_MS)
+  }
+  return Math.max(0, ...[...said.values()].map(({ epoch }) => epoch))
+}
+
+async function statusOf(
+  { peers, genesis }: JoinOptions,
+  peer: string,
+): Promise<Status | undefined> {
+  try {
+    const request = syncRequest(SyncRequestKind.status)
+    const bytes = await peers.ask(peer, request, SYNC_FRAME_BYTES_MAX)
+    const answer = decodeCanonical(SyncAnswerType, bytes, SYNC_FRAME_BYTES_MAX)
+    if (!answer.ok) return undefined
+    const { status } = answer.value
+    return bytesEqual(status.chainId, genesis.chainId) ? status : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** The certified branch to follow (docs/protocol/consensus.md 2.5). */
+async function chosenBranch(options: JoinOptions): Promise<ProvenBranch | undefined> {
+  const { genesis, peers, logger, anchors } = options
+  const branches = await findBranches({
+    peers,
+    start: genesisEpoch(genesis),
+    context: {
+      chainId: genesis.chainId,
+      params: genesis.params,
+      crypto: createConsensusCrypto(genesis.chainId, undefined),
+    },
+    epochMax: epochsSince(genesis),
+    onBadPeer: (peer, fault) => logger.warn({ peer, ...fault }, 'a peer gave a bad epoch proof'),
+  })
+  if (branches.length === 0) return undefined
+  const choice = chooseBranch(branches, branches.length === 1 ? [] : await anchors())
+  if (!choice.ok) {
+    throw new ForkedNetworkError(
+      `${choice.fault.message}. Nothing was changed; start again with peers you trust.`,
+    )
+  }
+  for (const fork of choice.value.forks) {
+    logger.error(
+      fork,
+      'validators of this epoch certified two histories; the anchored one is taken',
+    )
+  }
+  return choice.value.branch
+}
+
+/** The network goes on while a snapshot is fetched: its newest one may be of a later epoch. */
+async function grown(options: JoinOptions, branch: ProvenBranch): Promise<ProvenBranch> {
+  return (await chosenBranch(options)) ?? branch
+}
+
+async function restoreFrom(options: JoinOptions, branch: ProvenBranch): Promise<boolean> {
+  const { shelf, peers, logger } = options
+  const epoch = await snapshotEpoch(options, branch)
+  const trusted = epoch === undefined ? undefined : branch.epochs[epoch - 1]
+  if (epoch === undefined || !trusted) return false
+  const { header } = trusted
+  let told = 0
+  await fetchSnapshot({
+    peers,
+    shelf,
+    header,
+    onProgress: (done, known) => {
+      if (done < known && done < told + known / 10) return
+      told = done
+      logger.info({ epoch, done, known }, 'snapshot chunks')
+    },
+    onBadPeer: (peer, fault) => logger.warn({ peer, ...fault }, 'a peer gave a bad chunk'),
+  })
+  const proof = decodeEpochProof(branch.proofs[epoch - 1] as Uint8Array)
+  const block = proof.ok && (await checkpointBlock(options, proof.value))
+  if (!block) throw new SnapshotStalledError(`no peer gives block ${header.height}`)
+  await replaceDatabase(options, header, branch, block)
+  logger.info({ epoch, height: header.height }, 'the snapshot is the database now')
+  return true
+}
+
+/** The newest snapshot on the branch; one that is half here goes on as long as it is offered. */
+async function snapshotEpoch(
+  { shelf, peers }: JoinOptions,
+  branch: ProvenBranch,
+): Promise<number | undefined> {
+  const offered = [...(await snapshotOffers(peers)).keys(), ...(await shelf.epochs())]
+    .filter((epoch) => epoch >= 1 && epoch <= branch.epochs.length)
+    .sort((a, b) => b - a)
+  const begun = await shelf.unfinished()
+  return begun && offered.includes(begun.epoch) ? begun.epoch : offered[0]
+}
+
+/** The checkpoint's own block: what the next epoch's first block stands on. */
+async function checkpointBlock(
+  { peers, genesis }: JoinOptions,
+  proof: EpochProof,
+): Promise<CommittedBlock | undefined> {
+  const height = checkpointHeight(genesis.params, proof.header.epoch)
+  const request = syncRequest(SyncRequestKind.range, { from: height, count: 1 })
+  for (const peer of peers.peers()) {
+    try {
+      const bytes = await peers.ask(peer, request, SYNC_FRAME_BYTES_MAX)
+      const answer = decodeCanonical(SyncAnswerType, bytes, SYNC_FRAME_BYTES_MAX)
+      const [served] = answer.ok ? answer.value.blocks : []
+      const block = served && provenBlock(proof, served.block, served.justification)
+      if (block) return block
+    } catch {
+      // The next peer is asked.
+    }
+  }
+  return undefined
+}
+
+function provenBlock(
+  { header, certificate, reproposals }: EpochProof,
+  bytes: Uint8Array,
+  justification: Parameters<typeof JustificationType.serialize>[0],
+): CommittedBlock | undefined {
+  const block = decodeCanonical(BlockType, bytes, BLOCK_BYTES_MAX)
+  if (!block.ok) return undefined
+  const hash = blockHash(header)
+  // The SSZ union of payloads is typed wider than ours.
+  const transactions = block.value.body.transactions as Transaction[]
+  if (!bytesEqual(blockHash(block.value.header), hash)) return undefined
+  if (!bytesEqual(transactionListRoot(transactions), header.txRoot)) return undefined
+  if (!bytesEqual(JustificationType.hashTreeRoot(justification), header.justHash)) return undefined
+  return {
+    height: header.height,
+    hash,
+    block: bytes,
+    justification: JustificationType.serialize(justification),
+    certificate: CertificateType.serialize(certificate),
+    reproposals:
+      reproposals.length === 0 ? new Uint8Array(0) : ReproposalsType.serialize(reproposals),
+    transactionIds: transactions.map((transaction) => bytesToHex(transactionId(transaction))),
+    // They follow from executing the block, which stands on a state that is not here.
+    receipts: [],
+  }
+}
+
+/**
+ * Writes the database aside and renames it into place. A crash before the rename leaves a chain that
+ * is empty and a shelf that is whole: the next start writes it again.
+ */
+async function replaceDatabase(
+  { genesis, folder, shelf }: JoinOptions,
+  header: Header,
+  branch: ProvenBranch,
+  checkpoint: CommittedBlock,
+): Promise<void> {
+  const building = join(folder, 'chain.new')
+  await rm(building, { recursive: true, force: true })
+  await LevelStore.restore(building, {
+    blocks: [genesisBlock(genesis), checkpoint],
+    epochProofs: branch.proofs.slice(0, header.epoch).map((bytes, i) => ({ epoch: i + 1, bytes })),
+    state: snapshotEntries(shelf, header),
+  })
+  await rm(join(folder, 'chain'), { recursive: true, force: true })
+  await rename(building, join(folder, 'chain'))
+}
