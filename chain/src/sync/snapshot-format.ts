@@ -40,6 +40,8 @@ const CHUNK_LEVELS: Readonly<Partial<Record<TableName, number>>> = {
   accounts: 14,
   nodes: 4,
   contracts: 6,
+  // The record of an epoch holds the next set: up to a hundred members.
+  epochs: 7,
 }
 const CHUNK_LEVEL = 10
 
