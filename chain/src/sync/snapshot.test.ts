@@ -189,7 +189,7 @@ describe('a state snapshot', () => {
     const restored: StateChange[] = []
     for await (const batch of snapshotEntries(fetched, big)) restored.push(...batch)
     const sorted = (list: readonly StateChange[]) =>
-      list.map(({ key, bytes }) => [key, bytes && bytesToHex(bytes)]).sort()
+      list.map(({ key, bytes }) => `${key} ${bytesToHex(bytes ?? new Uint8Array(0))}`).sort()
     expect(sorted(restored)).toEqual(sorted(entries))
     // Accounts fill more than one chunk, inventory and reward leaves more than one slice.
     const manifest = checkManifest((await shelf.manifest(3)) as Uint8Array, big)
