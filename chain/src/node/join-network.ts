@@ -257,8 +257,8 @@ function provenBlock(
 }
 
 /**
- * Writes the database aside and renames it into place. A crash before the rename leaves a chain that
- * is empty and a shelf that is whole: the next start writes it again.
+ * Writes the database aside and renames it into place. A crash before the rename leaves a chain
+ * that is empty and a shelf that is whole: the next start writes it again.
  */
 async function replaceDatabase(
   { genesis, folder, shelf }: JoinOptions,

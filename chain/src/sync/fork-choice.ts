@@ -30,9 +30,9 @@ export interface ForkChoice<B extends Branch> {
 
 /**
  * Fork choice of a bootstrapping node (docs/protocol/consensus.md 2.5). Where certified branches
- * differ, the one with the earliest anchored checkpoint from there on wins: keys whose stake is gone
- * can sign another past, but no anchor before the honest one. Faults with FORK_UNANCHORED where the
- * main chain knows none of them: then only an operator can decide.
+ * differ, the one with the earliest anchored checkpoint from there on wins: keys whose stake is
+ * gone can sign another past, but no anchor before the honest one. Faults with FORK_UNANCHORED
+ * where the main chain knows none of them: then only an operator can decide.
  */
 export function chooseBranch<B extends Branch>(
   branches: readonly B[],
