@@ -2,7 +2,7 @@ import { fault, ok, type Result } from '../bytes/result.ts'
 import { BASIS_POINTS } from '../params/network-params.ts'
 import { emissionOf } from '../rules/subsidy.ts'
 import type { LedgerDraft } from '../state/ledger-draft.ts'
-import { type Receipt, type ReceiptBody, ReceiptKind } from '../types/receipts.ts'
+import { DepositOutcome, type Receipt, type ReceiptBody, ReceiptKind } from '../types/receipts.ts'
 import type { Epoch } from '../types/records.ts'
 
 interface ServiceSums {
@@ -19,6 +19,8 @@ export class ReceiptTally {
   #sums: ServiceSums = { fees: 0n, burned: 0n, toValidators: 0n }
   /** Subsidies by source epoch; epochs without any are not in it. */
   readonly #minted = new Map<number, bigint>()
+  /** Coin from and to the main chain, by deposit and withdrawal receipts. */
+  readonly #peg = { deposited: 0n, withdrawn: 0n }
   #receipts = 0
   #forfeits = 0
   #anchors = 0
@@ -45,6 +47,12 @@ export class ReceiptTally {
       } else if (body.selector === ReceiptKind.reward) {
         const { epoch, amount } = body.value
         this.#minted.set(epoch, (this.#minted.get(epoch) ?? 0n) + amount)
+      } else if (body.selector === ReceiptKind.deposit) {
+        const { outcome, amount } = body.value
+        if (outcome === DepositOutcome.credited) this.#peg.deposited += amount
+      } else if (body.selector === ReceiptKind.withdrawal) {
+        const { returned, output } = body.value
+        this.#peg.withdrawn += returned ? -output : output
       } else if (body.selector === ReceiptKind.forfeit) {
         this.#forfeits++
       } else if (body.selector === ReceiptKind.anchor) {
@@ -55,6 +63,8 @@ export class ReceiptTally {
 
   /** After an epoch's last block: its record is what its receipts add up to. */
   closeEpoch(ledger: LedgerDraft, epoch: number): Result<undefined> {
+    const pegged = this.#comparePeg(ledger)
+    if (!pegged.ok) return pegged
     const sums = this.#sums
     this.#sums = { fees: 0n, burned: 0n, toValidators: 0n }
     const record = ledger.epochs.get(epoch)
@@ -76,6 +86,19 @@ export class ReceiptTally {
       return fault('RECEIPT_SUMS', `receipts of epoch ${epoch} do not add up to its ${name}`, {
         receipts: sums[name],
         record: record[name],
+      })
+    }
+    return ok()
+  }
+
+  /** The peg's totals are what deposits and withdrawals left receipts for. */
+  #comparePeg(ledger: LedgerDraft): Result<undefined> {
+    const peg = ledger.peg()
+    for (const name of ['deposited', 'withdrawn'] as const) {
+      if (this.#peg[name] === peg[name]) continue
+      return fault('PEG_SUMS', `receipts do not add up to what the peg has ${name}`, {
+        receipts: this.#peg[name],
+        record: peg[name],
       })
     }
     return ok()

@@ -24,6 +24,9 @@ import {
 const DEPOSITS_PER_BLOCK = 16
 const DEPOSIT_BYTES_PER_BLOCK = 256 * 1024
 
+/** Headers of one transaction, bytes: well below what one may have. */
+const HEADER_BYTES_PER_BLOCK = 384 * 1024
+
 /** How many headers a proposer may leave out before others refuse its checkpoint. */
 const HEADERS_BEHIND_MAX = 1
 
@@ -49,7 +52,7 @@ export function systemTransactions(
     unsigned(ledger, { selector: PayloadKind.evidence, value }),
   )
   const tip = recordedTip(ledger)
-  const headers = tip && follower.headersAfter(tip, MAIN_HEADERS_PER_TRANSACTION_MAX)
+  const headers = tip && withinBytes(follower.headersAfter(tip, MAIN_HEADERS_PER_TRANSACTION_MAX))
   if (headers?.length) {
     transactions.push(unsigned(ledger, { selector: PayloadKind.mainHeaders, value: { headers } }))
   }
@@ -91,6 +94,15 @@ export function mainChainObjection(
     return `the checkpoint leaves out ${behind} main headers`
   }
   return undefined
+}
+
+/** As many of the first headers as fit one transaction. */
+function withinBytes(headers: readonly Uint8Array[]): Uint8Array[] {
+  let bytes = 0
+  return headers.filter((header) => {
+    bytes += header.length
+    return bytes <= HEADER_BYTES_PER_BLOCK
+  })
 }
 
 function recordedTip(ledger: LedgerDraft) {

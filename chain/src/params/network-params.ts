@@ -1,4 +1,5 @@
 import { assert } from '../bytes/assert.ts'
+import { MAIN_HEADERS_PER_TRANSACTION_MAX } from '../types/transactions.ts'
 import type { ParamsFork } from './forks.ts'
 
 /** Difficulty rules of the main chain that this network follows. */
@@ -138,6 +139,10 @@ export function assertParams(params: NetworkParams): void {
   assert(params.proofWindowEpochs >= 1 && params.proofWindowEpochs <= 12, 'proof window is 1 to 12')
   assert(params.strikesToEvict >= 1 && params.strikesToEvict <= 255, 'strikes are 1 to 255')
   assert(params.minimumChargeEpochs >= 1, 'minimum charge is at least one epoch')
+  assert(
+    params.anchorFinalMainBlocks < MAIN_HEADERS_PER_TRANSACTION_MAX,
+    'a reorganisation that may be recorded fits one transaction',
+  )
   assert(params.pegDayEpochs >= 1, 'a day of withdrawals has at least one epoch')
   assert(params.pegDailyShare <= 10_000, 'no more than the reserve can be withdrawn in a day')
   assert(params.priceMax < 1n << 48n, 'prices must stay below 2^48 so that weights fit 128 bits')

@@ -143,4 +143,32 @@ describe('a main-chain reorganisation deeper than the confirmations', () => {
     expect(balanceOf(chain.ledger, keyOf('dave').address)).toBe(UNITS)
     expect(chain.ledger.peg()).toMatchObject({ paused: false, deposited: 41n * UNITS })
   })
+
+  test('as deep as the main network allows, it is recorded in one piece', () => {
+    const params = { depositConfirmations: 6, anchorFinalMainBlocks: 100 }
+    const chain = new SampleChain({ params })
+    const forkHeight = chain.main.tip.height
+    const transaction = depositTransaction(chain, [
+      { target: addressText(chain, 'carol'), amount: UNITS },
+    ])
+    const [mined] = mineDeposits(chain.main, [transaction]) as [MinedDeposit]
+    mineEmpty(chain.main, 98)
+    recordHeaders(chain, chain.main)
+    chain.block([depositOn(chain, mined)])
+    const fork = chain.main.fork(forkHeight)
+    mineEmpty(fork, 100)
+    recordHeaders(chain, fork, forkHeight)
+    expect(chain.ledger.peg()).toMatchObject({ paused: true, unbacked: UNITS })
+    // One more on top of the deposit's block, and it could not have been replaced.
+    const deeper = new SampleChain({ params })
+    const base = deeper.main.tip.height
+    mineEmpty(deeper.main, 100)
+    recordHeaders(deeper, deeper.main)
+    const other = deeper.main.fork(base)
+    mineEmpty(other, 101)
+    const headers = other.headers.filter(({ height }) => height > base)
+    expect(deeper.outcome(deeper.mainHeaders(headers.map(({ raw }) => raw)))).toBe(
+      'MAIN_REORG_TOO_DEEP',
+    )
+  })
 })

@@ -35,7 +35,8 @@ export const RAILS_PER_REDEEM_MAX = 256
 export const SLOT_RAILS_MAX = 255
 export const LABEL_BYTES_MAX = 512
 export const MAIN_HEADER_BYTES_MAX = 32 * 1024
-export const MAIN_HEADERS_PER_TRANSACTION_MAX = 32
+/** More than the deepest reorganisation that may be recorded (FINAL), which comes in one piece. */
+export const MAIN_HEADERS_PER_TRANSACTION_MAX = 128
 export const MAIN_TRANSACTION_BYTES_MAX = 64 * 1024
 export const TRANSACTION_BYTES_MAX = 512 * 1024
 
