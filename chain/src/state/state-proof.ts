@@ -10,7 +10,6 @@ import { stateRoots } from './ledger.ts'
 import {
   ACCOUNT_BYTES,
   recordCodecs,
-  type StateRootName,
   stateRootNames,
   type TableName,
   tableNames,
@@ -36,6 +35,10 @@ export type StateProof = ValueOf<typeof StateProofType>
 
 /** What can be proven: records of the tables, and the two that stand alone. */
 export type ProvableName = TableName | 'peg' | 'globals'
+
+export function isProvable(name: string): name is ProvableName {
+  return name === 'peg' || name === 'globals' || isTable(name)
+}
 
 /** Proves a record of the committed state; undefined where there is none at this index. */
 export function proveRecord(
@@ -127,7 +130,7 @@ function singleLeaf(type: typeof PegType | typeof GlobalsType, record: Uint8Arra
   return decoded.ok ? ok(type.hashTreeRoot(decoded.value)) : decoded
 }
 
-function isTable(name: StateRootName): name is TableName {
+function isTable(name: string): name is TableName {
   return (tableNames as readonly string[]).includes(name)
 }
 

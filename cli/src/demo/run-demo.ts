@@ -102,7 +102,8 @@ async function gatherCast(
   teller: StoryTeller,
 ): Promise<{ cast: Cast; close(): Promise<void> }> {
   const genesis = await readGenesis(genesisPath(network.data))
-  const chain = await openLightChain(genesis, network.rpcUrls(), (message) => teller.done(message))
+  const files = { genesis, trustFile: join(network.data, 'consumer', 'light-trust.json') }
+  const chain = await openLightChain(files, network.rpcUrls(), (message) => teller.done(message))
   const { owner } = await readWallet(
     network.data,
     new PassphraseSource({ file: process.env.IOEX_PASSPHRASE_FILE }),

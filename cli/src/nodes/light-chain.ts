@@ -1,26 +1,36 @@
+import { mkdir, readFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { assert } from '@ioex/chain/bytes'
+import { trustCheckpoint, type TrustedEpoch } from '@ioex/chain/light'
 import { type Genesis, validatorSetOf } from '@ioex/chain/rules'
-import { LightChainClient, RpcError } from '@ioex/rpc/client'
+import { LightChainClient, RpcError, trustFromJson, trustToJson } from '@ioex/rpc/client'
 import { ChainRefusal } from '@ioex/storage-node/node'
+import writeFileAtomic from 'write-file-atomic'
+
+export interface LightChainFiles {
+  readonly genesis: Genesis
+  /** Where the newest trusted epoch is kept between starts. */
+  readonly trustFile: string
+}
 
 /**
- * The chain as thin nodes and commands see it: over at least two full nodes, certified. Without a
- * deadline it waits for their first certified head as long as it takes. A node of one's own needs
- * no second witness.
+ * The chain as thin nodes and commands see it: over at least two full nodes, certified, records
+ * by proof. Without a deadline it waits for their first certified head as long as it takes. A node
+ * of one's own needs no second witness.
  */
 export async function openLightChain(
-  genesis: Genesis,
+  { genesis, trustFile }: LightChainFiles,
   rpcUrls: readonly string[],
   onAlarm: (message: string) => void,
   deadlineMs?: number,
   asksOwnNode = false,
 ): Promise<LightChainClient> {
-  const { ledger, chainId, params } = genesis
-  const validators = validatorSetOf(ledger, 1) ?? []
+  const trust = new TrustKeeper(trustFile)
   const client = new LightChainClient({
     endpoints: rpcUrls,
-    chainId,
-    params,
-    validators,
+    params: genesis.params,
+    start: await trust.read(genesis),
+    onTrust: (trusted) => trust.keep(trusted),
     allowSingleEndpoint: asksOwnNode,
     refusal: (code, message) => new ChainRefusal(code, message),
     onAlarm: (alarm) => onAlarm(`two certified histories exist: ${JSON.stringify(alarm)}`),
@@ -41,4 +51,52 @@ export async function openLightChain(
     clearTimeout(timer)
   }
   return client
+}
+
+/** What is believed before any node is asked: genesis closes epoch 0. */
+export function trustInGenesis({ block, hash, ledger }: Genesis): TrustedEpoch {
+  const newest = { header: block.header, hash }
+  const trusted = trustCheckpoint(newest, validatorSetOf(ledger, 1) ?? [])
+  assert(trusted.ok, 'genesis names its own validators')
+  return trusted.value
+}
+
+/** Spares the way from genesis at each start; a file that is missing or damaged costs only time. */
+class TrustKeeper {
+  readonly #path: string
+  #newest: TrustedEpoch | undefined
+  #writing = false
+
+  constructor(path: string) {
+    this.#path = path
+  }
+
+  async read(genesis: Genesis): Promise<TrustedEpoch> {
+    try {
+      const saved = trustFromJson(JSON.parse(await readFile(this.#path, 'utf8')), genesis.chainId)
+      if (saved) return saved
+    } catch {
+      // First start, or a file that nobody can read.
+    }
+    return trustInGenesis(genesis)
+  }
+
+  keep(trusted: TrustedEpoch): void {
+    this.#newest = trusted
+    if (this.#writing) return
+    this.#writing = true
+    void this.#write().finally(() => {
+      this.#writing = false
+    })
+  }
+
+  async #write(): Promise<void> {
+    await mkdir(dirname(this.#path), { recursive: true }).catch(() => undefined)
+    while (this.#newest) {
+      const text = JSON.stringify(trustToJson(this.#newest))
+      this.#newest = undefined
+      // It only saves time: a full or read-only disk must not stop a wallet.
+      await writeFileAtomic(this.#path, text, { fsync: false }).catch(() => undefined)
+    }
+  }
 }

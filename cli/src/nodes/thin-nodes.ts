@@ -22,7 +22,8 @@ async function openThinNode(config: NodeConfig, logger: Logger, passphrase: Pass
     throw new ConfigError(`${config.name}: give at least two rpcUrls, so that none can lie alone`)
   }
   const alarm = (message: string) => logger.fatal(message)
-  const chain = await openLightChain(genesis, rpcUrls, alarm, undefined, asksOwnNode)
+  const files = { genesis, trustFile: join(config.data, 'light-trust.json') }
+  const chain = await openLightChain(files, rpcUrls, alarm, undefined, asksOwnNode)
   return { genesis, nodeKey, chain }
 }
 

@@ -41,7 +41,7 @@ export async function openStorage({ settings, passphrase }: CommandContext): Pro
   const urls = rpcUrlsOf(record)
   await reachAny(data, urls)
   const chain = await openLightChain(
-    genesis,
+    { genesis, trustFile: join(folder, 'light-trust.json') },
     urls,
     (message) => {
       throw new CommandError('FORK', message)

@@ -57,20 +57,24 @@ export class EndpointPool {
     return this.askAndRead(method, params, (result) => result, options)
   }
 
-  /** As ask; `read` makes something of the result, or throws RpcError where it cannot be true. */
+  /**
+   * As ask; `read` makes something of the result, or throws RpcError where it cannot be true. A
+   * node whose proof is false is not asked again for a while.
+   */
   async askAndRead<M extends MethodName, T>(
     method: M,
     params: ParamsOf<M>,
-    read: (result: ResultOf<M>) => T | Promise<T>,
+    read: (result: ResultOf<M>, client: RpcClient) => T | Promise<T>,
     options?: CallOptions,
   ): Promise<T> {
     let failure: unknown = new RpcError('UNREACHABLE', 'every known node gave false answers')
     for (const client of this.#inOrder()) {
       try {
-        return await read(await client.call(method, params, options))
+        return await read(await client.call(method, params, options), client)
       } catch (error) {
         if (!isNodeFailure(error) || (error as RpcError).reason === 'ABORTED') throw error
-        this.failed(client)
+        if ((error as RpcError).reason === 'FALSE_PROOF') this.lied(client)
+        else this.failed(client)
         failure = error
       }
     }

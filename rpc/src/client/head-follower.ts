@@ -1,9 +1,14 @@
-import { bytesEqual } from '@ioex/chain/bytes'
-import type { FinalHeader, FinalityRules } from '@ioex/chain/light'
+import { bytesEqual, type Fault } from '@ioex/chain/bytes'
+import { checkFinality, type FinalHeader, verifyHistory } from '@ioex/chain/light'
+import { blockHash, type Header } from '@ioex/chain/types'
 import { HEADERS_MAX } from '../contract/chain-methods.ts'
+import type { StateProofsJson } from '../contract/json-forms.ts'
 import type { HeadView } from './chain-view.ts'
+import { decodeCertificate, decodeHeader } from './certified-head.ts'
 import type { EndpointPool } from './endpoint-pool.ts'
+import type { EpochTrust } from './epoch-trust.ts'
 import { type CheckedRun, checkRun, type HeaderEntry, headOf } from './header-chain.ts'
+import { readHashes } from './proof-reader.ts'
 import type { RpcClient } from './rpc-client.ts'
 import { RpcError } from './rpc-error.ts'
 
@@ -30,7 +35,7 @@ export interface ForkAlarm {
 
 export interface HeadFollowerOptions {
   readonly pool: EndpointPool
-  readonly rules: FinalityRules
+  readonly trust: EpochTrust
   /** Least time between two questions to the leading node. */
   readonly minimumPollMs: number
   /** How often the other nodes' heads are compared. */
@@ -46,6 +51,8 @@ export class HeadFollower {
   readonly #stopped = new AbortController()
   readonly #listeners = new Set<(head: HeadView) => void>()
   #final = new Map<number, FinalHeader>()
+  /** Final headers that came with proofs: certified, but not linked to the head. */
+  #shown = new Map<number, FinalHeader>()
   /** Linked to the head but not yet certified. */
   #pending: HeaderEntry[] = []
   #head: FinalHeader | undefined
@@ -97,16 +104,97 @@ export class HeadFollower {
     await this.#reach(height)
     const kept = this.#final.get(height)
     if (kept) return kept
-    const { pool, rules } = this.#options
+    const { pool, trust } = this.#options
     const range = { from: height, to: height + HEADERS_MAX - 1 }
     const { headers } = await pool.ask('chain_getCertifiedHeaders', range)
-    const run = checkRun(headers, height, rules)
+    const run = checkRun(headers, height, trust.rulesOf)
     const [first] = run.ok && run.value.finalCount > 0 ? run.value.headers : []
-    if (first) return first
-    throw new RpcError(
-      'BAD_RESPONSE',
-      `no node proves that the header of height ${height} is final`,
+    return first ?? this.#oldHeader(height)
+  }
+
+  /** A header of an epoch whose validators we do not know any more: by its place in history. */
+  #oldHeader(height: number): Promise<FinalHeader> {
+    return this.#options.pool.askAndRead(
+      'chain_getHeaderProof',
+      { height },
+      async ({ header, branch, under }, client) => {
+        // Not by history again: that could go on for ever.
+        const later = await this.trustHeader(under, client, false)
+        const [old, hashes] = [decodeHeader(header), readHashes(branch)]
+        if (!old.ok) throw falseProof(client, old.fault)
+        if (!hashes.ok) throw falseProof(client, hashes.fault)
+        const found = verifyHistory(later, old.value, hashes.value)
+        if (!found.ok) throw falseProof(client, found.fault)
+        if (found.value.header.height === height) return found.value
+        throw new RpcError('FALSE_PROOF', `${client.url} shows another old header`)
+      },
     )
+  }
+
+  /**
+   * The header under which a node proves something: final by its own certificate or by one that
+   * comes later. Another one than we know at its height raises the alarm.
+   */
+  async trustHeader(shown: ShownHeader, client: RpcClient, mayBeOld = true): Promise<FinalHeader> {
+    this.refuseAfterAlarm()
+    const decoded = decodeHeader(shown.header)
+    if (!decoded.ok) throw falseProof(client, decoded.fault)
+    const header = decoded.value
+    const { height } = header
+    if (height !== shown.height) {
+      throw new RpcError('FALSE_PROOF', `${client.url} shows a header of another height`)
+    }
+    const hash = blockHash(header)
+    const known = this.#final.get(height) ?? this.#shown.get(height)
+    if (known && bytesEqual(known.hash, hash)) return known
+    const final = mayBeOld
+      ? await this.#certifiedOrOld(shown, header, client)
+      : await this.#certified(shown, header, client)
+    if (!bytesEqual(final.hash, hash)) {
+      throw new RpcError('FALSE_PROOF', `${client.url} shows a header that is not final`)
+    }
+    const ours = this.#final.get(height) ?? this.#shown.get(height)
+    if (ours && !bytesEqual(ours.hash, hash)) {
+      this.#raise(ours, final, client.url)
+      this.refuseAfterAlarm()
+    }
+    keep(this.#shown, final)
+    return final
+  }
+
+  async #certifiedOrOld(
+    shown: ShownHeader,
+    header: Header,
+    client: RpcClient,
+  ): Promise<FinalHeader> {
+    const isOld = header.epoch <= this.#options.trust.epoch && !this.#rulesOf(header)
+    if (isOld) return this.#oldHeader(header.height)
+    if (shown.certificate === null) return this.finalHeader(header.height)
+    return this.#certified(shown, header, client)
+  }
+
+  #rulesOf({ epoch }: Header) {
+    return this.#options.trust.rulesOf(epoch)
+  }
+
+  async #certified(shown: ShownHeader, header: Header, client: RpcClient): Promise<FinalHeader> {
+    const { certificate } = shown
+    if (certificate === null) {
+      throw new RpcError('FALSE_PROOF', `${client.url} shows a header without a certificate`)
+    }
+    const decoded = decodeCertificate(certificate)
+    if (!decoded.ok) throw falseProof(client, decoded.fault)
+    const { trust } = this.#options
+    // A node that proves a header of an epoch that we have not reached shows us the way there.
+    if (header.epoch > trust.epoch) {
+      const { height } = header
+      await trust.follow([{ height, header: shown.header, certificate }], client)
+    }
+    const rules = this.#rulesOf(header)
+    if (!rules) throw new RpcError('FALSE_PROOF', `${client.url} shows a header of no known set`)
+    const final = checkFinality(header, decoded.value, rules)
+    if (!final.ok) throw falseProof(client, final.fault)
+    return final.value
   }
 
   async close(): Promise<void> {
@@ -164,6 +252,7 @@ export class HeadFollower {
     const reply = await leader.call('chain_getCertifiedHeaders', range, call)
     if (this.#pending.length + reply.headers.length > HEADERS_KEPT) this.#pending = []
     const entries = [...this.#pending, ...reply.headers]
+    await this.#options.trust.follow(entries, leader)
     this.#take(leader, entries, from - this.#pending.length)
     if (this.#head && reply.height - this.#head.header.height > 2 * HEADERS_MAX)
       await this.#jump(leader)
@@ -176,6 +265,7 @@ export class HeadFollower {
     const from = Math.max(0, height - JUMP_BACK)
     const range = { from, to: from + HEADERS_MAX - 1 }
     const reply = await leader.call('chain_getCertifiedHeaders', range, call)
+    await this.#options.trust.follow(reply.headers, leader)
     this.#pending = []
     this.#take(leader, reply.headers, from)
   }
@@ -186,7 +276,10 @@ export class HeadFollower {
   }
 
   #take(leader: RpcClient, entries: readonly HeaderEntry[], from: number): void {
-    const run = checkRun(entries, from, this.#options.rules)
+    const run = checkRun(entries, from, this.#options.trust.rulesOf)
+    if (!run.ok && run.fault.code === 'EPOCH_UNKNOWN') {
+      throw new RpcError('UNAVAILABLE', `${leader.url} lags behind what we know to be final`)
+    }
     if (!run.ok) {
       this.#options.pool.lied(leader)
       this.#pending = []
@@ -199,7 +292,7 @@ export class HeadFollower {
       this.#conflict(leader, known, run.value)
       return
     }
-    for (const each of headers.slice(0, finalCount)) this.#remember(each)
+    for (const each of headers.slice(0, finalCount)) this.#remember(each, leader.url)
     this.#pending = this.#head ? entries.slice(finalCount) : []
     const newest = headers[finalCount - 1]
     if (newest && newest.header.height > (this.#head?.header.height ?? -1)) this.#advance(newest)
@@ -212,10 +305,11 @@ export class HeadFollower {
     for (const listener of this.#listeners) listener(head)
   }
 
-  #remember(each: FinalHeader): void {
-    this.#final.set(each.header.height, each)
-    const [oldest] = this.#final.keys()
-    if (this.#final.size > HEADERS_KEPT && oldest !== undefined) this.#final.delete(oldest)
+  #remember(each: FinalHeader, from: string): void {
+    const shown = this.#shown.get(each.header.height)
+    if (shown && !bytesEqual(shown.hash, each.hash)) this.#raise(shown, each, from)
+    keep(this.#final, each)
+    this.#options.trust.advance(each)
   }
 
   /** A run that does not stand on what we know: a lie, or, if it is certified, a fork. */
@@ -248,7 +342,7 @@ export class HeadFollower {
 
   async #compare(other: RpcClient, head: FinalHeader): Promise<void> {
     const { height } = head.header
-    const { pool, rules } = this.#options
+    const { pool, trust } = this.#options
     try {
       const range = { from: height, to: height + HEADERS_MAX - 1 }
       const reply = await other.call('chain_getCertifiedHeaders', range, {
@@ -256,8 +350,11 @@ export class HeadFollower {
       })
       const known = this.#head?.header.height ?? height
       if (reply.height > known + LAG_BLOCKS_MAX) pool.lead(other)
-      const run = checkRun(reply.headers, height, rules)
+      // Only what our own sets judge: another node must not lead us into its epochs here.
+      const judged = reply.headers.filter((entry) => isKnownEpoch(entry, trust))
+      const run = checkRun(judged, height, trust.rulesOf)
       const [theirs] = run.ok ? run.value.headers : []
+      if (!run.ok && run.fault.code === 'EPOCH_UNKNOWN') return
       if (!run.ok) pool.lied(other)
       else if (!theirs || bytesEqual(theirs.hash, head.hash)) return
       else if (run.value.finalCount > 0) this.#raise(head, theirs, other.url)
@@ -279,4 +376,22 @@ export class HeadFollower {
       this.#ending.signal.addEventListener('abort', end)
     })
   }
+}
+
+/** A header as proofs carry it. */
+export type ShownHeader = Pick<StateProofsJson, 'height' | 'header' | 'certificate'>
+
+function keep(headers: Map<number, FinalHeader>, each: FinalHeader): void {
+  headers.set(each.header.height, each)
+  const [oldest] = headers.keys()
+  if (headers.size > HEADERS_KEPT && oldest !== undefined) headers.delete(oldest)
+}
+
+function isKnownEpoch(entry: HeaderEntry, trust: EpochTrust): boolean {
+  const header = decodeHeader(entry.header)
+  return !header.ok || header.value.epoch <= trust.epoch
+}
+
+function falseProof(client: RpcClient, { message }: Fault): RpcError {
+  return new RpcError('FALSE_PROOF', `${client.url}: ${message}`)
 }

@@ -17,12 +17,12 @@ export interface CheckedRun {
 /**
  * Checks an untrusted run of headers that starts at height `from`: consecutive, linked by hash,
  * final up to the newest valid certificate. One certificate proves all before it, so only the
- * newest is verified.
+ * newest is verified. `rulesOf` judges headers of an epoch.
  */
 export function checkRun(
   entries: readonly HeaderEntry[],
   from: number,
-  rules: FinalityRules,
+  rulesOf: (epoch: number) => FinalityRules | undefined,
 ): Result<CheckedRun> {
   const headers: FinalHeader[] = []
   for (const entry of entries) {
@@ -43,7 +43,10 @@ export function checkRun(
     if (typeof hex !== 'string') continue
     const certificate = decodeCertificate(hex)
     if (!certificate.ok) return certificate
-    const final = checkFinality((headers[i] as FinalHeader).header, certificate.value, rules)
+    const { header } = headers[i] as FinalHeader
+    const rules = rulesOf(header.epoch)
+    if (!rules) return fault('EPOCH_UNKNOWN', `the validators of epoch ${header.epoch} are unknown`)
+    const final = checkFinality(header, certificate.value, rules)
     return final.ok ? ok({ headers, finalCount: i + 1 }) : final
   }
   return ok({ headers, finalCount: 0 })

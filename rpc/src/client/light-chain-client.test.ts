@@ -1,5 +1,6 @@
 import { bytesToHex } from '@ioex/chain/bytes'
-import { NodeRole, transactionId } from '@ioex/chain/types'
+import { trustCheckpoint, type TrustedEpoch } from '@ioex/chain/light'
+import { encodeTransaction, NodeRole, transactionId } from '@ioex/chain/types'
 import { presets } from '@ioex/genesis/presets'
 import { afterEach, expect, test, vi } from 'vitest'
 import {
@@ -7,11 +8,13 @@ import {
   createLedgerStory,
   INVENTORY_ROOT,
   payout,
+  secrets,
   transfer,
 } from '../server/testing/ledger-story.ts'
 import type { MemoryLedger } from '../server/testing/memory-ledger.ts'
 import { type RpcServer, startRpcServer } from '../server/rpc-server.ts'
 import type { ForkAlarm } from './head-follower.ts'
+import { trustFromJson, trustToJson } from './epoch-trust.ts'
 import { LightChainClient, type LightChainClientOptions } from './light-chain-client.ts'
 
 // Generous, because the machine may be busy; nothing here waits for a time to pass.
@@ -38,9 +41,8 @@ async function follow(
 ): Promise<LightChainClient> {
   const client = new LightChainClient({
     endpoints: servers.map(({ url }) => url),
-    chainId: ledger.chainId,
     params,
-    validators: ledger.validatorSet(),
+    start: trustInGenesis(ledger),
     minimumPollMs: 10,
     compareMs: 0,
     ...options,
@@ -48,6 +50,13 @@ async function follow(
   open.unshift(client)
   await client.start()
   return client
+}
+
+function trustInGenesis(ledger: MemoryLedger): TrustedEpoch {
+  const genesis = ledger.block(0)
+  const trusted = genesis && trustCheckpoint(genesis, ledger.validatorSet())
+  if (!trusted?.ok) throw new Error('the story has a genesis')
+  return trusted.value
 }
 
 /** The same block on several ledgers of one story. */
@@ -71,7 +80,7 @@ test('follows certified heads, through blocks that only a later one certifies', 
   expect((await client.head()).hash).toBe(bytesToHex(ledgers[0].status().hash))
 })
 
-test('reads records as full nodes give them', async () => {
+test('reads records with their proofs', async () => {
   const ledger = createLedgerStory(params)
   const servers = [await serve(ledger), await serve(ledger)]
   const client = await follow(ledger, servers)
@@ -97,6 +106,7 @@ test('reads a list of more than one page', async () => {
   const rail = ledger.railAt(0)
   if (!rail) throw new Error('the story has a rail')
   for (let index = 1; index < 450; index++) ledger.railRecords.set(index, rail)
+  ledger.append([])
   const client = await follow(ledger, [await serve(ledger), await serve(ledger)])
   const rails = await client.railsOfNode(1)
   expect(rails.map(({ index }) => index)).toEqual([...Array.from({ length: 450 }).keys()])
@@ -166,14 +176,113 @@ test('two certified histories raise the alarm and stop everything', async () => 
   })
 })
 
-test('a beacon that two nodes name differently is not used', async () => {
-  const ledgers = [createLedgerStory(params), createLedgerStory(params)] as const
-  const servers = await Promise.all(ledgers.map((ledger) => serve(ledger)))
-  const client = await follow(ledgers[0], servers)
-  const record = ledgers[1].epoch(1)
+test('a record that a node forges is taken from another one, and it is not asked again', async () => {
+  const [honest, forger] = [createLedgerStory(params), createLedgerStory(params)]
+  const beacon = new Uint8Array(32).fill(6)
+  const record = honest.epoch(1)
   if (!record) throw new Error('the story has epoch 1')
-  ledgers[1].epochRecords.set(1, { ...record, beacon: new Uint8Array(32).fill(6) })
-  await expect(client.epoch(1)).rejects.toMatchObject({ reason: 'RECORD_DISPUTED' })
+  // The forger proves what it says, but under a state that nobody certified.
+  const prove = forger.prove.bind(forger)
+  let asked = 0
+  forger.prove = (places) => {
+    asked++
+    const lie = createLedgerStory(params)
+    lie.epochRecords.set(1, { ...record, beacon })
+    lie.append([])
+    return { ...prove(places), records: lie.prove(places).records }
+  }
+  const client = await follow(honest, [await serve(forger), await serve(honest)])
+  expect(await client.epoch(1)).toEqual(record)
+  expect(asked).toBe(1)
+  honest.append([])
+  forger.append([])
+  await expect.poll(async () => (await client.head()).height, soon).toBe(honest.status().height)
+  expect(await client.epoch(1)).toEqual(record)
+  expect(asked).toBe(1)
+  expect(client.alarm).toBeUndefined()
+})
+
+test('a proof under another certified header raises the alarm', async () => {
+  const [ours, theirs] = [createLedgerStory(params), createLedgerStory(params)]
+  const servers = [await serve(ours), await serve(theirs)]
+  const client = await follow(ours, servers, { compareMs: 1e9 })
+  ours.append([])
+  theirs.append([payout(1n)])
+  const { height } = ours.status()
+  await expect.poll(async () => (await client.head()).height, soon).toBe(height)
+  await servers[0]?.close()
+  await expect(client.account(addresses.payer)).rejects.toMatchObject({ reason: 'FORK_ALARM' })
+  expect(client.alarm?.height).toBe(height)
+})
+
+test('absence is proven for accounts and indexes; for a node two nodes are asked', async () => {
+  const [first, second] = [createLedgerStory(params), createLedgerStory(params)]
+  const client = await follow(first, [await serve(first), await serve(second)])
+  const prove = first.prove.bind(first)
+  // The first node hides the peer, and the only rail.
+  first.prove = (places) => {
+    const shown = prove(places)
+    const records = shown.records.map((each, i) =>
+      places[i]?.table === 'nodes' ? undefined : each,
+    )
+    return { ...shown, records }
+  }
+  first.rails = () => []
+  expect(await client.account(new Uint8Array(20).fill(7))).toBeUndefined()
+  expect(await client.rail(99)).toBeUndefined()
+  expect((await client.node(addresses.peer))?.index).toBe(1)
+  expect(await client.node(new Uint8Array(20))).toBeUndefined()
+  expect((await client.railsOfNode(1)).map(({ index }) => index)).toEqual([0])
+})
+
+test('questions of one moment go out as one', async () => {
+  const ledger = createLedgerStory(params)
+  const prove = ledger.prove.bind(ledger)
+  const batches: number[] = []
+  ledger.prove = (places) => {
+    batches.push(places.length)
+    return prove(places)
+  }
+  const client = await follow(ledger, [await serve(ledger), await serve(ledger)])
+  const [account, rail, contract, epoch] = await Promise.all([
+    client.account(addresses.payer),
+    client.rail(0),
+    client.contract(0),
+    client.epoch(1),
+  ])
+  expect(account?.balance).toBe(1_000_000n)
+  expect([rail?.live, contract?.live, epoch?.fees]).toEqual([true, true, 1000n])
+  await client.rail(0)
+  expect(batches).toEqual([4])
+})
+
+test('follows validators that change, and starts again from what it came to trust', async () => {
+  const ledger = createLedgerStory(params)
+  const server = await serve(ledger)
+  const trusted: TrustedEpoch[] = []
+  const options = {
+    allowSingleEndpoint: true,
+    onTrust: (each: TrustedEpoch) => void trusted.push(each),
+  }
+  const transaction = transfer(ledger, 5n, 0)
+  await ledger.submit(encodeTransaction(transaction))
+  const { header } = ledger.append([])
+  const client = await follow(ledger, [server], options)
+  ledger.changeValidators([...secrets.validators.slice(1), secrets.payer])
+  for (let i = 0; i < 12 * params.epochBlocks; i++) ledger.append([])
+  await expect.poll(async () => (await client.head()).height, soon).toBe(ledger.status().height)
+  expect((await client.account(addresses.payer))?.balance).toBe(999_995n)
+  const newest = trusted.at(-1)
+  if (!newest) throw new Error('it came to trust newer epochs')
+  expect(newest.epoch).toBeGreaterThan(4)
+  const again = trustFromJson(JSON.parse(JSON.stringify(trustToJson(newest))), ledger.chainId)
+  if (!again) throw new Error('trust is kept as text')
+  expect(again).toEqual(newest)
+  const second = await follow(ledger, [server], { allowSingleEndpoint: true, start: again })
+  expect((await second.head()).height).toBe(ledger.status().height)
+  // A block from before that trust is shown by its place in history.
+  const old = await second.outcome(bytesToHex(transactionId(transaction)), header.height)
+  expect(old.height).toBe(header.height)
 })
 
 test('one node alone is not enough unless it is allowed', async () => {
@@ -188,6 +297,10 @@ test('after a gap it jumps to the tip instead of asking for every header', async
   const ledger = createLedgerStory(params)
   const server = await serve(ledger)
   const client = await follow(ledger, [server], { allowSingleEndpoint: true })
-  for (let i = 0; i < 600; i++) ledger.append([], { certified: i % 4 === 3 })
+  // The last block of an epoch always has a certificate of its own.
+  for (let i = 0; i < 300; i++) {
+    ledger.append([], { certified: (ledger.status().height + 1) % 5 === 0 })
+  }
+  ledger.append([])
   await expect.poll(async () => (await client.head()).height, soon).toBe(ledger.status().height)
 })

@@ -1,52 +1,58 @@
-import { addressOf, buildSumTree, bytesEqual, bytesToHex, formatAddress } from '@ioex/chain/bytes'
-import type { EpochValidator } from '@ioex/chain/consensus'
+import type { Type } from '@chainsafe/ssz'
+import {
+  buildSumTree,
+  bytesEqual,
+  bytesToHex,
+  decodeCanonical,
+  formatAddress,
+  parseHex,
+} from '@ioex/chain/bytes'
+import { type TrustedEpoch, trustingMs } from '@ioex/chain/light'
 import type { NetworkParams } from '@ioex/chain/params'
+import type { RecordPlace } from '@ioex/chain/state'
 import {
   type Account,
-  AccountType,
+  AnchorState,
   type Contract,
-  ContractType,
   type Epoch,
-  EpochType,
+  type Globals,
   type InventoryEntry,
   InventoryEntryType,
   type Node,
   NodeRole,
-  NodeType,
   type Rail,
-  RailType,
   type Transaction,
   TransactionBodyType,
   TransactionType,
-  validatorSetHash,
 } from '@ioex/chain/types'
 import type { ResultOf } from '../contract/methods.ts'
 import type { ChainView, HeadView, IndexedRecord, OutcomeView } from './chain-view.ts'
 import { EndpointPool } from './endpoint-pool.ts'
+import { EpochTrust } from './epoch-trust.ts'
 import { type ForkAlarm, HeadFollower } from './head-follower.ts'
 import { headOf } from './header-chain.ts'
 import { checkOutcome } from './outcome-check.ts'
-import { decodeRecord, RecordReader } from './record-reader.ts'
-import { createRpcClient } from './rpc-client.ts'
+import { RecordReader } from './record-reader.ts'
+import { createRpcClient, type RpcClient } from './rpc-client.ts'
 import { isNodeFailure, RpcError } from './rpc-error.ts'
 
 const COMPARE_MS = 5000
 const MINIMUM_POLL_MS = 250
 const OUTCOME_WAIT_MS = 10_000
-const NODE_BYTES_MAX = 256 * 1024
-const RECORD_BYTES_MAX = 32 * 1024
-/** Records of one list that a client reads at most. */
+/** Inventory entries that a client reads at most. */
 const LIST_ITEMS_MAX = 100_000
-const BEACONS_KEPT = 256
+/** Records and inventories remembered because they cannot change. */
+const SETTLED_KEPT = 256
 const WEIGHT_SUM_LIMIT = 1n << 128n
 
 export interface LightChainClientOptions {
   /** RPC addresses of full nodes, best run by different people; the first one leads. */
   readonly endpoints: readonly string[]
-  readonly chainId: Uint8Array
   readonly params: NetworkParams
-  /** The genesis validator set, in index order: what all certificates are checked against. */
-  readonly validators: readonly EpochValidator[]
+  /** What is believed at first: genesis, or a newer epoch that an earlier run came to trust. */
+  readonly start: TrustedEpoch
+  /** A newer epoch is trusted: worth keeping for the next start. */
+  readonly onTrust?: (trusted: TrustedEpoch) => void
   /** One endpoint is enough, e.g. a node of one's own. Default: at least two. */
   readonly allowSingleEndpoint?: boolean
   /** Two certified histories exist. The client answers nothing more. */
@@ -59,9 +65,9 @@ export interface LightChainClientOptions {
 }
 
 /**
- * The chain as a thin client knows it (PROTOCOL 10): headers final by certificate, compared
- * between nodes; outcomes of transactions by proof under them; records by the word of a full
- * node, a beacon by the word of two.
+ * The chain as a thin client knows it (PROTOCOL 10): headers final by certificate, through every
+ * change of validators, compared between nodes; records and outcomes by proof under them. It
+ * takes no node's word; what has no proof (docs/protocol/light-client.md) it asks from two.
  */
 export class LightChainClient implements ChainView {
   readonly chainId: Uint8Array
@@ -70,11 +76,12 @@ export class LightChainClient implements ChainView {
   readonly #pool: EndpointPool
   readonly #follower: HeadFollower
   readonly #reader: RecordReader
-  /** Beacons that two nodes named alike, by epoch, hex. */
-  #agreedBeacons = new Map<number, string>()
+  readonly #settledEpochs = new Map<number, Epoch>()
+  readonly #inventories = new Map<string, readonly InventoryEntry[]>()
 
   constructor(options: LightChainClientOptions) {
-    const { endpoints, params, chainId, validators, requestTimeoutMs } = options
+    const { endpoints, params, start, requestTimeoutMs } = options
+    const { chainId } = start.newest.header
     if (endpoints.length < 2 && !options.allowSingleEndpoint) {
       throw new RpcError('UNREACHABLE', 'give at least two RPC addresses: one node alone may lie')
     }
@@ -85,17 +92,18 @@ export class LightChainClient implements ChainView {
     this.#pool = new EndpointPool(endpoints.map((url) => createRpcClient({ url, ...timeout })))
     this.#follower = new HeadFollower({
       pool: this.#pool,
-      rules: {
-        chainId,
-        epochBlocks: params.epochBlocks,
-        validators: [...validators],
-        validatorsHash: validatorSetHash([...validators]),
-      },
+      trust: new EpochTrust({
+        chain: { chainId, epochBlocks: params.epochBlocks },
+        start,
+        trustingMs: trustingMs(params),
+        aheadMs: params.clockAheadMs,
+        onTrust: options.onTrust,
+      }),
       minimumPollMs: options.minimumPollMs ?? MINIMUM_POLL_MS,
       compareMs: options.compareMs ?? COMPARE_MS,
       onAlarm: options.onAlarm ?? (() => undefined),
     })
-    this.#reader = new RecordReader(this.#pool, this.#follower)
+    this.#reader = new RecordReader(this.#pool, this.#follower, params.addressPrefix)
   }
 
   /** Begins to follow; resolves with the first certified head. */
@@ -127,143 +135,87 @@ export class LightChainClient implements ChainView {
   }
 
   async account(address: Uint8Array): Promise<Account | undefined> {
-    const found = await this.#reader.read('chain_getAccount', { address: this.#text(address) })
-    if (!found || found.ssz === null) return undefined
-    const account = decodeRecord(AccountType, found.ssz, RECORD_BYTES_MAX)
-    if (!bytesEqual(account.address, address)) throw otherRecord()
-    return account
+    return this.#record<Account>({ table: 'accounts', address })
   }
 
   async node(nodeAddress: Uint8Array): Promise<IndexedRecord<Node> | undefined> {
-    const found = await this.#reader.read('nodes_get', { id: this.#text(nodeAddress) })
-    if (!found) return undefined
-    const record = decodeRecord(NodeType, found.ssz, NODE_BYTES_MAX)
-    if (!bytesEqual(addressOf(record.nodeKey), nodeAddress)) throw otherRecord()
-    return { index: found.index, record }
+    const found = await this.#reader.at({ table: 'nodes', address: nodeAddress })
+    return found as IndexedRecord<Node> | undefined
   }
 
   async nodeAt(index: number): Promise<Node | undefined> {
-    const found = await this.#reader.read('nodes_get', { id: index })
-    return found && decodeRecord(NodeType, found.ssz, NODE_BYTES_MAX)
+    return this.#record<Node>({ table: 'nodes', index })
   }
 
-  async nodesByRole(role: number): Promise<IndexedRecord<Node>[]> {
-    const name = roleName(role)
-    const found = await this.#reader.readAll(
-      'nodes_list',
-      { role: name },
-      (page) => page.nodes,
-      LIST_ITEMS_MAX,
-    )
-    return found.map(({ index, ssz }) => ({
-      index,
-      record: decodeRecord(NodeType, ssz, NODE_BYTES_MAX),
-    }))
+  nodesByRole(role: number): Promise<IndexedRecord<Node>[]> {
+    const hasRole = ({ roles }: Node) => (roles & role) !== 0
+    return this.#reader.list('nodes_list', { role: roleName(role) }, 'nodes', hasRole)
   }
 
   async rail(index: number): Promise<Rail | undefined> {
-    const found = await this.#reader.read('rails_get', { id: index })
-    return found && decodeRecord(RailType, found.ssz, RECORD_BYTES_MAX)
+    return this.#record<Rail>({ table: 'rails', index })
   }
 
   railsOfPayer(payer: Uint8Array): Promise<IndexedRecord<Rail>[]> {
-    return this.#rails({ payer: this.#text(payer) })
+    const isOwn = (rail: Rail) => rail.live && bytesEqual(rail.payer, payer)
+    return this.#reader.list('rails_list', { payer: this.#text(payer) }, 'rails', isOwn)
   }
 
   railsOfNode(node: number): Promise<IndexedRecord<Rail>[]> {
-    return this.#rails({ node })
-  }
-
-  async #rails(by: { payer?: string; node?: number }): Promise<IndexedRecord<Rail>[]> {
-    const found = await this.#reader.readAll('rails_list', by, (page) => page.rails, LIST_ITEMS_MAX)
-    return found.map(({ index, ssz }) => ({
-      index,
-      record: decodeRecord(RailType, ssz, RECORD_BYTES_MAX),
-    }))
+    const isOwn = (rail: Rail) => rail.live && rail.node === node
+    return this.#reader.list('rails_list', { node }, 'rails', isOwn)
   }
 
   async contract(index: number): Promise<Contract | undefined> {
-    const found = await this.#reader.read('contracts_get', { id: index })
-    return found && decodeRecord(ContractType, found.ssz, RECORD_BYTES_MAX)
+    return this.#record<Contract>({ table: 'contracts', index })
   }
 
-  async contractsOfPayer(payer: Uint8Array): Promise<IndexedRecord<Contract>[]> {
-    const found = await this.#reader.readAll(
-      'contracts_list',
-      { payer: this.#text(payer) },
-      (page) => page.contracts,
-      LIST_ITEMS_MAX,
-    )
-    return found.map(({ index, ssz }) => ({
-      index,
-      record: decodeRecord(ContractType, ssz, RECORD_BYTES_MAX),
-    }))
+  contractsOfPayer(payer: Uint8Array): Promise<IndexedRecord<Contract>[]> {
+    const isOwn = (contract: Contract) => contract.live && bytesEqual(contract.payer, payer)
+    return this.#reader.list('contracts_list', { payer: this.#text(payer) }, 'contracts', isOwn)
   }
 
+  /** An epoch's record never changes once its anchor is FINAL: asked for once. */
   async epoch(epoch: number): Promise<Epoch | undefined> {
-    const found = await this.#reader.read('chain_getEpoch', { epoch })
-    if (!found) return undefined
-    const record = decodeRecord(EpochType, found.ssz, RECORD_BYTES_MAX)
-    try {
-      if (record.beaconHeight > 0) await this.#agreeOnBeacon(epoch, record)
-    } catch (error) {
-      throw this.#refusal(error)
-    }
+    const settled = this.#settledEpochs.get(epoch)
+    if (settled) return settled
+    const record = await this.#record<Epoch>({ table: 'epochs', index: epoch })
+    if (record?.anchorState === AnchorState.final) keep(this.#settledEpochs, epoch, record)
     return record
   }
 
-  /**
-   * A node that answers a challenge opens what the beacon draws: a false beacon would make it
-   * miss the true one. So a fixed beacon counts only when a second node names the same.
-   */
-  async #agreeOnBeacon(epoch: number, { beacon, beaconHeight }: Epoch): Promise<void> {
-    const text = `${bytesToHex(beacon)} ${beaconHeight}`
-    if (this.#agreedBeacons.get(epoch) === text) return
-    for (const other of this.#pool.others()) {
-      try {
-        const { ssz } = await other.call('chain_getEpoch', { epoch })
-        const theirs = decodeRecord(EpochType, ssz, RECORD_BYTES_MAX)
-        // Not fixed there yet: that node is only slower.
-        if (theirs.beaconHeight === 0) continue
-        if (`${bytesToHex(theirs.beacon)} ${theirs.beaconHeight}` !== text) {
-          throw new RpcError(
-            'RECORD_DISPUTED',
-            `two nodes name different beacons of epoch ${epoch}`,
-          )
-        }
-        this.#rememberBeacon(epoch, text)
-        return
-      } catch (error) {
-        if (!isNodeFailure(error) && !(error instanceof RpcError && error.reason === 'NOT_FOUND')) {
-          throw error
-        }
-      }
-    }
+  /** Position of the chain, terms of the supply, recorded tip of the main chain. */
+  async globals(): Promise<Globals> {
+    const found = await this.#record<Globals>({ table: 'globals', index: 0 })
+    if (!found) throw new RpcError('UNAVAILABLE', 'no node shows the state of the chain')
+    return found
   }
 
-  #rememberBeacon(epoch: number, text: string): void {
-    this.#agreedBeacons.set(epoch, text)
-    const [oldest] = this.#agreedBeacons.keys()
-    if (this.#agreedBeacons.size > BEACONS_KEPT && oldest !== undefined) {
-      this.#agreedBeacons.delete(oldest)
-    }
+  async #record<T>(place: RecordPlace): Promise<T | undefined> {
+    const found = await this.#reader.at(place)
+    return found?.record as T | undefined
   }
 
+  /** The root names the entries, so they are asked for once. */
   async inventory(node: number, root: Uint8Array): Promise<readonly InventoryEntry[] | undefined> {
-    const entries: InventoryEntry[] = []
-    const size = InventoryEntryType.fixedSize as number
-    for (;;) {
-      const question = { node, root: bytesToHex(root), from: entries.length }
-      const page = await this.#reader.read('nodes_getInventory', question)
-      if (!page) return undefined
-      const before = entries.length
-      for (let at = 0; at < page.ssz.length; at += size * 2) {
-        entries.push(decodeRecord(InventoryEntryType, page.ssz.slice(at, at + size * 2), size))
-      }
-      if (page.next === null) return checkInventory(entries, root)
-      if (entries.length === before || entries.length > LIST_ITEMS_MAX) {
-        throw new RpcError('BAD_RESPONSE', 'the pages of an inventory do not end')
-      }
+    const key = bytesToHex(root)
+    const known = this.#inventories.get(key)
+    if (known) return known
+    const entries = await this.#readInventory(node, root)
+    if (entries) keep(this.#inventories, key, entries)
+    return entries
+  }
+
+  async #readInventory(node: number, root: Uint8Array): Promise<InventoryEntry[] | undefined> {
+    try {
+      return await this.#pool.askAndRead(
+        'nodes_getInventory',
+        { node, root: bytesToHex(root) },
+        (first, client) => readInventory(first, root, client),
+      )
+    } catch (error) {
+      if (error instanceof RpcError && error.reason === 'NOT_FOUND') return undefined
+      throw error
     }
   }
 
@@ -362,10 +314,43 @@ export class LightChainClient implements ChainView {
 }
 
 /** The answerer of a challenge builds its proofs from these entries, so they must be the tree's. */
-function checkInventory(entries: InventoryEntry[], root: Uint8Array): InventoryEntry[] {
+async function readInventory(
+  first: ResultOf<'nodes_getInventory'>,
+  root: Uint8Array,
+  client: RpcClient,
+): Promise<InventoryEntry[]> {
+  const size = InventoryEntryType.fixedSize as number
+  const entries: InventoryEntry[] = []
+  let page = first
+  for (;;) {
+    const before = entries.length
+    for (let at = 0; at < page.ssz.length; at += size * 2) {
+      entries.push(decodeRecord(InventoryEntryType, page.ssz.slice(at, at + size * 2), size))
+    }
+    if (page.next === null) break
+    if (entries.length === before || entries.length > LIST_ITEMS_MAX) {
+      throw new RpcError('BAD_RESPONSE', 'the pages of an inventory do not end')
+    }
+    const question = { node: first.node, root: bytesToHex(root), from: entries.length }
+    page = await client.call('nodes_getInventory', question)
+  }
   const sum = entries.reduce((total, { weight }) => total + weight, 0n)
   if (sum < WEIGHT_SUM_LIMIT && bytesEqual(buildSumTree(entries).root, root)) return entries
-  throw new RpcError('BAD_RESPONSE', 'a node gives inventory entries of another root')
+  throw new RpcError('FALSE_PROOF', 'a node gives inventory entries of another root')
+}
+
+function decodeRecord<T>(type: Type<T>, hex: string, bytesMax: number): T {
+  const bytes = parseHex(hex, bytesMax)
+  const decoded = bytes.ok ? decodeCanonical(type, bytes.value, bytesMax) : bytes
+  if (!decoded.ok) throw new RpcError('BAD_RESPONSE', `a record: ${decoded.fault.message}`)
+  return decoded.value
+}
+
+/** Remembers what never changes, up to a bound. */
+function keep<K, V>(known: Map<K, V>, key: K, value: V): void {
+  known.set(key, value)
+  const [oldest] = known.keys()
+  if (known.size > SETTLED_KEPT && oldest !== undefined) known.delete(oldest)
 }
 
 function roleName(role: number): keyof typeof NodeRole {
@@ -373,8 +358,4 @@ function roleName(role: number): keyof typeof NodeRole {
   const name = names.find((each) => NodeRole[each] === role)
   if (!name) throw new RpcError('INVALID_INPUT', `${role} is not the bit of one role`)
   return name
-}
-
-function otherRecord(): RpcError {
-  return new RpcError('BAD_RESPONSE', 'a node answers with another record than was asked for')
 }

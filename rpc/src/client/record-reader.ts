@@ -1,91 +1,299 @@
-import type { Type } from '@chainsafe/ssz'
-import { decodeCanonical, parseHex } from '@ioex/chain/bytes'
-import type { MethodName, ParamsOf, ResultOf } from '../contract/methods.ts'
+import { bytesToHex, fault, formatAddress, ok, type Result } from '@ioex/chain/bytes'
+import {
+  type FinalHeader,
+  type ProvenRecord,
+  verifyAccount,
+  verifyGlobals,
+  verifyNode,
+  verifyPeg,
+  verifyRecordAt,
+} from '@ioex/chain/light'
+import type { RecordPlace, TableName, TableRecords } from '@ioex/chain/state'
+import { RECORDS_MAX } from '../contract/chain-methods.ts'
+import type { StateProofsJson } from '../contract/json-forms.ts'
+import type { ParamsOf, ResultOf } from '../contract/methods.ts'
+import type { IndexedRecord } from './chain-view.ts'
 import type { EndpointPool } from './endpoint-pool.ts'
 import type { HeadFollower } from './head-follower.ts'
-import { RpcError } from './rpc-error.ts'
+import { readStateProof } from './proof-reader.ts'
+import type { RpcClient } from './rpc-client.ts'
+import { isNodeFailure, RpcError } from './rpc-error.ts'
 
 /** Blocks that a record's node may lie behind our certified head. */
 const STALE_BLOCKS_MAX = 30
 /** Distinct questions remembered until the next block. */
-const ANSWERS_KEPT = 512
+const ANSWERS_KEPT = 2048
+const PAGE_ITEMS = 200
+/** Pages of one list that a client reads at most: 100,000 records. */
+const PAGES_MAX = 500
 
-/** Reads records from full nodes: one question per block and record, however many ask it. */
+/** A place's record, where it stands; undefined for none. `isProven`: also that there is none. */
+interface Answer {
+  readonly found: IndexedRecord<unknown> | undefined
+  readonly isProven: boolean
+}
+interface Question extends PromiseWithResolvers<Answer> {
+  readonly place: RecordPlace
+}
+export type ListMethod = 'nodes_list' | 'rails_list' | 'contracts_list'
+
+/**
+ * Reads records that are proven under certified headers. Questions of the same moment go out as
+ * one; what was answered holds until the next block.
+ */
 export class RecordReader {
   readonly #pool: EndpointPool
   readonly #follower: HeadFollower
+  readonly #prefix: string
   #answers = new Map<string, Promise<unknown>>()
   #answersHeight = -1
+  #queue: Question[] = []
 
-  constructor(pool: EndpointPool, follower: HeadFollower) {
+  constructor(pool: EndpointPool, follower: HeadFollower, addressPrefix: string) {
     this.#pool = pool
     this.#follower = follower
+    this.#prefix = addressPrefix
   }
 
-  /** The answer as of the newest head; undefined for NOT_FOUND. */
-  async read<M extends MethodName>(
-    method: M,
-    params: ParamsOf<M>,
-  ): Promise<ResultOf<M> | undefined> {
+  /** The record at a place as of the newest blocks; undefined where there is none. */
+  async at(place: RecordPlace): Promise<IndexedRecord<unknown> | undefined> {
+    const key = 'index' in place ? `${place.table} ${place.index}` : addressKey(place)
+    const { found } = await this.#once(key, () => this.#ask(place))
+    return found
+  }
+
+  /** Asks once per block and question, however many ask it. */
+  async #once<T>(key: string, ask: () => Promise<T>): Promise<T> {
     const { header } = await this.#follower.head()
     if (header.height !== this.#answersHeight || this.#answers.size >= ANSWERS_KEPT) {
       this.#answers.clear()
       this.#answersHeight = header.height
     }
-    const key = `${method} ${JSON.stringify(params)}`
     const known = this.#answers.get(key)
-    if (known) return known as Promise<ResultOf<M> | undefined>
-    const answer = this.#ask(method, params, header.height)
+    if (known) return known as Promise<T>
+    const answer = ask()
     this.#answers.set(key, answer)
     // A failure is not an answer: the next asker tries again.
     answer.catch(() => this.#answers.delete(key))
     return answer
   }
 
-  async #ask<M extends MethodName>(
-    method: M,
-    params: ParamsOf<M>,
-    headHeight: number,
-  ): Promise<ResultOf<M> | undefined> {
-    const refuseStale = (result: ResultOf<M>) => {
-      const { height } = result as { height?: unknown }
-      if (typeof height !== 'number' || height >= headHeight - STALE_BLOCKS_MAX) return result
-      throw new RpcError('UNAVAILABLE', 'the node lags behind the chain')
-    }
-    try {
-      return await this.#pool.askAndRead(method, params, refuseStale)
-    } catch (error) {
-      if (error instanceof RpcError && error.reason === 'NOT_FOUND') return undefined
-      throw error
+  #ask(place: RecordPlace): Promise<Answer> {
+    const question = { place, ...Promise.withResolvers<Answer>() }
+    this.#queue.push(question)
+    if (this.#queue.length === 1) queueMicrotask(() => this.#sendQueue())
+    return question.promise
+  }
+
+  #sendQueue(): void {
+    const questions = this.#queue
+    this.#queue = []
+    for (let start = 0; start < questions.length; start += RECORDS_MAX) {
+      const some = questions.slice(start, start + RECORDS_MAX)
+      this.#answerAll(some).catch((error) => {
+        for (const { reject } of some) reject(error)
+      })
     }
   }
 
-  /** Every item of a paged list; refuses more than `itemsMax`. */
-  async readAll<M extends 'nodes_list' | 'rails_list' | 'contracts_list', T>(
-    method: M,
-    params: ParamsOf<M>,
-    itemsOf: (page: ResultOf<M>) => readonly T[],
-    itemsMax: number,
-  ): Promise<T[]> {
-    const items: T[] = []
-    let cursor: string | null | undefined
-    do {
-      const page = await this.read(method, { ...params, limit: 200, ...(cursor && { cursor }) })
-      if (!page) break
-      items.push(...itemsOf(page))
-      cursor = page.next
-      if (items.length > itemsMax) {
-        throw new RpcError('BAD_RESPONSE', `${method} gives more than ${itemsMax} records`)
-      }
-    } while (cursor !== null && cursor !== undefined)
-    return items
+  async #answerAll(questions: readonly Question[]): Promise<void> {
+    const params = this.#paramsOf(questions.map(({ place }) => place))
+    const answers = await this.#pool.askAndRead('chain_getRecords', params, (result, client) =>
+      this.#readAnswers(questions, result, client),
+    )
+    questions.forEach((question, i) => {
+      const answer = answers[i] as Answer
+      if (answer.isProven) question.resolve(answer)
+      else this.#confirmNone(question).then(question.resolve, question.reject)
+    })
+  }
+
+  #paramsOf(places: readonly RecordPlace[]): ParamsOf<'chain_getRecords'> {
+    const records = places.map((place) =>
+      'index' in place
+        ? place
+        : { table: place.table, address: formatAddress(place.address, this.#prefix) },
+    )
+    return { records }
+  }
+
+  async #readAnswers(
+    questions: readonly Pick<Question, 'place'>[],
+    proofs: StateProofsJson,
+    client: RpcClient,
+  ): Promise<Answer[]> {
+    if (proofs.records.length !== questions.length) {
+      throw new RpcError('FALSE_PROOF', `${client.url} answers other questions than were asked`)
+    }
+    const { header } = await this.#fresh(proofs, client)
+    return questions.map(({ place }, i) => {
+      const json = proofs.records[i]
+      if (!json) return { found: undefined, isProven: false }
+      const read = readStateProof(json)
+      const found = read.ok ? verifyPlace(header.stateRoot, place, read.value) : read
+      if (found.ok) return { found: found.value, isProven: true }
+      throw new RpcError('FALSE_PROOF', `${client.url}: ${found.fault.message}`)
+    })
+  }
+
+  /** The certified header of an answer that is not long outdated. */
+  async #fresh(proofs: StateProofsJson, client: RpcClient): Promise<FinalHeader> {
+    const { header } = await this.#follower.head()
+    if (proofs.height < header.height - STALE_BLOCKS_MAX) {
+      throw new RpcError('UNAVAILABLE', 'the node lags behind the chain')
+    }
+    return this.#follower.trustHeader(proofs, client)
+  }
+
+  /** "None" without a proof counts when no other node proves the opposite. */
+  async #confirmNone(question: Question): Promise<Answer> {
+    const params = this.#paramsOf([question.place])
+    for (const other of this.#pool.others()) {
+      const answer = await this.#tryOther(other, async () => {
+        const result = await other.call('chain_getRecords', params)
+        const [own] = await this.#readAnswers([question], result, other)
+        return own
+      })
+      if (answer?.isProven) return answer
+    }
+    return { found: undefined, isProven: false }
+  }
+
+  /**
+   * Every record of a list that is proven and admitted. That nothing was left out has no proof,
+   * so two nodes are asked and what either proves is taken.
+   */
+  list<K extends TableName>(
+    method: ListMethod,
+    params: PageParams,
+    table: K,
+    admits: (record: TableRecords[K]) => boolean,
+  ): Promise<IndexedRecord<TableRecords[K]>[]> {
+    return this.#once(`${method} ${JSON.stringify(params)}`, async () => {
+      const pages = new ListPages(table, admits, (proofs, client) => this.#fresh(proofs, client))
+      const [items] = await Promise.all([
+        pages.readAll(params, (page, read) => this.#pool.askAndRead(method, page, read)),
+        this.#addOthers(method, params, pages),
+      ])
+      return [...items].toSorted(([a], [b]) => a - b).map(([index, record]) => ({ index, record }))
+    })
+  }
+
+  async #addOthers<K extends TableName>(
+    method: ListMethod,
+    params: PageParams,
+    pages: ListPages<K>,
+  ): Promise<void> {
+    for (const other of this.#pool.others()) {
+      const done = await this.#tryOther(other, () =>
+        pages.readAll(params, async (page, read) => read(await other.call(method, page), other)),
+      )
+      if (done) return
+    }
+  }
+
+  /** Undefined where the failure is that node's. */
+  async #tryOther<T>(other: RpcClient, ask: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await ask()
+    } catch (error) {
+      if (!isNodeFailure(error)) throw error
+      if ((error as RpcError).reason === 'FALSE_PROOF') this.#pool.lied(other)
+      return undefined
+    }
   }
 }
 
-/** Decodes a record's `ssz`; a node that sends other bytes is at fault. */
-export function decodeRecord<T>(type: Type<T>, hex: string, bytesMax: number): T {
-  const bytes = parseHex(hex, bytesMax)
-  const decoded = bytes.ok ? decodeCanonical(type, bytes.value, bytesMax) : bytes
-  if (!decoded.ok) throw new RpcError('BAD_RESPONSE', `a record: ${decoded.fault.message}`)
-  return decoded.value
+/** Conditions of any of the lists; each takes its own. */
+type PageParams = ParamsOf<'nodes_list'> | ParamsOf<'rails_list'>
+type PageResult = ResultOf<ListMethod>
+
+/** Collects a list's proven records page by page, from any number of nodes. */
+class ListPages<K extends TableName> {
+  readonly #table: K
+  readonly #admits: (record: TableRecords[K]) => boolean
+  readonly #trust: (proofs: StateProofsJson, client: RpcClient) => Promise<FinalHeader>
+  readonly #items = new Map<number, TableRecords[K]>()
+  readonly #heights = new Map<number, number>()
+
+  constructor(
+    table: K,
+    admits: (record: TableRecords[K]) => boolean,
+    trust: (proofs: StateProofsJson, client: RpcClient) => Promise<FinalHeader>,
+  ) {
+    this.#table = table
+    this.#admits = admits
+    this.#trust = trust
+  }
+
+  async readAll(
+    params: PageParams,
+    ask: (
+      params: PageParams,
+      read: (page: PageResult, client: RpcClient) => Promise<string | null>,
+    ) => Promise<string | null>,
+  ): Promise<ReadonlyMap<number, TableRecords[K]>> {
+    let cursor: string | null = null
+    let pagesLeft = PAGES_MAX
+    do {
+      const page: PageParams = {
+        ...params,
+        limit: PAGE_ITEMS,
+        prove: true,
+        ...(cursor !== null && { cursor }),
+      }
+      const next = await ask(page, (result, client) => this.#take(result, client))
+      if (--pagesLeft === 0 && next !== null) {
+        throw new RpcError('BAD_RESPONSE', 'the pages of a list do not end')
+      }
+      cursor = next
+    } while (cursor !== null)
+    return this.#items
+  }
+
+  async #take({ proof, next }: PageResult, client: RpcClient): Promise<string | null> {
+    if (!proof) throw new RpcError('FALSE_PROOF', `${client.url} gives records without proofs`)
+    const { header } = await this.#trust(proof, client)
+    for (const json of proof.records) {
+      const read = json ? readStateProof(json) : fault('PROOF_SHAPE', 'a record is not proven')
+      const found = read.ok
+        ? verifyRecordAt(header.stateRoot, this.#table, read.value.proof.index, read.value)
+        : read
+      if (!found.ok) throw new RpcError('FALSE_PROOF', `${client.url}: ${found.fault.message}`)
+      if (json && found.value) this.#add(json.index, found.value, header.height)
+    }
+    return next
+  }
+
+  /** Of two states of a record the later one counts. */
+  #add(index: number, record: TableRecords[K], height: number): void {
+    if ((this.#heights.get(index) ?? -1) > height) return
+    this.#heights.set(index, height)
+    if (this.#admits(record)) this.#items.set(index, record)
+    else this.#items.delete(index)
+  }
+}
+
+function addressKey({ table, address }: { table: string; address: Uint8Array }): string {
+  return `${table} of ${bytesToHex(address)}`
+}
+
+function verifyPlace(
+  stateRoot: Uint8Array,
+  place: RecordPlace,
+  proven: ProvenRecord,
+): Result<IndexedRecord<unknown> | undefined> {
+  const { index } = proven.proof
+  if ('address' in place) {
+    if (place.table === 'nodes') return verifyNode(stateRoot, place.address, proven)
+    return placed(index, verifyAccount(stateRoot, place.address, proven))
+  }
+  if (place.table === 'globals') return placed(index, verifyGlobals(stateRoot, proven))
+  if (place.table === 'peg') return placed(index, verifyPeg(stateRoot, proven))
+  return placed(index, verifyRecordAt(stateRoot, place.table, place.index, proven))
+}
+
+function placed(index: number, found: Result<unknown>) {
+  if (!found.ok) return found
+  return ok(found.value === undefined ? undefined : { index, record: found.value })
 }

@@ -5,6 +5,7 @@ export const TRANSPORT_REASONS = [
   'ABORTED',
   'BAD_RESPONSE',
   'RESPONSE_TOO_LARGE',
+  'FALSE_PROOF',
 ] as const
 export type TransportReason = (typeof TRANSPORT_REASONS)[number]
 

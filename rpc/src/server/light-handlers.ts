@@ -1,6 +1,7 @@
 import { bytesToHex } from '@ioex/chain/bytes'
 import { HANDOVER_BYTES_MAX, handoverOf, EpochHandoverType } from '@ioex/chain/light'
 import { checkpointHeight } from '@ioex/chain/params'
+import { isProvable, type RecordPlace } from '@ioex/chain/state'
 import { HeaderType, type ValidatorSet } from '@ioex/chain/types'
 import { EPOCH_PROOFS_MAX } from '../contract/chain-methods.ts'
 import type { CheckedParamsOf } from '../contract/methods.ts'
@@ -48,8 +49,12 @@ export function lightHandlers(ledger: LedgerSource) {
   } satisfies Handlers
 }
 
-function readPlace(ledger: LedgerSource, place: PlaceJson) {
-  if ('index' in place) return place
+function readPlace(ledger: LedgerSource, place: PlaceJson): RecordPlace {
+  if ('index' in place) {
+    const { table, index } = place
+    if (!isProvable(table)) throw invalidInput(`the state has no table "${table}"`)
+    return { table, index }
+  }
   return { table: place.table, address: readAddress(ledger, place.address) }
 }
 

@@ -96,7 +96,8 @@ export class MemoryLedger implements LedgerSource {
   readonly validatorRecords: readonly Validator[]
   /** What status() adds to the tip: how far the network is ahead. */
   ahead = 0
-  readonly #secrets: readonly Uint8Array[]
+  /** Sets by the first epoch in which they decide, newest first. */
+  readonly #sets: { readonly from: number; readonly secrets: readonly Uint8Array[] }[]
   #blocks: LedgerBlock[] = []
   #state: Ledger
   #pool: Transaction[] = []
@@ -105,13 +106,9 @@ export class MemoryLedger implements LedgerSource {
   constructor({ params, validatorSecrets, genesis = '{}' }: MemoryLedgerOptions) {
     this.params = params
     this.genesis = genesis
-    this.#secrets = validatorSecrets
+    this.#sets = [{ from: 0, secrets: validatorSecrets }]
     this.#state = createLedger(params, this.chainId)
-    this.validatorRecords = validatorSecrets.map((secret) => {
-      const consensusKey = publicKeyOf(secret)
-      const owner = addressOf(consensusKey)
-      return { ...ValidatorType.defaultValue(), owner, payout: owner, consensusKey, power: 1 }
-    })
+    this.validatorRecords = validatorSecrets.map(validatorOf)
     this.append([])
   }
 
@@ -169,7 +166,7 @@ export class MemoryLedger implements LedgerSource {
     isCertified: boolean,
   ): LedgerBlock {
     const parent = this.#blocks.at(-1)
-    const set = validatorSetHash(this.validatorSet())
+    const ownEpoch = epochOfHeight(this.params, height)
     const header = {
       ...HeaderType.defaultValue(),
       version: this.params.protocolVersion,
@@ -188,8 +185,8 @@ export class MemoryLedger implements LedgerSource {
         height > 0 && isCheckpointHeight(this.params, height)
           ? rewardRoot(this.rewardLeaves(epochOfHeight(this.params, height)))
           : new Uint8Array(32),
-      validatorsHash: set,
-      nextValidatorsHash: set,
+      validatorsHash: validatorSetHash(this.validatorSet(ownEpoch)),
+      nextValidatorsHash: validatorSetHash(this.validatorSet(ownEpoch + 1)),
     }
     const hash = blockHash(header)
     const isSigned = height > 0 && isCertified
@@ -203,11 +200,17 @@ export class MemoryLedger implements LedgerSource {
     }
   }
 
-  validatorSet(): { publicKey: Uint8Array; weight: number }[] {
-    return this.validatorRecords.map(({ consensusKey, power }) => ({
-      publicKey: consensusKey,
-      weight: power,
-    }))
+  /** Others decide from the epoch after the next one on: the next set is named already. */
+  changeValidators(secrets: readonly Uint8Array[]): void {
+    this.#sets.unshift({ from: this.status().epoch + 2, secrets })
+  }
+
+  #secretsOf(epoch: number): readonly Uint8Array[] {
+    return this.#sets.find(({ from }) => epoch >= from)?.secrets ?? []
+  }
+
+  validatorSet(epoch = 0): { publicKey: Uint8Array; weight: number }[] {
+    return this.#secretsOf(epoch).map((secret) => ({ publicKey: publicKeyOf(secret), weight: 1 }))
   }
 
   /** A finality certificate by the given validators (default: all). */
@@ -215,17 +218,17 @@ export class MemoryLedger implements LedgerSource {
     epoch: number,
     view: number,
     hash: Uint8Array,
-    signers: readonly number[] = this.#secrets.map((_, index) => index),
+    signers: readonly number[] = this.#secretsOf(epoch).map((_, index) => index),
   ): Certificate {
     const statement: Statement = { kind: VoteKind.finalize, epoch, view, hash }
     const digest = signingDigest('vote', this.chainId, StatementType.hashTreeRoot(statement))
     const votes = new Map(
       signers.map((validator) => {
-        const signature = sign(digest, this.#secrets[validator] as Uint8Array)
+        const signature = sign(digest, this.#secretsOf(epoch)[validator] as Uint8Array)
         return [validator, { statement, validator, signature }]
       }),
     )
-    return assembleCertificate(statement, votes, this.#secrets.length)
+    return assembleCertificate(statement, votes, this.#secretsOf(epoch).length)
   }
 
   fund(address: Uint8Array, balance: bigint): void {
@@ -390,7 +393,8 @@ export class MemoryLedger implements LedgerSource {
   }
 
   validators(epoch: number) {
-    return epoch <= this.status().epoch + 1 ? this.validatorRecords : undefined
+    if (epoch > this.status().epoch + 1) return undefined
+    return this.#secretsOf(epoch).map(validatorOf)
   }
 
   supplyAt(height: number) {
@@ -433,6 +437,12 @@ export class MemoryLedger implements LedgerSource {
     this.#listeners.add(listener)
     return () => void this.#listeners.delete(listener)
   }
+}
+
+function validatorOf(secret: Uint8Array): Validator {
+  const consensusKey = publicKeyOf(secret)
+  const owner = addressOf(consensusKey)
+  return { ...ValidatorType.defaultValue(), owner, payout: owner, consensusKey, power: 1 }
 }
 
 function dense<T>(records: ReadonlyMap<number, T>, type: { defaultValue(): T }): [number, T][] {
