@@ -130,17 +130,22 @@ async function post(
 
 /** Reads at most `bytesMax`, so that a hostile node cannot fill our memory. */
 async function readBounded(response: Response, bytesMax: number): Promise<string> {
-  const chunks: Uint8Array[] = []
+  const decoder = new TextDecoder()
+  let text = ''
   let bytes = 0
-  for await (const chunk of response.body ?? []) {
-    const part = chunk as Uint8Array
-    bytes += part.length
+  // A reader, not a loop over the stream: not every browser can iterate one.
+  const reader = response.body?.getReader()
+  while (reader) {
+    const { done, value } = (await reader.read()) as { done: boolean; value?: Uint8Array }
+    if (done || !value) break
+    bytes += value.length
     if (bytes > bytesMax) {
+      await reader.cancel()
       throw new RpcError('RESPONSE_TOO_LARGE', `an answer is longer than ${bytesMax} bytes`)
     }
-    chunks.push(part)
+    text += decoder.decode(value, { stream: true })
   }
-  const text = new TextDecoder().decode(Buffer.concat(chunks))
+  text += decoder.decode()
   if (response.ok || text.startsWith('{')) return text
   throw new RpcError('BAD_RESPONSE', `${response.url} answered with HTTP ${response.status}`)
 }
