@@ -57,13 +57,20 @@ export type SignaturePurpose =
   | 'offer'
   | 'genesis-entry'
 
+const prefixes = new Map<SignaturePurpose, Uint8Array>()
+
 /** The digest of PROTOCOL 1.2: sha256("ioex/v1/" + purpose ‖ chainId ‖ hash_tree_root). */
 export function signingDigest(
   purpose: SignaturePurpose,
   chainId: Uint8Array,
   root: Uint8Array,
 ): Uint8Array {
-  return sha256(utf8ToBytes(`ioex/v1/${purpose}`), chainId, root)
+  let prefix = prefixes.get(purpose)
+  if (prefix === undefined) {
+    prefix = utf8ToBytes(`ioex/v1/${purpose}`)
+    prefixes.set(purpose, prefix)
+  }
+  return sha256(prefix, chainId, root)
 }
 
 export function sign(digest: Uint8Array, secretKey: Uint8Array): Uint8Array {

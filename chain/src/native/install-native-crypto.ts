@@ -1,8 +1,8 @@
-import { hash as nodeHash } from 'node:crypto'
+import { getHashes, hash as nodeHash } from 'node:crypto'
 import { createRequire } from 'node:module'
 import type * as Binding from 'secp256k1'
 import { setHasher } from '@chainsafe/persistent-merkle-tree'
-import { setSha256 } from '../bytes/hash.ts'
+import { setRipemd160, setSha256 } from '../bytes/hash.ts'
 import { pureSecp256k1, type Secp256k1, setSecp256k1 } from '../bytes/signature.ts'
 
 /** What was found on this machine; 'pure' means the portable code with the same answers. */
@@ -17,6 +17,9 @@ export interface NativeCrypto {
  */
 export async function installNativeCrypto(): Promise<NativeCrypto> {
   setSha256((data) => new Uint8Array(nodeHash('sha256', data, 'buffer')))
+  if (getHashes().includes('ripemd160')) {
+    setRipemd160((data) => new Uint8Array(nodeHash('ripemd160', data, 'buffer')))
+  }
   const native = nativeSecp256k1()
   if (native) setSecp256k1(native)
   return { secp256k1: native ? 'native' : 'pure', hasher: await installHasher() }

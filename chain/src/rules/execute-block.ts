@@ -8,12 +8,9 @@ import { draftOf, merge, stateRoot } from '../state/ledger.ts'
 import type { LedgerDraft } from '../state/ledger-draft.ts'
 import type { Header } from '../types/consensus-objects.ts'
 import { ZERO_ADDRESS, ZERO_HASH } from '../types/primitives.ts'
-import {
-  type Receipt,
-  type ReceiptBody,
-  ReceiptListType,
-  RECEIPTS_PER_BLOCK_MAX,
-} from '../types/receipts.ts'
+import { type Receipt, type ReceiptBody, RECEIPTS_PER_BLOCK_MAX } from '../types/receipts.ts'
+import { rootOfReceipts } from '../types/receipt-roots.ts'
+import { prepareRoots } from '../types/transaction-roots.ts'
 import {
   payloadKind,
   transactionBytes,
@@ -96,6 +93,7 @@ export function executeBlock(
 ): Result<BlockOutcome> {
   const begun = beginBlock(draft, block)
   if (!begun.ok) return begun
+  prepareRoots(transactions)
   for (const transaction of transactions) {
     const applied = applyTransaction(begun.value, transaction, options)
     if (!applied.ok) return applied
@@ -289,7 +287,7 @@ export function endBlock(execution: BlockExecution): BlockOutcome {
   assertConserved(draft)
   const roots: BlockRoots = {
     txRoot: transactionListRoot(transactions),
-    receiptRoot: ReceiptListType.hashTreeRoot(receipts),
+    receiptRoot: rootOfReceipts(receipts),
     evidenceRoot: transactionListRoot(transactions.filter(isEvidence)),
     stateRoot: stateRoot(draft),
     historyRoot: historyRoot(draft.globals()),

@@ -22,15 +22,27 @@ export type LedgerParent = BaseLedger | DraftLayer
 
 /** One table of a draft: its own writes over the parent's records. */
 export class LayerTable<T> implements RecordTable<T> {
-  readonly records = new Map<number, T>()
+  /** Made at the first write: most transactions write to one table of all. */
+  #records: Map<number, T> | undefined
   #row: LeafRow | undefined
-  readonly #parent: () => RecordTable<T>
+  readonly #layer: DraftLayer
+  readonly #name: TableName
   readonly #onAppend: (record: T, index: number) => void
   #count: number | undefined
 
-  constructor(parent: () => RecordTable<T>, onAppend: (record: T, index: number) => void) {
-    this.#parent = parent
+  constructor(layer: DraftLayer, name: TableName, onAppend: (record: T, index: number) => void) {
+    this.#layer = layer
+    this.#name = name
     this.#onAppend = onAppend
+  }
+
+  #parent(): RecordTable<T> {
+    // The table's name and its record type belong together by construction of the draft.
+    return this.#layer.parent.tables[this.#name] as unknown as RecordTable<T>
+  }
+
+  get records(): ReadonlyMap<number, T> {
+    return this.#records ?? (EMPTY as ReadonlyMap<number, unknown> as ReadonlyMap<number, T>)
   }
 
   get count(): number {
@@ -38,7 +50,7 @@ export class LayerTable<T> implements RecordTable<T> {
   }
 
   get(index: number): Readonly<T> | undefined {
-    return this.records.get(index) ?? this.#parent().get(index)
+    return this.#records?.get(index) ?? this.#parent().get(index)
   }
 
   /** The record as it stands below this draft. */
@@ -53,7 +65,8 @@ export class LayerTable<T> implements RecordTable<T> {
       this.#count = count + 1
       this.#onAppend(record, index)
     }
-    this.records.set(index, record)
+    this.#records ??= new Map()
+    this.#records.set(index, record)
     this.#row = undefined
   }
 
@@ -71,9 +84,40 @@ export class LayerTable<T> implements RecordTable<T> {
   }
 
   clear(): void {
-    this.records.clear()
+    this.#records = undefined
     this.#row = undefined
     this.#count = undefined
+  }
+}
+
+const EMPTY: ReadonlyMap<number, never> = new Map<number, never>()
+
+/** Nothing is ever added to it. */
+const NO_ADDRESSES = new AddressIndex()
+
+/** A map that costs nothing until something is set: a draft is made for every transaction. */
+class LazyMap<K, V> {
+  #map: Map<K, V> | undefined
+
+  get(key: K): V | undefined {
+    return this.#map?.get(key)
+  }
+
+  set(key: K, value: V): void {
+    this.#map ??= new Map()
+    this.#map.set(key, value)
+  }
+
+  clear(): void {
+    this.#map = undefined
+  }
+
+  keys(): Iterable<K> {
+    return this.#map?.keys() ?? []
+  }
+
+  [Symbol.iterator](): Iterator<[K, V]> {
+    return (this.#map ?? new Map<K, V>())[Symbol.iterator]()
   }
 }
 
@@ -88,13 +132,13 @@ export class DraftLayer implements LedgerDraft {
   readonly schedule: NetworkParams
   readonly chainId: Uint8Array
   readonly tables: LayerTables
-  newAddresses = new AddressIndex()
-  readonly newNodes = new Map<Hex, number>()
-  readonly newDeposits = new Map<Hex, number>()
-  readonly newWithdrawals = new Map<Hex, number>()
-  readonly inventories = new Map<number, readonly InventoryEntry[]>()
-  readonly snapshots = new Map<number, readonly (readonly InventoryEntry[])[]>()
-  readonly rewards = new Map<number, readonly RewardLeaf[]>()
+  #newAddresses: AddressIndex | undefined
+  readonly newNodes = new LazyMap<Hex, number>()
+  readonly newDeposits = new LazyMap<Hex, number>()
+  readonly newWithdrawals = new LazyMap<Hex, number>()
+  readonly inventories = new LazyMap<number, readonly InventoryEntry[]>()
+  readonly snapshots = new LazyMap<number, readonly (readonly InventoryEntry[])[]>()
+  readonly rewards = new LazyMap<number, readonly RewardLeaf[]>()
   newGlobals: Globals | undefined
   newPeg: Peg | undefined
   /** Set when it was merged; what stands on it then stands on its parent. */
@@ -108,21 +152,22 @@ export class DraftLayer implements LedgerDraft {
     this.#parent = parent
     this.#baseVersion = parent instanceof BaseLedger ? parent.version : -1
     this.tables = {
-      accounts: new LayerTable(() => this.parent.accounts, this.#indexAccount),
-      nodes: new LayerTable(() => this.parent.nodes, this.#indexNode),
-      rails: new LayerTable(() => this.parent.rails, unindexed),
-      contracts: new LayerTable(() => this.parent.contracts, unindexed),
-      validators: new LayerTable(() => this.parent.validators, unindexed),
-      delegations: new LayerTable(() => this.parent.delegations, unindexed),
-      epochs: new LayerTable(() => this.parent.epochs, unindexed),
-      mainHeaders: new LayerTable(() => this.parent.mainHeaders, unindexed),
-      deposits: new LayerTable(() => this.parent.deposits, this.#indexDeposit),
-      withdrawals: new LayerTable(() => this.parent.withdrawals, this.#indexWithdrawal),
+      accounts: new LayerTable(this, 'accounts', this.#indexAccount),
+      nodes: new LayerTable(this, 'nodes', this.#indexNode),
+      rails: new LayerTable(this, 'rails', unindexed),
+      contracts: new LayerTable(this, 'contracts', unindexed),
+      validators: new LayerTable(this, 'validators', unindexed),
+      delegations: new LayerTable(this, 'delegations', unindexed),
+      epochs: new LayerTable(this, 'epochs', unindexed),
+      mainHeaders: new LayerTable(this, 'mainHeaders', unindexed),
+      deposits: new LayerTable(this, 'deposits', this.#indexDeposit),
+      withdrawals: new LayerTable(this, 'withdrawals', this.#indexWithdrawal),
     }
   }
 
   #indexAccount = (account: Account, index: number): void => {
-    this.newAddresses.add(bytesToHex(account.address), index)
+    this.#newAddresses ??= new AddressIndex()
+    this.#newAddresses.add(bytesToHex(account.address), index)
   }
 
   #indexNode = (node: Node, index: number): void => {
@@ -156,7 +201,7 @@ export class DraftLayer implements LedgerDraft {
     if (parent instanceof BaseLedger) this.#baseVersion = parent.version
     this.merged = true
     for (const table of Object.values(this.tables)) table.clear()
-    this.newAddresses = new AddressIndex()
+    this.#newAddresses = undefined
     this.inventories.clear()
     this.snapshots.clear()
     this.rewards.clear()
@@ -165,6 +210,10 @@ export class DraftLayer implements LedgerDraft {
     this.newWithdrawals.clear()
     this.newGlobals = undefined
     this.newPeg = undefined
+  }
+
+  get newAddresses(): AddressIndex {
+    return this.#newAddresses ?? NO_ADDRESSES
   }
 
   get accounts() {

@@ -11,7 +11,7 @@ import {
   MainHeaderRecordType,
   RailType,
 } from '../types/records.ts'
-import { flatRootsOf } from './flat-roots.ts'
+import { flatRootsOf } from '../bytes/flat-roots.ts'
 import { recordCodecs, recordLeaves } from './record-tables.ts'
 
 setHasher(asSha256)

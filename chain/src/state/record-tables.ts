@@ -24,7 +24,7 @@ import {
   type WithdrawalRecord,
   WithdrawalRecordType,
 } from '../types/records.ts'
-import { flatRootsOf } from './flat-roots.ts'
+import { flatRootsOf } from '../bytes/flat-roots.ts'
 
 /** What each dense table of the state holds. */
 export interface TableRecords {

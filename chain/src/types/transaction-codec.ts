@@ -8,10 +8,9 @@ import {
   TRANSACTION_BYTES_MAX,
   type Transaction,
   type TransactionBody,
-  TransactionBodyType,
-  TransactionListType,
   TransactionType,
 } from './transactions.ts'
+import { bodyRoot, rootOfTransactions } from './transaction-roots.ts'
 
 const kinds = Object.keys(selectors) as PayloadKind[]
 
@@ -37,7 +36,7 @@ export function transactionBytes(transaction: Transaction): number {
 
 /** Id = hash_tree_root(body), 32 bytes: the same whoever signed it again. */
 export function transactionId(transaction: Transaction): Uint8Array {
-  return TransactionBodyType.hashTreeRoot(transaction.body)
+  return bodyRoot(transaction.body)
 }
 
 /**
@@ -50,12 +49,12 @@ export function transactionRoot(transaction: Transaction): Uint8Array {
 
 /** Root of a block's transactions in order (header fields txRoot and evidenceRoot). */
 export function transactionListRoot(transactions: readonly Transaction[]): Uint8Array {
-  return TransactionListType.hashTreeRoot([...transactions])
+  return rootOfTransactions(transactions)
 }
 
 /** What the sender signs: purpose "tx" over the body's root (PROTOCOL 1.2). */
 export function transactionDigest(body: TransactionBody, chainId: Uint8Array): Uint8Array {
-  return signingDigest('tx', chainId, TransactionBodyType.hashTreeRoot(body))
+  return signingDigest('tx', chainId, bodyRoot(body))
 }
 
 export function signTransaction(

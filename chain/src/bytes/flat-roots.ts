@@ -1,7 +1,7 @@
 import { zeroHash } from '@chainsafe/persistent-merkle-tree'
-import { assert } from '../bytes/assert.ts'
-import { hashPairs } from '../bytes/dense-tree.ts'
-import { HASH_BYTES } from '../bytes/hash.ts'
+import { assert } from './assert.ts'
+import { countChunk, denseDepth, hashPairs } from './dense-tree.ts'
+import { HASH_BYTES, sha256 } from './hash.ts'
 
 /** A field that fills one chunk of its container. */
 interface ChunkField<T> {
@@ -77,4 +77,27 @@ function padded(row: Uint8Array, width: number, level: number): Uint8Array {
     wider.set(zeroHash(level), at + bytes)
   }
   return wider
+}
+
+/** The SSZ root of a list of at most `limit` elements (a power of two) from their roots. */
+export function listRoot(roots: Uint8Array, limit: number): Uint8Array {
+  const count = roots.length / HASH_BYTES
+  const depth = denseDepth(limit)
+  assert(Number.isInteger(count) && count <= limit && 2 ** depth === limit, 'a list in its limit')
+  let row: Uint8Array = count === 0 ? zeroHash(0) : roots
+  for (let level = 0; level < depth; level++) {
+    const nodes = row.length / HASH_BYTES
+    row = hashPairs(nodes % 2 === 0 ? row : padded(row, nodes, level))
+  }
+  return sha256(row, countChunk(count))
+}
+
+/** Roots of values of an SSZ union: each root with its selector mixed in. */
+export function mixInSelector(roots: Uint8Array, selector: number): Uint8Array {
+  const pairs = new Uint8Array(2 * roots.length)
+  for (let at = 0; at < roots.length; at += HASH_BYTES) {
+    pairs.set(roots.subarray(at, at + HASH_BYTES), 2 * at)
+    pairs[2 * at + HASH_BYTES] = selector
+  }
+  return hashPairs(pairs)
 }
