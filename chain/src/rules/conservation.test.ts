@@ -221,6 +221,11 @@ describe('conservation', () => {
         for (const node of nodes) {
           world.rent(payers[0] as (typeof payers)[0], node, { term: 12, unitPrice: 1n << 34n })
         }
+        const repair = { pot: 90_000n, delegate, delegateFee: 30n, unitPrice: 1n << 34n }
+        const shared = world.open(payers[1] as (typeof payers)[0], { n: 3, term: 40, ...repair })
+        for (const [slot, node] of nodes.entries()) {
+          world.fill(payers[1] as (typeof payers)[0], node, [shared, slot])
+        }
         for (const { hasBeacon, awake, moves } of epochs) {
           world.nextEpoch()
           if (hasBeacon > 0) world.fixBeacon()
