@@ -6,6 +6,7 @@ import { PassThrough, Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { addressOf, formatAddress, publicKeyOf, sha256, utf8ToBytes } from '@ioex/chain/bytes'
 import {
+  ContractType,
   NodeRole,
   NodeType,
   NONE,
@@ -190,6 +191,14 @@ describe('reading the ledger', () => {
     const csv = (await ioex('rewards 0 --from 0 --to 5 --csv')).out.trim().split('\n')
     expect(csv[0]).toMatch(/^node,epoch,fees,/)
     expect(csv[1]).toMatch(`${node},1,100000000,`)
+    const priced = (await ioex('rewards 0 --to 5 --csv --price 0.042')).out.trim().split('\n')
+    expect(priced[0]).toMatch(/,income,price,currency,value$/)
+    expect(priced[1]).toMatch(/,0\.042,USD,0\.000000$/)
+    expect(json(await ioex('rewards 0 --to 5 --price 2 --currency EUR --json'))).toMatchObject({
+      totals: { costBasis: { price: '2', currency: 'EUR', income: '0', value: '0.000000' } },
+    })
+    expect((await ioex('rewards 0 --price -1')).code).toBe(2)
+    expect((await ioex('rewards 0 --price 1 --currency a,b')).code).toBe(2)
     expect((await ioex('rewards 0 --from 5 --to 1')).code).toBe(2)
     expect((await ioex('rewards 0 --epoch x')).code).toBe(2)
     expect((await ioex('rewards 9')).code).toBe(1)
@@ -203,9 +212,36 @@ describe('reading the ledger', () => {
     const shown = await ioex(`receipts show ${receipts[0]?.id}`)
     expect(shown.out).toMatch(/fee +1 IOEX/)
     expect(shown.out).toContain('up to receiptRoot')
+    expect((await ioex(`receipts show ${receipts[0]?.id} --explain`)).out).toContain('all inputs')
+    expect(
+      json<{ receipts: [] }>(await ioex('receipts ls --from 2 --to 9 --json')).receipts,
+    ).toEqual([])
+    expect((await ioex('receipts ls --epoch 1 --to 2')).code).toBe(2)
     expect((await ioex('receipts ls --epoch 40')).out).toBe('No receipts.\n')
     expect((await ioex('receipts ls --type sun')).code).toBe(2)
     expect((await ioex('receipts show 12')).code).toBe(1)
+  })
+
+  test('contract: none yet; one with its slots and health; what it refuses', async () => {
+    expect((await ioex('contract ls')).out).toBe('No contracts.\n')
+    const record = { ...ContractType.defaultValue(), live: true, k: 1, n: 2, askEpoch: NONE }
+    const empty = { rail: NONE, root: new Uint8Array(32), refill: 0 }
+    ledger.contractRecords.set(0, { ...record, payer: owner.address, rails: [empty, empty] })
+    expect((await ioex('contract ls')).out).toContain('0 of 2, any 1')
+    const shown = await ioex('contract show 0')
+    expect(shown.out).toMatch(/health +act-now/)
+    expect(json(await ioex('contract show 0 --json'))).toMatchObject({
+      index: 0,
+      health: { live: 0 },
+      railRecords: [],
+    })
+    expect((await ioex('contract show 7')).code).toBe(1)
+    expect((await ioex('contract topup 0 0')).code).toBe(2)
+    expect((await ioex('contract open --data-shards 2')).code).toBe(2)
+    // Without the node owner's key the node does not serve it.
+    const open = '--data-shards 1 --total-shards 2 --slot 1MiB --price 1 --unit-price 0'
+    expect((await ioex(`contract open ${open}`)).code).toBe(1)
+    ledger.contractRecords.delete(0)
   })
 
   test('anchor status', async () => {

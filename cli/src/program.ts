@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander'
 import { type CommandIo, setCommandIo } from './command-context.ts'
 import { registerAnchor } from './commands/anchor.ts'
 import { registerAudit } from './commands/audit.ts'
+import { registerContract } from './commands/contract.ts'
 import { registerDemo } from './commands/demo.ts'
 import { registerDevnet } from './commands/devnet.ts'
 import { registerGenesis } from './commands/genesis.ts'
@@ -32,6 +33,7 @@ const commands: readonly RegisterCommand[] = [
   registerPut,
   registerGet,
   registerLs,
+  registerContract,
   registerRewards,
   registerReceipts,
   registerAudit,

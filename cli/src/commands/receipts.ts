@@ -1,4 +1,9 @@
-import { type ReceiptView, receiptType, type ResultOf } from '@ioex/rpc/contract'
+import {
+  type ReceiptExplanation,
+  type ReceiptView,
+  receiptType,
+  type ResultOf,
+} from '@ioex/rpc/contract'
 import { type Command, Option } from 'commander'
 import {
   type CommandContext,
@@ -7,13 +12,16 @@ import {
   readNodeArgument,
 } from '../command-context.ts'
 import { formatAmount, formatIoex } from '../output/amount.ts'
+import { usageError } from '../output/failure.ts'
 import { factsText } from '../output/table.ts'
 
 const EXAMPLES = `
 Examples:
   $ ioex receipts ls --type storage --epoch 12
   $ ioex receipts ls --node lioex1… --limit 200
+  $ ioex receipts ls --type forfeit --from 10 --to 20
   $ ioex receipts show 4f0c…
+  $ ioex receipts show 4f0c… --explain       how a forfeit or an eviction came about
 `
 const PAGE_MAX = 200
 
@@ -22,6 +30,8 @@ interface ListOptions {
   readonly rail?: number
   readonly contract?: number
   readonly epoch?: number
+  readonly from?: number
+  readonly to?: number
   readonly type?: ReceiptView['type']
   readonly limit: number
 }
@@ -39,10 +49,15 @@ export function registerReceipts(program: Command): void {
     .option('--rail <index>', 'of a rail', countArgument)
     .option('--contract <index>', 'of a contract', countArgument)
     .option('--epoch <epoch>', 'booked in this epoch', countArgument)
+    .option('--from <epoch>', 'booked in this epoch or later', countArgument)
+    .option('--to <epoch>', 'booked in this epoch or before', countArgument)
     .addOption(new Option('--type <type>', 'of one kind').choices(receiptType.options))
     .option('--limit <count>', 'at most so many', countArgument, 50)
     .action(async (options: ListOptions, command: Command) => {
       const context = await contextOf(command)
+      if (options.epoch !== undefined && (options.from ?? options.to) !== undefined) {
+        throw usageError('give --epoch, or --from and --to, not both')
+      }
       const found = await readReceipts(context, options)
       context.output.result({ receipts: found }, () => receiptsText(context, found))
     })
@@ -50,18 +65,21 @@ export function registerReceipts(program: Command): void {
     .command('show')
     .description('show one receipt, with the proof that its block holds it')
     .argument('<id>', 'id of the receipt, 64 hex digits')
-    .action(async (id: string, _options, command: Command) => {
+    .option('--explain', 'seed, draws, leaves and heights behind a forfeit or an eviction')
+    .action(async (id: string, { explain = false }: { explain?: boolean }, command: Command) => {
       const context = await contextOf(command)
-      const found = await (await context.client()).call('receipts_get', { id, prove: true })
+      const client = await context.client()
+      const found = await client.call('receipts_get', { id, prove: true, explain })
       context.output.result(found, () => receiptText(found))
     })
 }
 
 async function readReceipts(
   context: CommandContext,
-  { node, rail, contract, epoch, type, limit }: ListOptions,
+  { node, rail, contract, epoch, type, limit, ...range }: ListOptions,
 ): Promise<ReceiptView[]> {
   const client = await context.client()
+  const { from = epoch, to = epoch } = range
   const receipts: ReceiptView[] = []
   let cursor: string | null = null
   do {
@@ -69,7 +87,8 @@ async function readReceipts(
       ...(node !== undefined && { node: readNodeArgument(node) }),
       ...(rail !== undefined && { rail }),
       ...(contract !== undefined && { contract }),
-      ...(epoch !== undefined && { fromEpoch: epoch, toEpoch: epoch }),
+      ...(from !== undefined && { fromEpoch: from }),
+      ...(to !== undefined && { toEpoch: to }),
       ...(type !== undefined && { type }),
       ...(cursor !== null && { cursor }),
       limit: Math.max(1, Math.min(PAGE_MAX, limit - receipts.length)),
@@ -126,11 +145,12 @@ const MONEY_FIELDS = new Set(
   (
     'fee burned toValidators net held released paid lockUnits need debt toPots epochFees emission ' +
     'amount refundTime refundUnits releasedHeld baseFee tip proceeds byteFee debtPaid refundLocks ' +
-    'refundPot refundFees refundDeposit'
+    'refundPot refundFees refundDeposit lockTime fromFormer fromPayer feeFromHeld feeFromPot ' +
+    'feeAsDebt delegateFee paidTotal fromHeld fromPot price unitPrice reservationPrice'
   ).split(' '),
 )
 
-function receiptText({ receipt, proof }: ResultOf<'receipts_get'>): string {
+function receiptText({ receipt, proof, explanation }: ResultOf<'receipts_get'>): string {
   const fields = Object.entries(receipt.body)
     .filter(([name]) => name !== 'type')
     .map(([name, value]) => {
@@ -138,11 +158,44 @@ function receiptText({ receipt, proof }: ResultOf<'receipts_get'>): string {
       const text = typeof value === 'object' ? JSON.stringify(value) : String(value)
       return [name, isMoney ? formatIoex(value) : text] as const
     })
-  return factsText([
+  const facts = factsText([
     ['id', receipt.id],
     ['type', receipt.type],
     ['block', `${receipt.height} (epoch ${receipt.epoch}), position ${receipt.index}`],
     ...fields,
     ['proof', proof ? `${proof.branch.length} hashes up to receiptRoot ${proof.root}` : 'none'],
+  ])
+  if (explanation === undefined) return facts
+  return `${facts}\n\n${explanation === null ? EXPLAINS_ITSELF : explanationText(explanation)}`
+}
+
+const EXPLAINS_ITSELF = 'This receipt carries all inputs of its formula (PROTOCOL 7).'
+
+function explanationText({ kind, forfeits }: ReceiptExplanation): string {
+  if (kind === 'held-pay-lost') {
+    return 'Held pay of one rail, lost with the bytes or the node: 30 % burned, the rest for repair.'
+  }
+  if (forfeits.length === 0) return 'This node does not have the receipts of the strikes any more.'
+  return forfeits.map(forfeitText).join('\n\n')
+}
+
+function forfeitText(forfeit: ReceiptExplanation['forfeits'][number]): string {
+  const leaves = forfeit.openings.map(({ rail, leaf, position }) =>
+    rail === null ? `position ${position}` : `rail ${rail} leaf ${leaf ?? '?'}`,
+  )
+  return factsText([
+    ['strike', `${forfeit.strikes} of ${forfeit.strikesToEvict}`],
+    ['challenge of epoch', String(forfeit.epoch)],
+    ['not paid', `epochs ${forfeit.fromEpoch} to ${forfeit.toEpoch}`],
+    [
+      'checkpoint',
+      `block ${forfeit.checkpointBlock}, ${forfeit.checkpointHash ?? 'not kept here'}`,
+    ],
+    ['beacon', `${forfeit.beacon}, fixed in block ${forfeit.beaconBlock ?? 'unknown'}`],
+    ['seed = H(beacon, node)', forfeit.seed],
+    ['drawn, as', `${forfeit.draw} is below ${forfeit.rate}`],
+    ['inventory', `${forfeit.inventoryRoot}, weight ${forfeit.inventorySum}`],
+    ['had to be shown', leaves.join(', ') || 'nothing is known beyond the ring of beacons'],
+    ['proof was due in', `blocks ${forfeit.firstBlock} to ${forfeit.lastBlock}`],
   ])
 }

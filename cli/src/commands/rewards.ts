@@ -9,6 +9,7 @@ import {
   readNodeArgument,
 } from '../command-context.ts'
 import { formatAmount, formatIoex } from '../output/amount.ts'
+import { type Price, readPrice, valueText } from '../output/price.ts'
 import { CommandError, usageError } from '../output/failure.ts'
 import { factsText } from '../output/table.ts'
 import { readWalletFace } from '../wallet/wallet-file.ts'
@@ -20,6 +21,7 @@ Examples:
   $ ioex rewards
   $ ioex rewards lioex1… --epoch 12          one statement, with every number explained
   $ ioex rewards lioex1… --from 1 --to 100 --csv > earnings.csv
+  $ ioex rewards --csv --price 0.042 --currency USD   with what the IOEX were worth to you
 `
 const EPOCHS_DEFAULT = 24
 const NODES_MAX = 1000
@@ -29,6 +31,8 @@ interface RewardsOptions {
   readonly from?: number
   readonly to?: number
   readonly csv?: boolean
+  readonly price?: Price
+  readonly currency: string
 }
 type Summary = ResultOf<'rewards_getSummary'>
 type Statement = ResultOf<'rewards_getStatement'>
@@ -55,9 +59,12 @@ export function registerRewards(program: Command): void {
     .option('--from <epoch>', 'first epoch', countArgument)
     .option('--to <epoch>', 'last epoch', countArgument)
     .option('--csv', 'comma-separated values, amounts in units')
+    .option('--price <number>', 'what 1 IOEX was worth: adds the value of each income', readPrice)
+    .option('--currency <code>', 'what the price is in', 'USD')
     .addHelpText('after', EXAMPLES)
     .action(async (node: string | undefined, options: RewardsOptions, command: Command) => {
       const context = await contextOf(command)
+      if (!/^[A-Za-z0-9]{1,8}$/.test(options.currency)) throw usageError('name one currency: USD')
       if (options.epoch !== undefined && (options.from ?? options.to) !== undefined) {
         throw usageError('give --epoch, or --from and --to, not both')
       }
@@ -154,19 +161,43 @@ async function showSummaries(
   }
   const { output } = context
   if (options.csv && !output.isJson) {
-    context.io.stdout.write(`${csvText(summaries)}\n`)
+    context.io.stdout.write(`${csvText(summaries, options)}\n`)
     return
   }
-  output.result(summaries.length === 1 ? summaries[0] : { summaries }, () =>
+  const priced = summaries.map((summary) => withCostBasis(summary, options))
+  output.result(priced.length === 1 ? priced[0] : { summaries: priced }, () =>
     summaries.map((summary) => summaryText(context, summary)).join('\n\n'),
   )
 }
 
-function csvText(summaries: readonly Summary[]): string {
+/** Income of an epoch: what reached the payout address. */
+function incomeOf(sums: Summary['totals']): bigint {
+  return BigInt(sums.paid) + BigInt(sums.subsidy)
+}
+
+/** Each epoch's income at the given price: the cost basis of what was earned. */
+function withCostBasis(summary: Summary, { price, currency }: RewardsOptions) {
+  if (!price) return summary
+  const basis = (sums: Summary['totals']) => {
+    const income = incomeOf(sums)
+    const value = valueText(income, price)
+    return { price: price.text, currency, income: String(income), value }
+  }
+  const epochs = summary.epochs.map((sums) => ({ ...sums, costBasis: basis(sums) }))
+  return { ...summary, epochs, totals: { ...summary.totals, costBasis: basis(summary.totals) } }
+}
+
+function csvText(summaries: readonly Summary[], { price, currency }: RewardsOptions): string {
+  const priceColumns = price ? ['income', 'price', 'currency', 'value'] : []
   const rows = summaries.flatMap(({ node, epochs }) =>
-    epochs.map((sums) => [node, sums.epoch, ...SUM_COLUMNS.map((name) => sums[name])]),
+    epochs.map((sums) => {
+      const income = incomeOf(sums)
+      const priced = price ? [income, price.text, currency, valueText(income, price)] : []
+      return [node, sums.epoch, ...SUM_COLUMNS.map((name) => sums[name]), ...priced]
+    }),
   )
-  return [['node', 'epoch', ...SUM_COLUMNS], ...rows].map((row) => row.join(',')).join('\n')
+  const head = ['node', 'epoch', ...SUM_COLUMNS, ...priceColumns]
+  return [head, ...rows].map((row) => row.join(',')).join('\n')
 }
 
 function summaryText({ output }: CommandContext, summary: Summary): string {

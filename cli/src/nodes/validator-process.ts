@@ -51,7 +51,9 @@ export async function startValidator(
       process.exit(1)
     },
   })
-  const server = await startRpc(config, node, startedAtMs)
+  const hasOwner = await exists(keyPath(config.data, 'owner'))
+  const ownerKey = hasOwner ? await key('owner') : undefined
+  const server = await startRpc(config, node, startedAtMs, ownerKey)
   return {
     info: { rpcUrl: server.url, addresses: node.network.addresses() },
     ask: (question) => {
@@ -97,6 +99,7 @@ async function startRpc(
   config: NodeConfig,
   node: FullNode,
   startedAtMs: number,
+  ownerKey: Uint8Array | undefined,
 ): Promise<RpcServer> {
   const { rpc } = config
   if (!rpc) throw new ConfigError(`${config.name}: no rpc listener`)
@@ -120,6 +123,7 @@ async function startRpc(
         return found && { mainHeight: found.height }
       },
     }),
+    ...(ownerKey && { ownerKey }),
     host: rpc.host,
     port: rpc.port,
     allowRemote: rpc.isPublic ?? false,

@@ -4,7 +4,9 @@ import {
   addressText,
   cursor,
   epochNumber,
+  hashText,
   height,
+  hexText,
   limit,
   next,
   prove,
@@ -29,7 +31,12 @@ export const contractView = z.looseObject({
   contract: jsonSchemaOf(ContractType),
   rails: z.array(recordIndex).describe('rails of its filled slots'),
   slots: z.array(
-    z.looseObject({ slot: z.int(), rail: recordIndex.nullable(), root: z.string().nullable() }),
+    z.looseObject({
+      slot: z.int(),
+      rail: recordIndex.nullable(),
+      root: z.string().nullable(),
+      refill: z.int().optional().describe('how many times it was refilled'),
+    }),
   ),
   ssz: sszHex,
 })
@@ -47,6 +54,46 @@ export const slotState = z.enum([
 ])
 
 export const contractsMethods = {
+  contracts_open: defineMethod({
+    summary:
+      "Opens a contract with the money of the node's owner: locks the caps for the whole term. " +
+      'Waits until it is final; grants and uploads are a storage client’s work',
+    params: z.strictObject({
+      dataShards: z.int().min(1).max(255),
+      totalShards: z.int().min(1).max(255),
+      slotBytes: z
+        .int()
+        .min(256)
+        .max(2 ** 30)
+        .describe('of each slot, a multiple of 256'),
+      priceCap: units.describe('units per GiB-epoch'),
+      unitPriceCap: units.describe('units per GiB moved'),
+      termEpochs: z.int().min(1),
+      lockUnits: units.optional().describe('traffic budget of each slot, units'),
+      pot: units.optional().describe('for repair, units'),
+      delegate: addressText.optional().describe('who may grant refills'),
+      delegateFee: units.optional().describe('per refill, units'),
+      salt: hashText.optional(),
+      label: hexText(512).optional(),
+    }),
+    result: z.looseObject({
+      transaction: z.string(),
+      cost: units.describe('locked and prepaid, beside the fee of the transaction'),
+      payer: z.string().nullable(),
+      contract: contractView.nullable().describe('null: not final within the wait'),
+      height: height.nullable(),
+    }),
+    example: {
+      dataShards: 2,
+      totalShards: 6,
+      slotBytes: 65_536,
+      priceCap: '100000000',
+      unitPriceCap: '1000000',
+      termEpochs: 24,
+    },
+    token: true,
+    waits: true,
+  }),
   contracts_list: defineMethod({
     summary: 'Live contracts by index, optionally of one payer',
     params: z.strictObject({

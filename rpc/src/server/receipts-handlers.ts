@@ -2,6 +2,7 @@ import { PAGE_ITEMS_DEFAULT } from '../contract/json-forms.ts'
 import type { CheckedParamsOf } from '../contract/methods.ts'
 import type { Handlers } from './handler.ts'
 import type { LedgerSource, ReceiptQuery } from './ledger-source.ts'
+import { explanationOf } from './receipt-explanation.ts'
 import { receiptView } from './record-views.ts'
 import { notFound } from './rpc-fault.ts'
 import { nodeAddressOf, readHex, readReceiptCursor } from './subjects.ts'
@@ -19,15 +20,16 @@ export function receiptsHandlers(ledger: LedgerSource) {
         next: last && found.length >= limit ? `${last.height}:${last.index}` : null,
       }
     },
-    async receipts_get({ id, prove }) {
+    async receipts_get({ id, prove, explain }) {
       const receipt = await ledger.receiptById(readHex(id))
       if (!receipt)
         throw notFound('no receipt has this id: receipts_list gives those of the ledger')
-      const view = receiptView(receipt, prefix)
-      if (!prove) return { receipt: view }
+      const explanation = explain ? { explanation: await explanationOf(ledger, receipt) } : {}
+      const view = { receipt: receiptView(receipt, prefix), ...explanation }
+      if (!prove) return view
       const block = await ledger.block(receipt.height)
       if (!block) throw notFound(`block ${receipt.height} is not on this node any more`)
-      return { receipt: view, proof: receiptProof(block, receipt) }
+      return { ...view, proof: receiptProof(block, receipt) }
     },
   } satisfies Handlers
 }

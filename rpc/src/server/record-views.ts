@@ -84,10 +84,11 @@ export function railView({ index, record }: Indexed<Rail>, prefix: string): Rail
 }
 
 export function contractView({ index, record }: Indexed<Contract>, prefix: string): ContractView {
-  const slots = record.rails.map(({ rail, root }, slot) => ({
+  const slots = record.rails.map(({ rail, root, refill }, slot) => ({
     slot,
     rail: noneToNull(rail),
     root: rail === NONE ? null : bytesToHex(root),
+    refill,
   }))
   return {
     index,

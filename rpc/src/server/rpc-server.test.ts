@@ -13,6 +13,7 @@ import {
   createLedgerStory,
   INVENTORY_ROOT,
   payout,
+  secrets,
   transfer,
 } from './testing/ledger-story.ts'
 import type { MemoryLedger } from './testing/memory-ledger.ts'
@@ -58,7 +59,14 @@ beforeAll(async () => {
   ledger = createLedgerStory(presets.ci)
   const tokenFile = join(folder, 'rpc-token')
   const storage = createMemoryStorage()
-  server = await startRpcServer({ ledger, storage, port: 0, tokenFile, healthPort: 0 })
+  server = await startRpcServer({
+    ledger,
+    storage,
+    ownerKey: secrets.payer,
+    port: 0,
+    tokenFile,
+    healthPort: 0,
+  })
   const token = (await readFile(tokenFile, 'utf8')).trim()
   client = createRpcClient({ url: server.url, token })
 })
@@ -202,6 +210,70 @@ test('nodes, rails and contracts', async () => {
     live: 1,
     slots: [{ state: 'proven', proof: { epoch: 1, passed: true } }, { state: 'empty' }],
   })
+})
+
+test('contracts_open: with the token, by the owner, final when it answers', async () => {
+  const terms = {
+    dataShards: 2,
+    totalShards: 3,
+    slotBytes: 65_536,
+    priceCap: '100000000',
+    unitPriceCap: '0',
+    termEpochs: 9,
+  }
+  const opening = call('contracts_open', terms)
+  const arrived = async () => {
+    const { nonce } = await client.call('chain_getNonce', { address: text(addresses.payer) })
+    const { nonce: known } = await client.call('chain_getAccount', {
+      address: text(addresses.payer),
+    })
+    expect(nonce).toBe(known + 1)
+  }
+  await vi.waitFor(arrived, soon)
+  ledger.append([])
+  const opened = await opening
+  expect(opened).toMatchObject({
+    contract: { index: 1, k: 2, n: 3, payer: text(addresses.payer) },
+    height: ledger.status().height,
+  })
+  const stranger = createRpcClient({ url: server.url })
+  await expect(stranger.call('contracts_open', terms)).rejects.toMatchObject({
+    reason: 'UNAUTHORIZED',
+  })
+  const odd = client.call('contracts_open', { ...terms, slotBytes: 257 })
+  await expect(odd).rejects.toMatchObject({ reason: 'INVALID_INPUT' })
+  ledger.contractRecords.delete(1)
+})
+
+test('a forfeit explained: seed, draws, heights and the leaves that were due', async () => {
+  const node = text(addresses.peer)
+  const { receipts } = await client.call('receipts_list', { node, type: 'forfeit' })
+  const id = receipts[0]?.id ?? ''
+  const { explanation } = await call('receipts_get', { id, explain: true })
+  expect(explanation).toMatchObject({ kind: 'forfeit', forfeits: [{ node, epoch: 1, strikes: 1 }] })
+  const storage = await client.call('receipts_list', { node, type: 'storage' })
+  const plain = { id: storage.receipts[0]?.id ?? '', explain: true }
+  expect((await client.call('receipts_get', plain)).explanation).toBeNull()
+})
+
+test('health right after an eviction: act-now, whatever was safe before', async () => {
+  const contract = ledger.contractRecords.get(0)
+  const node = ledger.nodeRecords.get(1)
+  if (!contract || !node) throw new Error('the story has a contract')
+  const slots = [0, 1, 2, 3].map((rail) => ({ ...contract.rails[0], rail: Math.min(rail, 0) }))
+  ledger.contractRecords.set(0, { ...contract, n: 4, rails: slots as typeof contract.rails })
+  expect(await client.call('contracts_health', { id: 0 })).toMatchObject({
+    health: 'safe',
+    live: 4,
+  })
+  ledger.nodeRecords.set(1, { ...node, evicted: true })
+  expect(await client.call('contracts_health', { id: 0 })).toMatchObject({
+    health: 'act-now',
+    live: 0,
+    slots: [{ state: 'evicted' }, { state: 'evicted' }, { state: 'evicted' }, { state: 'evicted' }],
+  })
+  ledger.nodeRecords.set(1, node)
+  ledger.contractRecords.set(0, contract)
 })
 
 test('receipts: by node, type and epoch; page by page; one with proof', async () => {

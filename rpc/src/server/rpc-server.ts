@@ -17,6 +17,7 @@ import { createHealthApp, createHttpApp, type HttpAppOptions } from './http-app.
 import type { LedgerSource } from './ledger-source.ts'
 import { nodeHandlers, storageHandlers } from './node-handlers.ts'
 import { pegHandlers } from './peg-handlers.ts'
+import { ownerContractsHandlers } from './owner-contracts.ts'
 import { receiptsHandlers } from './receipts-handlers.ts'
 import { contractsHandlers, nodesHandlers, railsHandlers } from './record-handlers.ts'
 import { rewardsHandlers } from './rewards-handlers.ts'
@@ -32,6 +33,8 @@ export interface RpcServerOptions {
   readonly ledger: LedgerSource
   /** The node owner's files; without it the storage methods are not served. */
   readonly storage?: StorageBackend
+  /** Secret of the node's owner; without it contracts_open is not served. */
+  readonly ownerKey?: Uint8Array
   /** Default 127.0.0.1. Any address beyond this machine needs `allowRemote`. */
   readonly host?: string
   /** 0 = a free one. */
@@ -80,7 +83,10 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
   if (options.processMetrics) addProcessMetrics(metrics.registry)
   const waits = new BlockWaits(ledger)
   const underWay = new Set<AbortController>()
-  const handlers = allHandlers(ledger, waits, storage)
+  const handlers = {
+    ...allHandlers(ledger, waits, storage),
+    ...(options.ownerKey && ownerContractsHandlers(ledger, waits, options.ownerKey)),
+  }
   const openRpc = openRpcDocument(servedMethods(handlers), {
     version: ledger.nodeInfo().version,
     url: `http://${urlHost(host)}:${options.port}/rpc`,

@@ -32,6 +32,8 @@ import {
   type Account,
   AccountType,
   BLOCK_RECEIPT,
+  NONE,
+  type OpenContract,
   blockHash,
   type Certificate,
   type Contract,
@@ -237,10 +239,11 @@ export class MemoryLedger implements LedgerSource {
     this.globals.genesisSupply += balance
   }
 
-  #apply({ body }: Transaction, index: number) {
+  #apply({ body }: Transaction, index: number): { transaction: number; body: ReceiptBody }[] {
     const sender = addressOf(body.sender)
     const from = this.accounts.get(bytesToHex(sender))
     const { payload } = body
+    if (from && payload.selector === 2) return this.#open(from, payload.value, index)
     if (!from || payload.selector !== 0) return []
     const { to, amount } = payload.value
     this.accounts.set(bytesToHex(sender), {
@@ -255,6 +258,15 @@ export class MemoryLedger implements LedgerSource {
     return [{ transaction: index, body: { selector: ReceiptKind.fee, value } as const }]
   }
 
+  #open(payer: Account, open: OpenContract, transaction: number) {
+    const index = Math.max(-1, ...this.contractRecords.keys()) + 1
+    const record = { ...ContractType.defaultValue(), ...open, live: true, askEpoch: NONE }
+    this.contractRecords.set(index, { ...record, payer: payer.address })
+    this.accounts.set(bytesToHex(payer.address), { ...payer, nonce: payer.nonce + 1 })
+    const value = { kind: 1, index, generation: 0, owner: payer.address }
+    return [{ transaction, body: { selector: ReceiptKind.creation, value } as const }]
+  }
+
   async submit(bytes: Uint8Array): Promise<Result<Uint8Array>> {
     const decoded = decodeTransaction(bytes)
     if (!decoded.ok) return decoded
@@ -266,12 +278,14 @@ export class MemoryLedger implements LedgerSource {
     }
     const account = this.account(addressOf(transaction.body.sender))
     const { payload, nonce } = transaction.body
-    if (payload.selector !== 0) return fault('SYSTEM_LANE', 'only transfers are known here')
+    if (payload.selector !== 0 && payload.selector !== 2) {
+      return fault('SYSTEM_LANE', 'only transfers and contracts are known here')
+    }
     if (nonce < (account?.nonce ?? 0)) {
       return fault('NONCE_TOO_LOW', 'the nonce was used: take it from chain_getNonce')
     }
     const balance = account?.balance ?? 0n
-    if (balance < payload.value.amount) {
+    if (payload.selector === 0 && balance < payload.value.amount) {
       return fault('INSUFFICIENT_FUNDS', 'the balance is too small', { balance })
     }
     this.#pool.push(transaction)

@@ -1,0 +1,339 @@
+import { formatAddress } from '@ioex/chain/bytes'
+import { CloseKind, type Payload, PayloadKind, TopUpKind } from '@ioex/chain/types'
+import { RpcError, type RpcClient } from '@ioex/rpc/client'
+import type { ResultOf } from '@ioex/rpc/contract'
+import type { Command } from 'commander'
+import { argument, type CommandContext, contextOf, countArgument } from '../command-context.ts'
+import { formatAmount, formatIoex, parseAmount } from '../output/amount.ts'
+import { parseByteSize } from '../output/byte-size.ts'
+import { CommandError, usageError } from '../output/failure.ts'
+import { factsText } from '../output/table.ts'
+import { sendOwnerTransaction } from '../wallet/owner-transaction.ts'
+import { readWallet, readWalletFace } from '../wallet/wallet-file.ts'
+
+const EXAMPLES = `
+A contract is what "ioex put" opens for you: n slots on n nodes, any k of which restore the data.
+The wallet pays. "leave" ends a contract: give it again later to settle what could not be settled
+yet; what is left of its locks comes back.
+
+Examples:
+  $ ioex contract ls
+  $ ioex contract show 12
+  $ ioex contract topup 12 0.5                 into its pot, which pays for repair
+  $ ioex contract topup 12 0 --epochs 720      every slot is stored 720 epochs longer
+  $ ioex contract leave 12
+  $ ioex contract open --data-shards 2 --total-shards 6 --slot 1MiB --price 0.5 --unit-price 0.01
+`
+const PAGE_MAX = 200
+
+type Contract = ResultOf<'contracts_get'>
+type Rail = ResultOf<'rails_get'>
+
+interface OpenOptions {
+  readonly dataShards: number
+  readonly totalShards: number
+  readonly slot: number
+  readonly price: bigint
+  readonly unitPrice: bigint
+  readonly term: number
+  readonly traffic: bigint
+  readonly pot: bigint
+  readonly delegate?: string
+  readonly delegateFee: bigint
+}
+
+/** contract open | ls | show | topup | leave */
+export function registerContract(program: Command): void {
+  const contract = program
+    .command('contract')
+    .description('what stores your data: terms, nodes, locks, health')
+    .addHelpText('after', EXAMPLES)
+  registerOpen(contract)
+  contract
+    .command('ls')
+    .description('contracts of the wallet, or of an address')
+    .option('--payer <address>', 'default: the wallet')
+    .option('--all', 'of everybody')
+    .action(async (options: { payer?: string; all?: boolean }, command: Command) => {
+      const context = await contextOf(command)
+      const payer = options.all ? undefined : (options.payer ?? (await ownAddress(context)))
+      const contracts = await readContracts(await context.client(), payer)
+      context.output.result({ contracts }, () => contractsText(context, contracts))
+    })
+  contract
+    .command('show')
+    .description('one contract: its slots, nodes, locks and health')
+    .argument('<id>', 'index of the contract', countArgument)
+    .action(async (id: number, _options, command: Command) => {
+      const context = await contextOf(command)
+      await showContract(context, id)
+    })
+  registerTopUp(contract)
+  contract
+    .command('leave')
+    .description('end a contract; again, to settle its rails')
+    .argument('<id>', 'index of the contract', countArgument)
+    .action(async (id: number, _options, command: Command) => {
+      const context = await contextOf(command)
+      await leaveContract(context, id)
+    })
+}
+
+function registerOpen(contract: Command): void {
+  const amount = argument(parseAmount)
+  contract
+    .command('open')
+    .description("open one with the node owner's money (needs the node's token)")
+    .requiredOption('--data-shards <k>', 'slots that suffice', countArgument)
+    .requiredOption('--total-shards <n>', 'slots stored', countArgument)
+    .requiredOption('--slot <size>', 'size of each slot', argument(parseByteSize))
+    .requiredOption('--price <amount>', 'most IOEX per GiB and epoch', amount)
+    .requiredOption('--unit-price <amount>', 'most IOEX per GiB moved', amount)
+    .option('--term <epochs>', 'epochs to pay for', countArgument, 1000)
+    .option('--traffic <amount>', 'IOEX for traffic of each slot', amount, 0n)
+    .option('--pot <amount>', 'IOEX for repair', amount, 0n)
+    .option('--delegate <address>', 'who may have lost slots refilled')
+    .option('--delegate-fee <amount>', 'what it gets for each', amount, 0n)
+    .action(async (options: OpenOptions, command: Command) => {
+      const context = await contextOf(command)
+      const client = await context.client()
+      const opened = await client.call('contracts_open', {
+        dataShards: options.dataShards,
+        totalShards: options.totalShards,
+        slotBytes: Math.ceil(options.slot / 256) * 256,
+        priceCap: String(options.price),
+        unitPriceCap: String(options.unitPrice),
+        termEpochs: options.term,
+        lockUnits: String(options.traffic),
+        pot: String(options.pot),
+        ...(options.delegate !== undefined && { delegate: options.delegate }),
+        delegateFee: String(options.delegateFee),
+      })
+      context.output.result(opened, () =>
+        opened.contract
+          ? `Opened contract ${opened.contract.index}: ${formatIoex(opened.cost)} locked`
+          : `Not final yet: transaction ${opened.transaction}`,
+      )
+    })
+}
+
+function registerTopUp(contract: Command): void {
+  contract
+    .command('topup')
+    .description('add to the pot, or --epochs to every slot, or --traffic; anyone may')
+    .argument('<id>', 'index of the contract', countArgument)
+    .argument('<amount>', 'IOEX', argument(parseAmount))
+    .option('--epochs <count>', 'store every slot so much longer, at its price', countArgument)
+    .option('--traffic', "into the traffic budget of every slot's rail instead of the pot")
+    .action(
+      async (
+        id: number,
+        amount: bigint,
+        options: { epochs?: number; traffic?: boolean },
+        command: Command,
+      ) => {
+        const context = await contextOf(command)
+        const client = await context.client()
+        const { owner } = await readWallet(context.settings.data, context.passphrase)
+        const payloads = await topUpsOf(client, id, amount, options)
+        const transactions: string[] = []
+        for (const payload of payloads) {
+          transactions.push((await sendOwnerTransaction(client, owner, payload, true)).id)
+        }
+        context.output.result({ contract: id, transactions }, () =>
+          options.epochs === undefined
+            ? `Added ${formatIoex(amount)} ${options.traffic ? 'to every rail' : 'to the pot'}`
+            : `Prolonged ${transactions.length} slots by ${options.epochs} epochs`,
+        )
+      },
+    )
+}
+
+async function topUpsOf(
+  client: RpcClient,
+  id: number,
+  amount: bigint,
+  { epochs, traffic }: { epochs?: number; traffic?: boolean },
+): Promise<Payload[]> {
+  const contract = await client.call('contracts_get', { id })
+  const ofRails = epochs !== undefined || traffic === true
+  const value = epochs === undefined ? amount : BigInt(epochs)
+  if (value === 0n) throw usageError('give an amount above 0, or --epochs')
+  const topUp = (kind: number, target: number, generation: number): Payload => ({
+    selector: PayloadKind.topUp,
+    value: { kind, target, generation, amount: value },
+  })
+  if (!ofRails) {
+    return [topUp(TopUpKind.contractPot, id, generationOf(contract.contract))]
+  }
+  const kind = epochs === undefined ? TopUpKind.railUnits : TopUpKind.railEpochs
+  const rails = await railsOf(client, contract)
+  return rails.map((rail) => topUp(kind, rail.index, generationOf(rail.record)))
+}
+
+function generationOf(record: unknown): number {
+  const { generation } = record as { generation?: unknown }
+  return typeof generation === 'number' ? generation : 0
+}
+
+async function railsOf(client: RpcClient, contract: Contract): Promise<Rail[]> {
+  const rails: Rail[] = []
+  for (const id of contract.rails) rails.push(await client.call('rails_get', { id }))
+  return rails
+}
+
+async function ownAddress(context: CommandContext): Promise<string> {
+  const { address } = await readWalletFace(context.settings.data)
+  return formatAddress(address, context.addressPrefix)
+}
+
+async function readContracts(client: RpcClient, payer: string | undefined) {
+  const contracts: ResultOf<'contracts_list'>['contracts'] = []
+  let cursor: string | null = null
+  do {
+    const page: ResultOf<'contracts_list'> = await client.call('contracts_list', {
+      limit: PAGE_MAX,
+      ...(payer !== undefined && { payer }),
+      ...(cursor !== null && { cursor }),
+    })
+    contracts.push(...page.contracts)
+    cursor = page.next
+  } while (cursor !== null)
+  return contracts
+}
+
+function contractsText(
+  { output }: CommandContext,
+  contracts: ResultOf<'contracts_list'>['contracts'],
+): string {
+  if (contracts.length === 0) return 'No contracts.'
+  const right = (head: string) => ({ head, align: 'right' as const })
+  return output.table(
+    [
+      right('id'),
+      { head: 'slots' },
+      { head: 'state' },
+      right('opened'),
+      right('term'),
+      right('pot'),
+    ],
+    contracts.map(({ index, k, n, rails, active, openEpoch, term, pot }) => [
+      String(index),
+      `${rails.length} of ${n}, any ${k}`,
+      active ? 'active' : 'filling',
+      String(openEpoch ?? ''),
+      String(term ?? ''),
+      formatAmount(BigInt(pot)),
+    ]),
+  )
+}
+
+async function showContract(context: CommandContext, id: number): Promise<void> {
+  const client = await context.client()
+  const contract = await client.call('contracts_get', { id })
+  const health = await client.call('contracts_health', { id })
+  const rails = await railsOf(client, contract)
+  context.output.result({ ...contract, health, railRecords: rails }, () => {
+    const byIndex = new Map(rails.map((rail) => [rail.index, rail]))
+    const facts = factsText([
+      ['contract', String(id)],
+      ['payer', contract.payer],
+      ['restores from', `any ${contract.k} of ${contract.n} slots, ${health.live} live`],
+      ['health', health.health],
+      ['opened, term', `epoch ${contract.openEpoch ?? ''}, ${contract.term ?? ''} epochs`],
+      ['pot', formatIoex(contract.pot)],
+    ])
+    const right = (head: string) => ({ head, align: 'right' as const })
+    const table = context.output.table(
+      [
+        right('slot'),
+        { head: 'state' },
+        right('refills'),
+        right('rail'),
+        right('node'),
+        right('end'),
+        right('time lock'),
+        right('paid'),
+      ],
+      health.slots.map(({ slot, state, rail, node }) => {
+        const record = rail === null ? undefined : byIndex.get(rail)
+        const paid = record && BigInt(record.settled.time) + BigInt(record.settled.units)
+        return [
+          String(slot),
+          state,
+          String(contract.slots[slot]?.refill ?? 0),
+          String(rail ?? ''),
+          String(node ?? ''),
+          String(record?.end ?? ''),
+          record ? formatAmount(BigInt(record.lock.time)) : '',
+          paid === undefined ? '' : formatAmount(paid),
+        ]
+      }),
+    )
+    return `${facts}\n\n${table}`
+  })
+}
+
+/** Faults of a close that only say "later". */
+const LATER = new Set([
+  'CLOSE_TOO_EARLY',
+  'CLOSE_UNRESOLVED',
+  'CHALLENGE_OPEN',
+  'CHALLENGE_PENDING',
+])
+
+async function leaveContract(context: CommandContext, id: number): Promise<void> {
+  const client = await context.client()
+  const contract = await client.call('contracts_get', { id })
+  const { owner } = await readWallet(context.settings.data, context.passphrase)
+  if (contract.payer !== (await ownAddress(context))) {
+    throw new CommandError('NOT_PAYER', `contract ${id} is ${contract.payer}'s, not the wallet's`)
+  }
+  const close = (kind: number, target: number, generation: number): Payload => ({
+    selector: PayloadKind.close,
+    value: { kind, target, generation },
+  })
+  const { askEpoch, generation } = contract.contract as { askEpoch?: unknown; generation: number }
+  if (typeof askEpoch !== 'number') {
+    await sendOwnerTransaction(client, owner, close(CloseKind.contract, id, generation), true)
+  }
+  const waiting: { rail: number; code: string }[] = []
+  const settled: number[] = []
+  for (const rail of await ownRails(client, id, contract.payer)) {
+    try {
+      await sendOwnerTransaction(
+        client,
+        owner,
+        close(CloseKind.rail, rail.index, generationOf(rail.record)),
+        true,
+      )
+      settled.push(rail.index)
+    } catch (error) {
+      const code = error instanceof RpcError ? error.reason : ''
+      if (!LATER.has(code)) throw error
+      waiting.push({ rail: rail.index, code })
+    }
+  }
+  context.output.result({ contract: id, settled, waiting }, () =>
+    waiting.length === 0
+      ? `Contract ${id} has ended: its rests are back in the wallet`
+      : `Contract ${id} is ending: ${settled.length} rails settled, ${waiting.length} to come; ` +
+        'give the same command again in some epochs',
+  )
+}
+
+/** All live rails of a contract, those that a refill replaced too. */
+async function ownRails(client: RpcClient, contract: number, payer: string) {
+  const rails: ResultOf<'rails_list'>['rails'] = []
+  let cursor: string | null = null
+  do {
+    const page: ResultOf<'rails_list'> = await client.call('rails_list', {
+      payer,
+      limit: PAGE_MAX,
+      ...(cursor !== null && { cursor }),
+    })
+    rails.push(...page.rails.filter((rail) => rail.contract === contract))
+    cursor = page.next
+  } while (cursor !== null)
+  return rails
+}
