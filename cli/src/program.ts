@@ -10,6 +10,7 @@ import { registerGet } from './commands/get.ts'
 import { registerLs } from './commands/ls.ts'
 import { registerMainChain } from './commands/main-chain.ts'
 import { registerNode } from './commands/node.ts'
+import { registerPeg } from './commands/peg.ts'
 import { registerPut } from './commands/put.ts'
 import { registerReceipts } from './commands/receipts.ts'
 import { registerRewards } from './commands/rewards.ts'
@@ -38,6 +39,7 @@ const commands: readonly RegisterCommand[] = [
   registerReceipts,
   registerAudit,
   registerAnchor,
+  registerPeg,
   registerRpc,
 ]
 

@@ -170,6 +170,21 @@ describe('the peg, on four validators and the built-in main chain', () => {
     expect(anchored.method).toBe('memo')
   })
 
+  test('validators stop withdrawals and let them go on', async () => {
+    const vote = (kind: string, validator: number) => {
+      const key = join(rich, `validator-${validator + 1}`, 'keys', 'owner.key')
+      const flags = ['--validator', String(validator), '--owner-key-file', key]
+      return command(rich, 'peg', 'vote', kind, ...flags)
+    }
+    await vote('pause', 0)
+    await vote('pause', 1)
+    expect(await vote('pause', 2)).toMatchObject({ paused: true })
+    expect(await refusal(other, 'wallet', 'withdraw', HOME, '0.5')).toBe('PEG_PAUSED')
+    expect(await command(rich, 'peg', 'status')).toMatchObject({ paused: true, cause: 'vote' })
+    await Promise.all([vote('resume', 1), vote('resume', 2), vote('resume', 3)])
+    await until('the peg to go on', async () => !(await client.call('peg_getStatus', {})).paused)
+  })
+
   test('goes on after a restart and passes the audit', async () => {
     await network.stop()
     await network.start()

@@ -28,7 +28,6 @@ import { readGenesis } from '../nodes/genesis-of.ts'
 import { readKey } from '../nodes/key-file.ts'
 import { formatIoex, parseAmount } from '../output/amount.ts'
 import { CommandError, usageError } from '../output/failure.ts'
-import { startProgress } from '../output/progress.ts'
 import { factsText } from '../output/table.ts'
 import { sendOwnerTransaction } from '../wallet/owner-transaction.ts'
 import { readWallet, readWalletFace } from '../wallet/wallet-file.ts'
@@ -183,8 +182,7 @@ async function deposit(context: CommandContext, amount: bigint, options: Deposit
 async function waitForCredit(context: CommandContext, txid: string) {
   const client = await context.client()
   const { depositConfirmations } = await client.call('peg_getStatus', {})
-  const label = 'main-chain blocks'
-  const bar = startProgress({ label, total: depositConfirmations, stream: context.io.stderr })
+  const bar = context.output.progress('main-chain blocks', depositConfirmations)
   try {
     for (;;) {
       const { deposit: found, waiting } = await client.call('peg_getDeposit', { txid })
