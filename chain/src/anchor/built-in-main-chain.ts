@@ -8,8 +8,13 @@ import { parseElaAddress } from '../elastos/ela-address.ts'
 import { buildGenesisBlock } from '../elastos/genesis-block.ts'
 import { type InternalHash, toInternalHex } from '../elastos/hash-orientation.ts'
 import { ELASTOS_REG_NET, type HeaderContext } from '../elastos/header-rules.ts'
+import { LOCAL_ARBITER_KEYS } from '../elastos/local-arbiters.ts'
 import { mineAuxPow } from '../elastos/merge-mining.ts'
-import type { DecodedTransaction } from '../elastos/transaction.ts'
+import {
+  type DecodedTransaction,
+  decodeTransaction,
+  encodeTransaction,
+} from '../elastos/transaction.ts'
 import { TransactionKind } from '../elastos/transaction-payload.ts'
 import { bytesEqual } from '../bytes/hex.ts'
 import {
@@ -18,6 +23,7 @@ import {
   type BlockPosition,
   openBlockFile,
 } from './block-file.ts'
+import { isModeSwitch } from './cross-chain-rules.ts'
 import { type FolderLock, lockFolder } from './folder-lock.ts'
 import { type BlockNode, MainLedger } from './main-ledger.ts'
 import { MainMempool } from './main-mempool.ts'
@@ -55,6 +61,8 @@ export interface BuiltInMainChainOptions {
   readonly rpc: { readonly port: number; readonly user?: string; readonly password?: string }
   readonly blockRewardSela?: bigint
   readonly coinbaseMaturity?: number
+  /** Keys of the cross-chain arbiters; those of local networks unless told otherwise. */
+  readonly arbiters?: readonly Uint8Array[]
   /** Told of what goes wrong in the background, e.g. a full disk; mining goes on trying. */
   readonly onProblem?: (error: unknown) => void
 }
@@ -173,6 +181,17 @@ export class BuiltInMainChain {
     })
   }
 
+  /**
+   * Falls back to pure proof of work, as the main chain does without its arbiters, or returns:
+   * mines the block that says so. Until the return nothing crosses chains.
+   */
+  setPowMode(powMode: boolean): Promise<BlockNode> {
+    return this.exclusively(() => {
+      const switched = modeSwitch(powMode, this.ledger.height + 1)
+      return this.mineOn(this.ledger.tip, { transactions: [switched], fees: 0n }, this.payTo)
+    })
+  }
+
   submitTransaction(decoded: DecodedTransaction): Result<undefined> {
     return this.mempool.add(decoded)
   }
@@ -288,8 +307,28 @@ export class BuiltInMainChain {
   }
 }
 
+/** RevertToPOW or RevertToDPOS, as miners write them. */
+function modeSwitch(powMode: boolean, height: number): DecodedTransaction {
+  const raw = encodeTransaction({
+    version: 9,
+    type: powMode ? TransactionKind.revertToPow : TransactionKind.revertToDpos,
+    payloadVersion: 0,
+    payload: powMode
+      ? { kind: 'revert-to-pow', revertType: 0, workingHeight: height }
+      : { kind: 'revert-to-dpos', workHeightInterval: 1, revertToPowHeight: height },
+    attributes: [],
+    inputs: [],
+    outputs: [],
+    lockTime: 0,
+    programs: [],
+  })
+  const decoded = decodeTransaction(raw)
+  assert(decoded.ok, 'what was encoded decodes')
+  return decoded.value
+}
+
 function isOrdinary({ transaction }: DecodedTransaction): boolean {
-  return transaction.type !== TransactionKind.coinbase
+  return transaction.type !== TransactionKind.coinbase && !isModeSwitch(transaction.type)
 }
 
 /** Opens the folder, replays and checks its chain, starts mining and serving. */
@@ -304,6 +343,7 @@ export async function startBuiltInMainChain(
       params: ELASTOS_REG_NET,
       blockReward: options.blockRewardSela ?? DEFAULT_REWARD,
       coinbaseMaturity: options.coinbaseMaturity ?? DEFAULT_MATURITY,
+      arbiters: options.arbiters ?? LOCAL_ARBITER_KEYS,
     })
     const path = join(options.dataDir, BLOCK_FILE_NAME)
     let count = 0

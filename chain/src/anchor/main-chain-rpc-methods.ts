@@ -3,7 +3,8 @@ import type { Fault, Result } from '../bytes/result.ts'
 import { type AuxPow, decodeAuxPow, ELA_CHAIN_ID } from '../elastos/aux-pow.ts'
 import { decodeBlock } from '../elastos/block.ts'
 import { parseElaAddress } from '../elastos/ela-address.ts'
-import { formatEla, parseEla } from '../elastos/ela-amount.ts'
+import { ByteReader } from '../elastos/byte-reader.ts'
+import { formatEla, parseEla, SELA_PER_ELA } from '../elastos/ela-amount.ts'
 import {
   fromDisplayHash,
   fromInternalHex,
@@ -13,7 +14,7 @@ import {
   toDisplayHash,
   toInternalHex,
 } from '../elastos/hash-orientation.ts'
-import { type DecodedTransaction, decodeTransaction } from '../elastos/transaction.ts'
+import { type DecodedTransaction, decodeTransaction, readInputs } from '../elastos/transaction.ts'
 import { TransactionKind } from '../elastos/transaction-payload.ts'
 import {
   JsonRpcCode,
@@ -83,6 +84,23 @@ const methods: Readonly<Record<string, Method>> = {
     run: ({ ledger }, args) =>
       formatEla(sumOf(ledger.utxos.of(programHashArgument(args['address'])))),
   },
+  getarbitratorgroupbyheight: { params: ['height'], run: getArbiters },
+  getcrcpeersinfo: { params: [], run: getPeers },
+  getcrosschainpeersinfo: { params: [], run: getPeers },
+  // No council, so no side chain was registered by one.
+  getallregistertransactions: { params: [], run: () => null },
+  getsmallcrosstransfertxs: { params: [], run: getSmallTransfers },
+  getamountbyinputs: { params: ['inputs'], run: getAmountByInputs },
+  getexistwithdrawtransactions: {
+    params: ['txs'],
+    run: ({ ledger }, args) => knownOf(args['txs'], (id) => ledger.crossChain.isWithdrawn(id)),
+  },
+  getexistreturndeposittransactions: {
+    params: ['txs'],
+    run: ({ ledger }, args) => knownOf(args['txs'], (id) => ledger.crossChain.isReturned(id)),
+  },
+  getcandestroynftids: { params: ['ids', 'genesisblockhash'], run: () => null },
+  submitsidechainillegaldata: { params: ['illegaldata'], run: () => false },
   createauxblock: { params: ['paytoaddress'], run: createAuxBlock },
   submitauxblock: { params: ['blockhash', 'auxpow'], run: submitAuxBlock },
   discretemining: {
@@ -206,6 +224,61 @@ async function submitAuxBlock(chain: MainChainBackend, args: Arguments): Promise
   const taken = await chain.submitAuxBlock(fromInternalHex(hash), auxPow)
   if (taken.ok) return true
   throw new JsonRpcError(MainRpcCode.internal, `adding block failed: ${text(taken.fault)}`)
+}
+
+/** Arbiters of a height, and whose turn it is. */
+function getArbiters({ ledger }: MainChainBackend, args: Arguments): unknown {
+  const height = integerArgument(args['height'], 'height')
+  const { crossChain } = ledger
+  return {
+    ondutyarbitratorindex: crossChain.dutyIndex(height),
+    arbitrators: crossChain.arbiters.map(bytesToHex),
+  }
+}
+
+function getPeers({ ledger }: MainChainBackend): unknown {
+  return { nodepublickeys: ledger.crossChain.arbiters.map(bytesToHex) }
+}
+
+/** Waiting deposits of 1 ELA or less in all, which arbiters may carry over before their block. */
+function getSmallTransfers({ mempool }: MainChainBackend): unknown {
+  const txs = mempool
+    .all()
+    .filter(({ transaction }) => {
+      const amounts = transaction.outputs.map(({ payload }) =>
+        payload.kind === 'cross-chain' ? payload.targetAmount : 0n,
+      )
+      const total = amounts.reduce((sum, amount) => sum + amount, 0n)
+      return total > 0n && total <= SELA_PER_ELA
+    })
+    .map(({ raw }) => bytesToHex(raw))
+  return { txs }
+}
+
+/** Sum of the unspent outputs that these inputs name. */
+function getAmountByInputs({ ledger }: MainChainBackend, args: Arguments): unknown {
+  const bytes = need(parseHex(textArgument(args['inputs'], 'inputs'), MAIN_TRANSACTION_SIZE_MAX))
+  const reader = new ByteReader(bytes)
+  const inputs = need(reader.result(readInputs(reader)))
+  let sum = 0n
+  for (const input of inputs) {
+    const utxo = ledger.utxos.get(input)
+    if (!utxo) throw new JsonRpcError(MainRpcCode.unknownTransaction, 'unknown input')
+    sum += utxo.output.value
+  }
+  return formatEla(sum)
+}
+
+/** The texts (un-reversed hashes) of the list that the chain knows; null if none. */
+function knownOf(value: unknown, isKnown: (id: InternalHash) => boolean): readonly string[] | null {
+  if (!Array.isArray(value) || value.length > ADDRESSES_MAX * 10) {
+    throw new JsonRpcError(MainRpcCode.params, 'txs is a list of hashes')
+  }
+  const known = value.filter((text): text is string => {
+    const hash = typeof text === 'string' ? parseInternalHex(text) : undefined
+    return hash?.ok === true && isKnown(fromInternalHex(hash.value))
+  })
+  return known.length === 0 ? null : known
 }
 
 function blockAt(ledger: MainLedger, args: Arguments): BlockNode {

@@ -16,6 +16,8 @@ import type { DecodedTransaction } from '../elastos/transaction.ts'
 import { TransactionKind } from '../elastos/transaction-payload.ts'
 import { bytesEqual } from '../bytes/hex.ts'
 import type { BlockPosition } from './block-file.ts'
+import { checkModeSwitch, isModeSwitch } from './cross-chain-rules.ts'
+import { CrossChainState, returnsIn, withdrawalsIn } from './cross-chain-state.ts'
 import { checkTransaction } from './main-transaction-rules.ts'
 import { outpointKey, UtxoSet, type UtxoUndo } from './utxo-set.ts'
 
@@ -27,6 +29,8 @@ export interface MainLedgerRules {
   /** What a block creates beyond the fees, sela. */
   readonly blockReward: bigint
   readonly coinbaseMaturity: number
+  /** Compressed P-256 keys of the cross-chain arbiters, in turn. */
+  readonly arbiters: readonly Uint8Array[]
 }
 
 /** A block in the tree of all blocks known. */
@@ -63,6 +67,7 @@ const NO_CHANGE: ChainChange = { connected: [], disconnected: [] }
 /** The block tree, its best chain and the unspent outputs; no disk, no clock. */
 export class MainLedger {
   readonly utxos = new UtxoSet()
+  readonly crossChain: CrossChainState
   readonly rules: MainLedgerRules
   private readonly nodes = new Map<string, BlockNode>()
   private readonly best: BlockNode[] = []
@@ -70,6 +75,7 @@ export class MainLedger {
 
   constructor(rules: MainLedgerRules) {
     this.rules = rules
+    this.crossChain = new CrossChainState(rules.arbiters)
   }
 
   get tip(): BlockNode {
@@ -172,15 +178,27 @@ export class MainLedger {
   checkTransactions(block: DecodedBlock, checkSignatures: boolean): Result<bigint> {
     const height = this.height + 1
     const spent = new Set<string>()
+    const paidOut = new Set<string>()
     let fees = 0n
     for (const decoded of block.transactions.slice(1)) {
       if (this.transactions.has(toInternalHex(decoded.id))) {
         return fault('MAIN_TRANSACTION_KNOWN', 'a transaction of the block is in the chain already')
       }
+      const ids = [...withdrawalsIn(decoded), ...returnsIn(decoded)].map(toInternalHex)
+      if (ids.some((id) => paidOut.has(id))) {
+        return fault('MAIN_SIDE_TRANSACTION_USED', 'the block pays a side transaction twice')
+      }
+      for (const id of ids) paidOut.add(id)
+      if (isModeSwitch(decoded.transaction.type)) {
+        const switched = checkModeSwitch(decoded, this.crossChain.powMode)
+        if (!switched.ok) return switched
+        continue
+      }
       const fee = checkTransaction(decoded, {
         utxo: (input) => (spent.has(outpointKey(input)) ? undefined : this.utxos.get(input)),
         height,
         coinbaseMaturity: this.rules.coinbaseMaturity,
+        crossChain: this.crossChain,
         checkSignatures,
       })
       if (!fee.ok) return fee
@@ -257,6 +275,7 @@ export class MainLedger {
     const { height } = node.header
     assert(height === this.best.length, 'blocks connect in order')
     node.undo = this.utxos.apply(node.block.transactions, height)
+    this.crossChain.apply(node.key, node.block.transactions, node.undo)
     this.best.push(node)
     for (const [index, { id }] of node.block.transactions.entries()) {
       this.transactions.set(toInternalHex(id), { node, index })
@@ -265,6 +284,7 @@ export class MainLedger {
     if (settled) {
       settled.block = undefined
       settled.undo = undefined
+      this.crossChain.settle(settled.key)
     }
   }
 
@@ -272,6 +292,7 @@ export class MainLedger {
     const node = this.tip
     assert(node.undo && node.block, 'a block within reach keeps its content and undo data')
     this.utxos.revert(node.undo)
+    this.crossChain.revert(node.key)
     node.undo = undefined
     this.best.pop()
     for (const { id } of node.block.transactions) this.transactions.delete(toInternalHex(id))

@@ -1,7 +1,9 @@
+import { bytesEqual } from '../bytes/hex.ts'
 import { fault, ok, type Result } from '../bytes/result.ts'
 import { toInternalHex } from '../elastos/hash-orientation.ts'
 import type { DecodedTransaction } from '../elastos/transaction.ts'
 import type { MainLedger } from './main-ledger.ts'
+import { returnsIn, withdrawalsIn } from './cross-chain-state.ts'
 import { checkTransaction } from './main-transaction-rules.ts'
 import { outpointKey } from './utxo-set.ts'
 
@@ -33,6 +35,10 @@ export class MainMempool {
 
   get(key: string): DecodedTransaction | undefined {
     return this.entries.get(key)?.decoded
+  }
+
+  all(): DecodedTransaction[] {
+    return [...this.entries.values()].map(({ decoded }) => decoded)
   }
 
   ids(): DecodedTransaction['id'][] {
@@ -86,10 +92,36 @@ export class MainMempool {
     }
     const fee = this.check(decoded, checkSignatures)
     if (!fee.ok) return fee
+    const clash = this.makeRoom(decoded)
+    if (!clash.ok) return clash
     this.entries.set(key, { decoded, fee: fee.value })
     this.bytes += decoded.raw.length
     for (const input of decoded.transaction.inputs) this.spenders.set(outpointKey(input), key)
     return ok()
+  }
+
+  /**
+   * Of a side chain only the newest SideChainPow waits, as on the real node; of a side
+   * transaction only one payment.
+   */
+  private makeRoom(decoded: DecodedTransaction): Result<undefined> {
+    const ids = new Set(paymentsIn(decoded))
+    const { payload } = decoded.transaction
+    for (const [key, { decoded: other }] of this.entries) {
+      if (paymentsIn(other).some((id) => ids.has(id))) {
+        return fault('MAIN_SIDE_TRANSACTION_USED', 'a waiting transaction pays the same')
+      }
+      const { payload: waiting } = other.transaction
+      if (payload.kind !== 'side-chain-pow' || waiting.kind !== 'side-chain-pow') continue
+      if (bytesEqual(payload.sideGenesisHash, waiting.sideGenesisHash)) this.drop(key, other)
+    }
+    return ok()
+  }
+
+  private drop(key: string, decoded: DecodedTransaction): void {
+    this.entries.delete(key)
+    this.bytes -= decoded.raw.length
+    for (const input of decoded.transaction.inputs) this.spenders.delete(outpointKey(input))
   }
 
   private check(decoded: DecodedTransaction, checkSignatures: boolean): Result<bigint> {
@@ -97,7 +129,12 @@ export class MainMempool {
       utxo: (input) => this.ledger.utxos.get(input),
       height: this.ledger.height + 1,
       coinbaseMaturity: this.ledger.rules.coinbaseMaturity,
+      crossChain: this.ledger.crossChain,
       checkSignatures,
     })
   }
+}
+
+function paymentsIn(decoded: DecodedTransaction): string[] {
+  return [...withdrawalsIn(decoded), ...returnsIn(decoded)].map(toInternalHex)
 }

@@ -8,6 +8,13 @@ import type { DecodedTransaction, MainInput } from '../elastos/transaction.ts'
 import { hash160 } from '../bytes/hash.ts'
 import type { MainOutput } from '../elastos/transaction-output.ts'
 import { TransactionKind } from '../elastos/transaction-payload.ts'
+import {
+  checkArbiterSpend,
+  checkMode,
+  checkSideChainPow,
+  isSpentByArbiters,
+} from './cross-chain-rules.ts'
+import type { CrossChainState } from './cross-chain-state.ts'
 import { outpointKey, type Utxo } from './utxo-set.ts'
 
 /** Largest transaction taken, bytes. */
@@ -32,34 +39,45 @@ export interface SpendContext {
   readonly height: number
   /** Blocks after which a coinbase output may be spent; those of genesis may at once. */
   readonly coinbaseMaturity: number
+  /** What the cross-chain rules know, before the block that would hold the transaction. */
+  readonly crossChain: CrossChainState
   /** False only for a block that was checked when it was first taken. */
   readonly checkSignatures: boolean
 }
 
 /**
- * All rules for an ordinary transaction (transfer, or deposit to a side chain) in the next block:
- * form, inputs, maturity, locks, sums, fee, owners, signatures; the dearest come last. Returns
- * the fee.
+ * All rules for a transaction (transfer, deposit to a side chain, or one of the arbiters) in the
+ * next block: mode, form, inputs, maturity, locks, sums, fee, owners, signatures; the dearest
+ * come last. Returns the fee.
  */
 export function checkTransaction(
   decoded: DecodedTransaction,
   context: SpendContext,
 ): Result<bigint> {
-  const form = checkForm(decoded)
+  const { crossChain, checkSignatures } = context
+  const mode = checkMode(decoded, crossChain.powMode)
+  if (!mode.ok) return mode
+  const form = checkForm(decoded, context)
   if (!form.ok) return form
+  // The form without inputs costs nothing: the signature of the arbiter on duty is its price.
+  if (decoded.transaction.inputs.length === 0) return ok(0n)
   const spent = findSpent(decoded, context)
   if (!spent.ok) return spent
   const fee = checkSums(decoded, spent.value)
   if (!fee.ok) return fee
-  const owned = checkPrograms(decoded, spent.value, context.checkSignatures)
+  const owned = isSpentByArbiters(decoded.transaction.type)
+    ? checkArbiterSpend(decoded, spent.value, crossChain, checkSignatures)
+    : checkPrograms(decoded, spent.value, checkSignatures)
   return owned.ok ? fee : owned
 }
 
-function checkForm({ transaction, raw }: DecodedTransaction): Result<undefined> {
+function checkForm(decoded: DecodedTransaction, context: SpendContext): Result<undefined> {
+  const { transaction, raw } = decoded
   if (raw.length > MAIN_TRANSACTION_SIZE_MAX) {
     return fault('MAIN_TRANSACTION_SIZE', 'the transaction is too large')
   }
-  if (transaction.inputs.length === 0 || transaction.outputs.length === 0) {
+  const isFree = transaction.type === TransactionKind.sideChainPow
+  if ((transaction.inputs.length === 0 && !isFree) || transaction.outputs.length === 0) {
     return fault('MAIN_TRANSACTION_EMPTY', 'a transaction has inputs and outputs')
   }
   for (const { assetId, programHash } of transaction.outputs) {
@@ -76,12 +94,24 @@ function checkForm({ transaction, raw }: DecodedTransaction): Result<undefined> 
       return fault('MAIN_OUTPUT_PAYLOAD', 'a transfer has plain outputs only')
     case TransactionKind.transferCrossChain:
       return checkDeposit(transaction.payloadVersion, transaction.outputs)
+    case TransactionKind.withdraw:
+    case TransactionKind.returnDeposit:
+      return ok()
+    case TransactionKind.sideChainPow:
+      return checkPow(decoded, context)
     default:
       return fault(
         'MAIN_TRANSACTION_TYPE_REFUSED',
         `transactions of type 0x${transaction.type.toString(16)} are not taken here`,
       )
   }
+}
+
+function checkPow(decoded: DecodedTransaction, context: SpendContext): Result<undefined> {
+  const { crossChain, height, checkSignatures } = context
+  const onDuty = crossChain.arbiters[crossChain.dutyIndex(height - 1)]
+  if (!onDuty) return fault('MAIN_ARBITER', 'the chain has no arbiters')
+  return checkSideChainPow(decoded, onDuty, checkSignatures)
 }
 
 /** Deposits to a side chain, payload version 1: the data stand in the outputs. */

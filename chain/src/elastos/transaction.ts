@@ -136,7 +136,8 @@ function readAttributes(reader: ByteReader): Attribute[] {
   return attributes
 }
 
-function readInputs(reader: ByteReader): MainInput[] {
+/** A list of inputs as it stands in a transaction. */
+export function readInputs(reader: ByteReader): MainInput[] {
   const count = reader.count(LIST_MAX, INPUT_BYTES)
   const inputs: MainInput[] = []
   for (let i = 0; i < count && !reader.failed; i++) {
