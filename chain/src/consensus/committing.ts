@@ -1,8 +1,16 @@
 import type { Certificate, Header } from '../types/consensus-objects.ts'
-import { advanceHead, isOutOfReach, pathTo, readiness, withoutStatus } from './block-tree.ts'
+import type { Hex } from '../bytes/hex.ts'
+import {
+  advanceHead,
+  isOutOfReach,
+  type KnownBlock,
+  pathTo,
+  readiness,
+  withoutStatus,
+} from './block-tree.ts'
 import { emit, type MachineState } from './machine-state.ts'
 import type { FinalBlock, Reproposal } from './machine-interface.ts'
-import { acceptCertificate, halt } from './voting.ts'
+import { acceptCertificate, halt, haltOnFork } from './voting.ts'
 
 /**
  * Rule commit (consensus 1.6): a certified block and all its ancestors become final in one step,
@@ -19,21 +27,60 @@ export function tryCommit(state: MachineState): void {
   const header = tree.blocks.get(hash)?.header
   if (header && isOutOfReach(tree, hash)) return reportBehind(state, header, certificate)
   const verdict = readiness(tree, hash, certificate.statement.view, state.effects)
-  if (verdict === 'invalid')
-    halt(state, 'a final block is invalid or on another chain', certificate)
+  if (verdict === 'invalid') haltOnFinality(state, hash, certificate)
   if (verdict === 'pending' || verdict === 'invalid') return
   const path = pathTo(tree, hash)
   const last = path.at(-1)
   if (!last) return
-  emit(state, {
-    type: 'commit',
-    blocks: path.map(withoutStatus),
-    certificate,
-    reproposals: reproposalLinks(state, last.header, certificate.statement.view),
-  })
+  const reproposals = reproposalLinks(state, last.header, certificate.statement.view)
+  emit(state, { type: 'commit', blocks: path.map(withoutStatus), certificate, reproposals })
   state.uncommitted = undefined
+  rememberLinks(state, path, certificate)
   advanceHead(tree, last, state.finalView)
   if (last.header.height === state.config.setup.lastHeight) finishEpoch(state, certificate)
+}
+
+/** Views of the committed chain whose justifications are kept to prove a fork with. */
+const FINAL_LINKS_MAX = 256
+
+function rememberLinks(
+  state: MachineState,
+  path: readonly KnownBlock[],
+  certificate: Certificate,
+): void {
+  const { finalLinks } = state
+  state.committed = certificate
+  for (const { hash, header, justification } of path) {
+    finalLinks.push({ view: header.view, hash, justification })
+  }
+  const forgotten = finalLinks.splice(0, Math.max(0, finalLinks.length - FINAL_LINKS_MAX))
+  state.linksAbove = forgotten.at(-1)?.view ?? state.linksAbove
+}
+
+/**
+ * A certified block cannot be ours: it stands on another chain than the committed one, or a
+ * quorum signed a block that breaks the rules, which contradicts no other vote.
+ */
+function haltOnFinality(state: MachineState, hash: Hex, certificate: Certificate): void {
+  const links = linksBelow(state, hash)
+  const lowest = links.at(-1)
+  const isBeside =
+    lowest !== undefined && lowest.height <= state.tree.head.header.height && state.committed
+  if (isBeside) haltOnFork(state, certificate, state.committed, links)
+  else halt(state, 'a final block is invalid', certificate)
+}
+
+/** What is known of the chain below a block, newest first. */
+function linksBelow(state: MachineState, hash: Hex) {
+  const { tree, reproposals } = state
+  const links = [...reproposals].map(([view, justification]) => {
+    return { view, hash, justification, height: tree.blocks.get(hash)?.header.height ?? 0 }
+  })
+  for (let block = tree.blocks.get(hash); block; block = tree.blocks.get(block.parentHash)) {
+    const { header, justification } = block
+    links.push({ view: header.view, hash: block.hash, justification, height: header.height })
+  }
+  return links
 }
 
 /**
@@ -50,6 +97,9 @@ export function onHeadMoved(state: MachineState, head: FinalBlock): void {
     state.uncommitted = undefined
   }
   advanceHead(tree, head, certificate.statement.view)
+  state.committed = certificate
+  state.finalLinks.length = 0
+  state.linksAbove = certificate.statement.view
   if (header.height === state.config.setup.lastHeight) finishEpoch(state, certificate)
 }
 

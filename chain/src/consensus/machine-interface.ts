@@ -169,8 +169,16 @@ export type ConsensusEffect =
   | { readonly type: 'behind'; readonly height: number; readonly certificate: Certificate }
   /** A valid vote of our own key that we did not sign: this machine signs no more. */
   | { readonly type: 'doppelganger'; readonly vote: Vote }
-  /** Two finality certificates contradict each other, or a final block breaks the rules. */
-  | { readonly type: 'halt'; readonly reason: string; readonly certificate: Certificate }
+  /**
+   * Two finality certificates contradict each other, or a final block breaks the rules. `guilty`
+   * are the validators shown to have signed both sides; their votes left as evidence before.
+   */
+  | {
+      readonly type: 'halt'
+      readonly reason: string
+      readonly certificate: Certificate
+      readonly guilty: readonly number[]
+    }
 
 /** Why the last block of an epoch could be proposed again in `view`; kept for accountability. */
 export interface Reproposal {

@@ -3,6 +3,7 @@ import type { Hex } from '../bytes/hex.ts'
 import type { Certificate, Justification, Statement } from '../types/consensus-objects.ts'
 import { VoteKind } from '../types/consensus-objects.ts'
 import { type BlockTree, createBlockTree } from './block-tree.ts'
+import type { ChainLink } from './fork-proof.ts'
 import { leaderSchedule } from './leader-schedule.ts'
 import type {
   ConsensusCrypto,
@@ -58,6 +59,11 @@ export interface MachineState {
   readonly tree: BlockTree
   /** Certified final, waiting for blocks or their validation. */
   uncommitted: { readonly hash: Hex; readonly certificate: Certificate } | undefined
+  /** Finality of the tree's head; undefined before the epoch's first commit. */
+  committed: Certificate | undefined
+  /** Steps of the committed chain in views above `linksAbove`, oldest first: they prove a fork. */
+  readonly finalLinks: ChainLink[]
+  linksAbove: number
   /** The epoch's last block is committed. */
   finished: boolean
   halted: boolean
@@ -97,6 +103,9 @@ export function createMachine(config: MachineConfig): MachineState {
     rounds: new Map(),
     tree: createBlockTree(setup, head),
     uncommitted: undefined,
+    committed: finalCertificate,
+    finalLinks: [],
+    linksAbove: finalCertificate?.statement.view ?? 0,
     finished: false,
     halted: false,
     sawDoppelganger: false,

@@ -1,10 +1,16 @@
 import { assert } from '../bytes/assert.ts'
 import { bytesEqual, bytesToHex, fromHex, type Hex } from '../bytes/hex.ts'
-import { type Certificate, type Vote, VoteKind } from '../types/consensus-objects.ts'
+import {
+  type Certificate,
+  type Statement,
+  type Vote,
+  VoteKind,
+} from '../types/consensus-objects.ts'
 import { isWellFormed } from '../types/contradiction.ts'
 import { ZERO_HASH } from '../types/primitives.ts'
 import { headerOf, want, withoutStatus } from './block-tree.ts'
 import { assembleCertificate, isValidCertificate, votesOf } from './certificate.ts'
+import { type ChainLink, contradictionTo, guiltyVotes } from './fork-proof.ts'
 import {
   emit,
   heldCertificate,
@@ -149,11 +155,12 @@ export function onCertificate(state: MachineState, certificate: Certificate): bo
   if (statement.epoch !== setup.epoch) return false
   const held = heldCertificate(state, statement)
   if (held && bytesEqual(held.statement.hash, statement.hash)) return true
-  if (statement.view <= state.finalView && !held) return true
+  if (statement.view <= state.finalView && !held && !isForeignFinality(state, statement)) {
+    return true
+  }
   if (!isValidCertificate(certificate, setup.validators, crypto)) return false
-  if (held && statement.kind === VoteKind.finalize) {
-    accuseOverlap(state, held, certificate)
-    halt(state, 'two blocks of one view have finality certificates', certificate)
+  if (statement.view <= state.finalView && statement.kind === VoteKind.finalize) {
+    haltOnFork(state, certificate, held ?? state.committed, state.finalLinks)
     return true
   }
   if (!held) acceptCertificate(state, certificate)
@@ -166,13 +173,38 @@ export function onCertificate(state: MachineState, certificate: Certificate): bo
   return true
 }
 
-/** E3: whoever signed both of two contradicting certificates; at least 2q - W of the weight. */
-function accuseOverlap(state: MachineState, one: Certificate, other: Certificate): void {
-  const firsts = new Map(votesOf(one).map((vote) => [vote.validator, vote]))
-  for (const second of votesOf(other)) {
-    const first = firsts.get(second.validator)
-    if (first) emit(state, { type: 'evidence', first, second })
-  }
+/** True for the finality of a block below the committed one that is not on our chain. */
+function isForeignFinality(state: MachineState, { kind, view, hash }: Statement): boolean {
+  const { committed, finalLinks, linksAbove, finished } = state
+  if (kind !== VoteKind.finalize || finished || !committed) return false
+  if (view <= linksAbove || view > committed.statement.view) return false
+  const name = bytesToHex(hash)
+  return !finalLinks.some((link) => link.view === view && link.hash === name)
+}
+
+/**
+ * Two chains of this epoch are final. The machine stops and says who made it so: whoever signed
+ * both of two certificates that contradict each other (consensus 1.8).
+ */
+export function haltOnFork(
+  state: MachineState,
+  certificate: Certificate,
+  ours: Certificate | undefined,
+  links: readonly ChainLink[],
+): void {
+  if (state.halted) return
+  const { setup, crypto } = state.config
+  const [lower, higher] =
+    ours && ours.statement.view <= certificate.statement.view
+      ? [ours, certificate]
+      : [certificate, ours]
+  const other = higher && contradictionTo(lower, higher, links)
+  // A link's certificates were not all checked when its block was fetched.
+  const proven = other && isValidCertificate(other, setup.validators, crypto)
+  const pairs = proven ? guiltyVotes(lower, other) : []
+  for (const pair of pairs) emit(state, { type: 'evidence', ...pair })
+  const guilty = pairs.map(({ first }) => first.validator)
+  halt(state, 'two chains have finality certificates', certificate, guilty)
 }
 
 /** Acts on a checked certificate. It rides on the next sync of the log (W3). */
@@ -236,8 +268,13 @@ function setPatience(state: MachineState): void {
   emit(state, { type: 'setTimer', timer: 'standstill', view, atMs: standstillAt })
 }
 
-export function halt(state: MachineState, reason: string, certificate: Certificate): void {
+export function halt(
+  state: MachineState,
+  reason: string,
+  certificate: Certificate,
+  guilty: readonly number[] = [],
+): void {
   if (state.halted) return
   state.halted = true
-  emit(state, { type: 'halt', reason, certificate })
+  emit(state, { type: 'halt', reason, certificate, guilty })
 }

@@ -67,6 +67,8 @@ export interface HaltReason {
   readonly code: 'FORK_PROOF' | 'DOPPELGANGER' | 'DRIVER_FAILED' | 'VERSION_UNKNOWN'
   readonly message: string
   readonly cause?: unknown
+  /** FORK_PROOF: consensus keys shown to have signed both sides, hex. */
+  readonly guilty?: readonly Hex[]
 }
 
 /**

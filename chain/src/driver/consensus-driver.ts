@@ -430,7 +430,7 @@ export class ConsensusDriver {
           message: 'a vote of our own key arrived that this node did not sign: another one runs',
         })
       case 'halt':
-        return this.#fail({ code: 'FORK_PROOF', message: effect.reason, cause: effect.certificate })
+        return this.#failOnFork(effect)
     }
   }
 
@@ -577,6 +577,13 @@ export class ConsensusDriver {
     if (this.#behindNoticeMs.size > 256) this.#behindNoticeMs.clear()
     this.#behindNoticeMs.set(peer, nowMs)
     this.#options.host.onBehind({ peer, epoch, height })
+  }
+
+  #failOnFork({ reason, certificate, guilty }: Extract<RelayEffect, { type: 'halt' }>): void {
+    const { validators } = this.#machine().config.setup
+    const keys = guilty.map((index) => validators[index]?.publicKey ?? new Uint8Array(0))
+    const message = `${reason}; signed both: ${keys.length} validators`
+    this.#fail({ code: 'FORK_PROOF', message, cause: certificate, guilty: keys.map(bytesToHex) })
   }
 
   #fail(reason: HaltReason): void {

@@ -130,8 +130,8 @@ export class FullNode {
       logger,
       onBehind: ({ height }) => behind.hint(height),
       onEvidence: (first, second) => transactions.reportEvidence(first, second),
-      onHalt: ({ code, message, cause }) => {
-        logger.fatal({ code, cause: String(cause) }, message)
+      onHalt: ({ code, message, cause, guilty }) => {
+        logger.fatal({ code, cause: String(cause), guilty }, message)
         options.onHalt(`${code}: ${message}`)
       },
     })

@@ -96,16 +96,20 @@ export class TransactionEntry {
     return Promise.resolve(admitted)
   }
 
-  /** Two contradicting votes that consensus saw: kept for a block, and told to everybody. */
+  /**
+   * Two contradicting votes that consensus saw: kept for a block, told to everybody, and logged as
+   * a transaction that an operator can send again, whatever becomes of this node.
+   */
   reportEvidence(first: Vote, second: Vote): void {
     const evidence = this.evidence.evidenceOf(first, second)
-    if (!evidence.ok) return
+    if (!evidence.ok || !this.evidence.keep(evidence.value)) return
     const { validator } = evidence.value
-    this.#logger.error({ validator, first, second }, 'a validator signed twice')
-    if (!this.evidence.keep(evidence.value)) return
     const validUntil = this.#ledger.globals().height + GOSSIP_VALID_BLOCKS
     const payload = { selector: PayloadKind.evidence, value: evidence.value }
-    this.#gossip(encodeTransaction(unsigned(this.#ledger, payload, validUntil)))
+    const transaction = encodeTransaction(unsigned(this.#ledger, payload, validUntil))
+    const facts = { validator, transaction: bytesToHex(transaction) }
+    this.#logger.error(facts, 'a validator signed twice')
+    this.#gossip(transaction)
   }
 
   afterBlock({ transactions }: FinalizedBlock): void {
