@@ -69,7 +69,13 @@ describe('nodes of four operators, joined by a genesis file', () => {
     await writeFile(join(folder, 'pass'), `${PASSPHRASE}\n`)
     const two = async () => [await freePort(), await freePort()]
     const [main, boot] = (await two()) as [number, number]
-    ports = { main, boot, p2p: await two(), rpc: await two(), health: await two() }
+    ports = {
+      main,
+      boot,
+      p2p: await two(),
+      rpc: await two(),
+      health: [...(await two()), await freePort()],
+    }
 
     const init = (...args: string[]) => run(...args, '--network', 'ci')
     const entries = [
@@ -157,7 +163,7 @@ describe('nodes of four operators, joined by a genesis file', () => {
       '--full-nodes',
       full,
       '--metrics',
-      'none',
+      `${ports.health[2]}`,
       '--peers',
       `/ip4/127.0.0.1/tcp/${boot}/p2p/${boots.peerId}`,
     )
@@ -178,6 +184,32 @@ describe('nodes of four operators, joined by a genesis file', () => {
     expect(await rpc(0).call('nodes_list', { role: 'bootstrap' })).toMatchObject({
       nodes: [expect.anything()],
     })
+  })
+
+  test('show monitors how they are, each on a port of its own', async () => {
+    const page = async (i: number, path: string) => {
+      const response = await fetch(`http://127.0.0.1:${ports.health[i]}${path}`)
+      return { status: response.status, text: await response.text() }
+    }
+    await until('all to be ready', async () => {
+      const pages = await Promise.all([0, 1, 2].map((i) => page(i, '/readyz')))
+      if (pages.some(({ status }) => status !== 200)) throw new Error(JSON.stringify(pages))
+      return true
+    })
+    expect(await page(2, '/livez')).toEqual({ status: 200, text: 'ok\n' })
+    expect((await page(0, '/nowhere')).status).toBe(404)
+    const validator = (await page(0, '/metrics')).text
+    for (const name of ['consensus_view', 'wal_bytes', 'validator_power', 'rpc_requests_total']) {
+      expect(validator).toContain(`# TYPE ioex_${name}`)
+    }
+    expect(validator).toMatch(/^ioex_validator_power 10000$/m)
+    expect(validator).toMatch(/^ioex_peers 1$/m)
+    const names = validator.match(/^# TYPE \S+/gm) ?? []
+    expect(new Set(names).size).toBe(names.length)
+    expect((await page(2, '/metrics')).text).toMatch(/^ioex_chain_height [1-9]/m)
+    const health = JSON.parse((await page(1, '/health')).text)
+    expect(health).toMatchObject({ status: 'ok', nodes: [{ role: 'validator', peers: 1 }] })
+    expect(health.nodes[0].validator.lastSigned).toBeGreaterThan(0)
   })
 
   test('stop on SIGTERM with exit code 0 and go on where they were', async () => {

@@ -1,15 +1,6 @@
-import { resolve } from 'node:path'
-import { startBuiltInMainChain } from '@ioex/chain/anchor'
-import { INSTANT_POW_LIMIT_BITS } from '@ioex/chain/elastos'
 import type { Command } from 'commander'
 import { contextOf, countArgument } from '../command-context.ts'
-import { mainChainFolder } from '../devnet/devnet-files.ts'
-import { BURN_ADDRESS } from '../devnet/local-network.ts'
 import { interruption } from '../interruption.ts'
-import { readGenesis } from '../nodes/genesis-of.ts'
-import { builtInMainGenesis } from '../operate/built-in-genesis.ts'
-import { defaultPort } from '../operate/node-plan.ts'
-import { CommandError } from '../output/failure.ts'
 
 const EXAMPLES = `
 For trials with nodes on machines of their own, where no Elastos node is at hand: real Elastos
@@ -33,26 +24,8 @@ export function registerMainChain(program: Command): void {
     )
     .addHelpText('after', EXAMPLES)
     .action(async (flags: { genesis: string; port?: number }, command: Command) => {
-      const { settings, output, io } = await contextOf(command)
       const stop = interruption()
-      const { params, ledger, block } = await readGenesis(resolve(io.folder, flags.genesis))
-      if (params.mainChain.powLimitBits !== INSTANT_POW_LIMIT_BITS) {
-        throw new CommandError('MAIN_CHAIN', `a ${params.network} network follows Elastos itself`)
-      }
-      const keys = Array.from(
-        { length: ledger.validators.count },
-        (_, index) => ledger.validators.get(index)?.mainKey as Uint8Array,
-      )
-      const chain = await startBuiltInMainChain({
-        dataDir: mainChainFolder(settings.data),
-        genesis: builtInMainGenesis(keys, block.header.timeMs),
-        minerAddress: BURN_ADDRESS,
-        blockIntervalMs: params.mainBlockMs,
-        rpc: { port: flags.port ?? defaultPort(params.network, 'mainChain') },
-        onProblem: (error) => output.note(`main chain: ${String(error)}`),
-      })
-      output.result({ rpcUrl: chain.rpcUrl }, () => `Main chain at ${chain.rpcUrl}`)
-      await stop
-      await chain.stop()
+      const { runMainChain } = await import('../operate/run-main-chain.ts')
+      await runMainChain(await contextOf(command), flags, stop)
     })
 }

@@ -1,18 +1,9 @@
 import { resolve } from 'node:path'
-import { bytesToHex, formatAddress, publicKeyOf } from '@ioex/chain/bytes'
 import { type Command, Option } from 'commander'
-import { type CommandContext, contextOf, readAddressArgument } from '../command-context.ts'
+import { contextOf } from '../command-context.ts'
 import { interruption } from '../interruption.ts'
-import { type NodeConfig, readNodeConfig } from '../nodes/node-config.ts'
-import { readGenesis } from '../nodes/genesis-of.ts'
-import { identityPath, writeIdentity } from '../nodes/node-owner.ts'
-import { gatherNodeFlags, isFlagsFile } from '../operate/node-flags.ts'
-import { keyOf, ownerOf } from '../operate/node-keys.ts'
-import { planNode } from '../operate/node-plan.ts'
-import { runNode } from '../operate/run-node.ts'
 import { usageError } from '../output/failure.ts'
-import { factsText } from '../output/table.ts'
-import { addKeyFlags, initNode, keepingOf, type KeyFlags } from './validator.ts'
+import { addKeyFlags, type KeyFlags } from './validator.ts'
 
 const EXAMPLES = `
 Every option is also read from IOEX_* (--main-chain: IOEX_MAIN_CHAIN) and from the file that
@@ -52,6 +43,7 @@ export function registerNode(program: Command): void {
     .option('--metrics <host:port>', 'health and metrics pages; "none" for no pages')
     .option('--new-validator', 'first start of a consensus key that never signed anything')
     .option('--halt-epoch <epoch>', 'finalise the last block of this epoch, then stop')
+    .option('--sync <way>', 'an empty validator folder joins by: snapshot (default) or full')
     .option('--capacity <size>', "a peer's disk space, default 100GiB")
     .option('--price <amount>', 'IOEX per GiB and epoch stored')
     .option('--unit-price <amount>', 'IOEX per GiB moved')
@@ -64,24 +56,11 @@ export function registerNode(program: Command): void {
       const context = await contextOf(command, { ignoresConfig: true })
       // From here on a signal ends what runs in order, also while it starts.
       const stop = interruption()
-      await runNode(context, await configsOf(context, command), stop)
+      const { configsOf, runNode } = await import('../operate/run-node.ts')
+      const given = command.optsWithGlobals<Record<string, unknown>>()
+      await runNode(context, await configsOf(context, given), stop)
     })
   registerInit(node)
-}
-
-/** The configs of the processes' nodes: a file of the devnet, or what the flags describe. */
-async function configsOf(context: CommandContext, command: Command): Promise<NodeConfig[]> {
-  const { io } = context
-  const given = command.optsWithGlobals<Record<string, unknown>>()
-  // The option that names the settings file of every other command names the node's here.
-  const path = (given.config ?? io.env.IOEX_CONFIG) as string | undefined
-  if (path !== undefined && !(await isFlagsFile(resolve(io.folder, path)))) {
-    return [await readNodeConfig(resolve(io.folder, path))]
-  }
-  const flags = await gatherNodeFlags(given, io.env, io.folder, path)
-  if (flags.genesis === undefined) return planNode(flags, context.settings.network)
-  const { params } = await readGenesis(flags.genesis)
-  return planNode(flags, params.network)
 }
 
 /** node init: keys of a bootstrap node or peer. */
@@ -94,27 +73,9 @@ function registerInit(node: Command): void {
       const context = await contextOf(command)
       // --genesis is an option of "node" too, which takes it.
       const flags = command.optsWithGlobals<KeyFlags & { role: string; genesis?: string }>()
+      const { initNode, initPeer } = await import('../operate/init-actions.ts')
       if (flags.role === 'bootstrap') return initNode(context, 'bootstrap', flags, 0n)
       if (flags.genesis === undefined) throw usageError('name the genesis file with --genesis')
       return initPeer(context, flags, resolve(context.io.folder, flags.genesis))
     })
-}
-
-async function initPeer(context: CommandContext, flags: KeyFlags, path: string): Promise<void> {
-  const { chainId, params } = await readGenesis(path)
-  const keeping = keepingOf(context, flags)
-  const { owner } = await ownerOf(keeping)
-  const nodeKey = publicKeyOf(await keyOf(keeping, 'node'))
-  const payout =
-    flags.payout === undefined ? owner.address : readAddressArgument(flags.payout, context)
-  await writeIdentity(keeping.data, chainId, owner.secretKey, nodeKey, payout)
-  const facts = {
-    network: params.network,
-    role: 'peer',
-    owner: formatAddress(owner.address, params.addressPrefix),
-    payout: formatAddress(payout, params.addressPrefix),
-    nodeKey: bytesToHex(nodeKey),
-    identity: identityPath(keeping.data),
-  }
-  context.output.result(facts, () => factsText(Object.entries(facts)))
 }

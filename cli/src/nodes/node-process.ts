@@ -2,6 +2,7 @@ import { flushCompileCache } from 'node:module'
 import pino, { type Logger } from 'pino'
 import type { NodeMessage, NodeQuestion } from '../devnet/child-node.ts'
 import { PassphraseSource } from '../keys/passphrase.ts'
+import { openHealthPages } from '../operate/health-pages.ts'
 import { readNodeConfig } from './node-config.ts'
 import type { RunningNode } from './running-node.ts'
 import { startNode } from './start-node.ts'
@@ -37,6 +38,8 @@ async function main(configPath: string): Promise<void> {
     if (process.connected) process.send?.(message)
   }
   const passphrase = new PassphraseSource({ file: process.env.IOEX_PASSPHRASE_FILE })
+  const pages = () => (running.node ? [{ ...running.node, role: config.role }] : [])
+  await openHealthPages([config], pages)
   const node = await startNode(config, logger, passphrase)
   running.node = node
   void node.ended?.then((reason) => stop(reason))

@@ -1,3 +1,5 @@
+import type { NodeHealth } from '../operate/health-server.ts'
+
 /** A node at work in this process, whatever its role. */
 export interface RunningNode {
   /** What a supervisor shows and others need: addresses, keys, URLs. */
@@ -5,6 +7,8 @@ export interface RunningNode {
   /** Answers a supervisor's question; rejects with a message for one it does not know. */
   ask(question: string, argument?: unknown): Promise<unknown>
   stop(): Promise<void>
+  /** For monitors. */
+  readonly health: NodeHealth
   /** Resolves with the reason when its work is done for good, e.g. at its halt epoch. */
   readonly ended?: Promise<string>
 }

@@ -4,6 +4,7 @@ import { bytesToHex, parseHex, publicKeyOf } from '@ioex/chain/bytes'
 import { type PeerNode, startBootstrapNode, startPeerNode } from '@ioex/storage-node/node'
 import type { StorageClient } from '@ioex/storage-node/scheduler'
 import { z } from 'zod'
+import { bootstrapHealth, peerHealth } from './thin-health.ts'
 import { readGenesis } from './genesis-of.ts'
 import type { PassphraseSource } from '../keys/passphrase.ts'
 import { keyPath } from '../operate/node-keys.ts'
@@ -58,6 +59,7 @@ export async function startBootstrap(
       await node.stop()
       await chain.close()
     },
+    health: bootstrapHealth(chain, node),
   }
 }
 
@@ -110,6 +112,7 @@ export async function startPeer(
       await peer.stop()
       await chain.close()
     },
+    health: peerHealth(chain, peer),
   }
 }
 

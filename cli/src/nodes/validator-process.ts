@@ -4,9 +4,12 @@ import { isIP } from 'node:net'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { asInternalHash } from '@ioex/chain/elastos'
+import { publicKeyOf } from '@ioex/chain/bytes'
 import { checkpointHeight } from '@ioex/chain/params'
 import { FullNode } from '@ioex/chain/node'
 import { type RpcServer, startRpcServer } from '@ioex/rpc/server'
+import { ValidatorWatch } from '../operate/validator-watch.ts'
+import { factsOf, validatorHealth } from './validator-health.ts'
 import { readGenesis } from './genesis-of.ts'
 import type { PassphraseSource } from '../keys/passphrase.ts'
 import { keyPath } from '../operate/node-keys.ts'
@@ -29,6 +32,7 @@ export async function startValidator(
   }
   const startedAtMs = Date.now()
   const key = (kind: NodeKeyKind) => readKey(keyPath(config.data, kind), kind, passphrase)
+  const consensusKey = await key('consensus')
   const node = await FullNode.start({
     genesis: await readGenesis(config.genesis, config.forks),
     folder: config.data,
@@ -39,7 +43,7 @@ export async function startValidator(
     mainChainUrl,
     sync: config.sync,
     validator: {
-      consensusKey: await key('consensus'),
+      consensusKey,
       mainKey: await key('main-chain'),
       newValidator: config.newValidator ?? !(await exists(join(config.data, 'chain'))),
     },
@@ -51,6 +55,7 @@ export async function startValidator(
       process.exit(1)
     },
   })
+  const watch = new ValidatorWatch(node.manager, publicKeyOf(consensusKey), logger)
   const hasOwner = await exists(keyPath(config.data, 'owner'))
   const ownerKey = hasOwner ? await key('owner') : undefined
   const server = await startRpc(config, node, startedAtMs, ownerKey)
@@ -58,16 +63,9 @@ export async function startValidator(
     info: { rpcUrl: server.url, addresses: node.network.addresses() },
     ask: (question) => {
       if (question !== 'status') return Promise.reject(unknownQuestion(question))
-      const { header, hash } = node.manager.final
-      return Promise.resolve({
-        height: header.height,
-        epoch: header.epoch,
-        hash,
-        view: node.consensus()?.view,
-        peers: node.network.peers().length,
-        waiting: node.pool.size,
-      })
+      return Promise.resolve(factsOf(node, watch))
     },
+    health: validatorHealth(node, watch, config.data, () => server.registry.metrics()),
     ...(config.haltEpoch !== undefined && { ended: untilHalt(node, config.haltEpoch, logger) }),
     stop: async () => {
       await server.close()
@@ -129,7 +127,6 @@ async function startRpc(
     allowRemote: rpc.isPublic ?? false,
     allowedHosts: rpc.allowedHosts ?? [],
     tokenFile: config.tokenFile ?? join(config.data, 'rpc-token'),
-    ...(config.metrics && { healthPort: config.metrics.port }),
     processMetrics: true,
   })
 }

@@ -46,6 +46,7 @@ const NodeFlagsSchema = z
     metrics: z.string().min(1),
     newValidator: flag,
     haltEpoch: count,
+    sync: z.enum(['snapshot', 'full']),
     capacity: z.string().min(1),
     price: z.string().min(1),
     unitPrice: z.string().min(1),

@@ -97,6 +97,7 @@ function partOfRole(
         mainChainUrl: urlOf('mainChain', flags.mainChain ?? defaultMainChain(network)),
         newValidator: flags.newValidator ?? false,
         ...(flags.haltEpoch !== undefined && { haltEpoch: flags.haltEpoch }),
+        ...(flags.sync && { sync: flags.sync }),
       }
     case 'bootstrap':
       return {

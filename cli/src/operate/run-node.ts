@@ -1,6 +1,11 @@
+import { resolve } from 'node:path'
 import pino from 'pino'
 import type { CommandContext } from '../command-context.ts'
-import type { NodeConfig } from '../nodes/node-config.ts'
+import { readGenesis } from '../nodes/genesis-of.ts'
+import { type NodeConfig, readNodeConfig } from '../nodes/node-config.ts'
+import { openHealthPages } from './health-pages.ts'
+import { gatherNodeFlags, isFlagsFile } from './node-flags.ts'
+import { planNode } from './node-plan.ts'
 import type { RunningNode } from '../nodes/running-node.ts'
 import { startNode } from '../nodes/start-node.ts'
 
@@ -16,12 +21,14 @@ export async function runNode(
   configs: readonly NodeConfig[],
   stop: Promise<NodeJS.Signals>,
 ): Promise<void> {
-  const running: RunningNode[] = []
+  const running: (RunningNode & { readonly role: string })[] = []
   const interrupted = stop.then((signal) => ({ reason: signal as string, hasEnded: false }))
   const stopAll = async () => {
     setTimeout(() => process.exit(1), STOP_DEADLINE_MS).unref()
     for (const node of running.toReversed()) await node.stop()
+    await pages?.close()
   }
+  const pages = await openHealthPages(configs, () => running)
   try {
     for (const config of configs) {
       const logger = pino({ name: config.name, level: config.logLevel }, pino.destination(2))
@@ -29,12 +36,15 @@ export async function runNode(
       const first = await Promise.race([starting, interrupted])
       if ('reason' in first) {
         // What is half started cannot be stopped before it has started.
-        await starting.then((node) => running.push(node)).catch(() => undefined)
+        await starting
+          .then((node) => running.push({ ...node, role: config.role }))
+          .catch(() => undefined)
         return
       }
-      running.push(first)
-      output.result({ name: config.name, role: config.role, ...first.info }, () =>
-        [`${config.name} is ready:`, ...describe(first.info)].join('\n'),
+      running.push({ ...first, role: config.role })
+      const info = { ...first.info, ...(pages && { metrics: pages.url }) }
+      output.result({ name: config.name, role: config.role, ...info }, () =>
+        [`${config.name} is ready:`, ...describe(info)].join('\n'),
       )
     }
     const ended = running.map((node) => node.ended?.then((reason) => ({ reason })))
@@ -53,4 +63,20 @@ function describe(info: Readonly<Record<string, unknown>>): string[] {
     const text = Array.isArray(value) ? value.join(' ') : String(value)
     return `  ${name}: ${text}`
   })
+}
+
+/** The configs of the processes' nodes: a file of the devnet, or what the flags describe. */
+export async function configsOf(
+  { io, settings }: CommandContext,
+  given: Readonly<Record<string, unknown>>,
+): Promise<NodeConfig[]> {
+  // The option that names the settings file of every other command names the node's here.
+  const path = (given.config ?? io.env.IOEX_CONFIG) as string | undefined
+  if (path !== undefined && !(await isFlagsFile(resolve(io.folder, path)))) {
+    return [await readNodeConfig(resolve(io.folder, path))]
+  }
+  const flags = await gatherNodeFlags(given, io.env, io.folder, path)
+  if (flags.genesis === undefined) return planNode(flags, settings.network)
+  const { params } = await readGenesis(flags.genesis)
+  return planNode(flags, params.network)
 }

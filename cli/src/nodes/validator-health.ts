@@ -1,0 +1,86 @@
+import { join } from 'node:path'
+import type { FullNode } from '@ioex/chain/node'
+import type { NodeHealth } from '../operate/health-server.ts'
+import { counter, folderBytes, gauge } from '../operate/metrics.ts'
+import type { ValidatorWatch } from '../operate/validator-watch.ts'
+
+/** Blocks that a ready node may lie behind the network. */
+const READY_LAG_BLOCKS = 2
+/** Skip timeouts without a final block, after which the chain stands still. */
+const STILL_SKIPS = 8
+
+/** What a monitor sees of a validator. */
+export function validatorHealth(
+  node: FullNode,
+  watch: ValidatorWatch,
+  folder: string,
+  rpcMetrics: () => Promise<string>,
+): NodeHealth {
+  const finalityLagMs = () => Math.max(0, Date.now() - node.manager.final.header.timeMs)
+  const lagBlocks = () => node.targetHeight - node.manager.final.header.height
+  return {
+    isSyncing: () => lagBlocks() > READY_LAG_BLOCKS,
+    hindrances: () => hindrancesOf(node, lagBlocks(), finalityLagMs()),
+    facts: () => Promise.resolve(factsOf(node, watch)),
+    metricsText: rpcMetrics,
+    async metrics() {
+      const { manager, follower } = node
+      const { header } = manager.final
+      const { lastAnchoredEpoch, mainTipHeight } = manager.ledger.globals()
+      const { record } = watch
+      const anchorLag = Math.max(0, header.epoch - 1 - lastAnchoredEpoch)
+      const synced = node.targetHeight === 0 ? 1 : header.height / node.targetHeight
+      const wal = await folderBytes(join(folder, 'consensus', 'wal'))
+      const mainLag = Math.max(0, follower.status().nodeHeight - mainTipHeight)
+      return [
+        gauge('chain_height', 'Height of the newest final block', header.height),
+        gauge('chain_epoch', 'Epoch of the newest final block', header.epoch),
+        gauge('consensus_view', 'View that consensus is in', node.consensus()?.view ?? 0),
+        gauge('finality_lag_seconds', 'Age of the newest final block', finalityLagMs() / 1000),
+        gauge('sync_progress_ratio', 'Share of the known chain that is here', synced),
+        gauge('peers', 'Connected full nodes', node.network.peers().length),
+        gauge('pool_transactions', 'Transactions that wait', node.pool.size),
+        gauge('anchor_lag_epochs', 'Ended epochs without a recorded anchor', anchorLag),
+        gauge('main_chain_lag_blocks', 'Main blocks not recorded yet', mainLag),
+        gauge('wal_bytes', 'Size of the write-ahead log', wal),
+        gauge('validator_power', 'Weight in the set; 0 outside it', record.power),
+        gauge('validator_unsigned_blocks', 'Blocks since its last vote', record.unsignedBlocks),
+        counter('validator_missed_views_total', 'Views it led in vain', record.missedViews),
+      ]
+    },
+  }
+}
+
+function hindrancesOf(node: FullNode, lagBlocks: number, finalityLagMs: number): string[] {
+  const hindrances: string[] = []
+  const { height } = node.manager.final.header
+  if (lagBlocks > READY_LAG_BLOCKS) {
+    hindrances.push(`catching up: height ${height} of ${node.targetHeight}`)
+  }
+  if (node.network.peers().length === 0) hindrances.push('no other full node is connected')
+  const { skipTimeoutMs } = node.manager.ledger.params
+  if (finalityLagMs > STILL_SKIPS * skipTimeoutMs) {
+    hindrances.push(`no block became final for ${Math.floor(finalityLagMs / 1000)} s`)
+  }
+  const { problem } = node.follower.status()
+  if (problem !== undefined) hindrances.push(`the main chain is not followed: ${problem}`)
+  return hindrances
+}
+
+/** For /health and for a supervisor's question "status". */
+export function factsOf(node: FullNode, watch: ValidatorWatch) {
+  const { header, hash } = node.manager.final
+  const { lastAnchoredEpoch } = node.manager.ledger.globals()
+  return {
+    height: header.height,
+    target: node.targetHeight,
+    epoch: header.epoch,
+    hash,
+    view: node.consensus()?.view,
+    peers: node.network.peers().length,
+    waiting: node.pool.size,
+    lastAnchoredEpoch,
+    protocolVersion: header.version,
+    validator: watch.record,
+  }
+}
