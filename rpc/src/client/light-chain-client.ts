@@ -14,16 +14,19 @@ import {
   type Account,
   AnchorState,
   type Contract,
+  type DepositRecord,
   type Epoch,
   type Globals,
   type InventoryEntry,
   InventoryEntryType,
   type Node,
   NodeRole,
+  type Peg,
   type Rail,
   type Transaction,
   TransactionBodyType,
   TransactionType,
+  type WithdrawalRecord,
 } from '@ioex/chain/types'
 import type { ResultOf } from '../contract/methods.ts'
 import type { ChainView, HeadView, IndexedRecord, OutcomeView } from './chain-view.ts'
@@ -189,6 +192,42 @@ export class LightChainClient implements ChainView {
     const found = await this.#record<Globals>({ table: 'globals', index: 0 })
     if (!found) throw new RpcError('UNAVAILABLE', 'no node shows the state of the chain')
     return found
+  }
+
+  /** The peg: reserve, pause, votes. */
+  async peg(): Promise<Peg> {
+    const found = await this.#record<Peg>({ table: 'peg', index: 0 })
+    if (!found) throw new RpcError('UNAVAILABLE', 'no node shows the state of the chain')
+    return found
+  }
+
+  /**
+   * What the ledger recorded of a main-chain transaction (id in internal order), proven. That
+   * nothing is recorded has no proof: one node's word.
+   */
+  async depositOf(mainTransaction: Uint8Array): Promise<IndexedRecord<DepositRecord> | undefined> {
+    const question = { mainTransaction: bytesToHex(mainTransaction) }
+    const { deposit } = await this.#pool.ask('peg_getDeposit', question)
+    if (!deposit) return undefined
+    const { index } = deposit
+    const record = await this.#record<DepositRecord>({ table: 'deposits', index })
+    if (record && bytesEqual(record.mainTransaction, mainTransaction)) return { index, record }
+    throw new RpcError('FALSE_PROOF', 'the node named the record of another deposit')
+  }
+
+  /** A withdrawal by the id of its transaction, proven; undefined by one node's word. */
+  async withdrawalOf(id: Uint8Array): Promise<IndexedRecord<WithdrawalRecord> | undefined> {
+    const named = await this.#pool
+      .ask('peg_getWithdrawal', { id: bytesToHex(id) })
+      .catch((error: unknown) => {
+        if (error instanceof RpcError && error.reason === 'NOT_FOUND') return undefined
+        throw error
+      })
+    if (!named) return undefined
+    const { index } = named
+    const record = await this.#record<WithdrawalRecord>({ table: 'withdrawals', index })
+    if (record && bytesEqual(record.id, id)) return { index, record }
+    throw new RpcError('FALSE_PROOF', 'the node named the record of another withdrawal')
   }
 
   async #record<T>(place: RecordPlace): Promise<T | undefined> {

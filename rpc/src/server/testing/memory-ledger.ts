@@ -38,6 +38,7 @@ import {
   type Certificate,
   type Contract,
   ContractType,
+  type DepositRecord,
   decodeTransaction,
   type Epoch,
   EpochType,
@@ -48,6 +49,8 @@ import {
   JustificationType,
   type Node,
   NodeType,
+  type Peg,
+  PegType,
   type Rail,
   RailType,
   type Receipt,
@@ -65,9 +68,9 @@ import {
   ValidatorType,
   verifyTransaction,
   VoteKind,
-  PegType,
+  type WithdrawalRecord,
 } from '@ioex/chain/types'
-import { createPegSource, type PegSource } from '../peg-source.ts'
+import { createPegSource, type PegSource, type WaitingDeposit } from '../peg-source.ts'
 import type { Indexed, LedgerBlock, LedgerSource, Page, ReceiptQuery } from '../ledger-source.ts'
 
 export interface MemoryLedgerOptions {
@@ -91,6 +94,11 @@ export class MemoryLedger implements LedgerSource {
   readonly railRecords = new Map<number, Rail>()
   readonly contractRecords = new Map<number, Contract>()
   readonly epochRecords = new Map<number, Epoch>()
+  readonly depositRecords: DepositRecord[] = []
+  readonly withdrawalRecords: WithdrawalRecord[] = []
+  pegRecord: Peg = PegType.defaultValue()
+  /** By main-chain transaction id, hex, internal order. */
+  readonly waitingDeposits = new Map<string, WaitingDeposit>()
   readonly rewards = new Map<number, readonly RewardLeaf[]>()
   /** By node index and root (hex). */
   readonly inventories = new Map<string, readonly InventoryEntry[]>()
@@ -115,7 +123,7 @@ export class MemoryLedger implements LedgerSource {
   }
 
   get peg(): PegSource {
-    return createPegSource(this.#state, () => undefined)
+    return createPegSource(this.#state, (id) => this.waitingDeposits.get(bytesToHex(id)))
   }
 
   /** Makes the pool's transfers and the given receipts into the next final block. */
@@ -156,6 +164,11 @@ export class MemoryLedger implements LedgerSource {
     }
     for (const [index, epoch] of dense(this.epochRecords, EpochType)) draft.epochs.set(index, epoch)
     for (const [index, each] of this.validatorRecords.entries()) draft.validators.set(index, each)
+    for (const [index, each] of this.depositRecords.entries()) draft.deposits.set(index, each)
+    for (const [index, each] of this.withdrawalRecords.entries()) {
+      draft.withdrawals.set(index, each)
+    }
+    draft.setPeg(this.pegRecord)
     draft.setGlobals({ ...this.globals })
     merge(draft)
     return ledger
@@ -412,7 +425,7 @@ export class MemoryLedger implements LedgerSource {
   }
 
   supplyAt(height: number) {
-    const peg = PegType.defaultValue()
+    const peg = this.#state.peg()
     return height === this.status().height ? { globals: this.globals, peg } : undefined
   }
 
