@@ -108,6 +108,10 @@ test('a stopped peg says why, and what is still in it', async () => {
     mainTipHeight: 100,
   })
   expect(await client.call('chain_getSupply', {})).toMatchObject({ reserve: '139930' })
+  const metrics = await (await fetch(new URL('/metrics', server.url))).text()
+  expect(metrics).toContain('ioex_peg_paused 1')
+  expect(metrics).toContain('ioex_peg_reserve_units 139930')
+  expect(metrics).toContain('ioex_peg_unbacked_units 70')
 })
 
 test('deposits by state and by either form of the main-chain id', async () => {

@@ -1,7 +1,7 @@
 import { bytesEqual } from '@ioex/chain/bytes'
 import { depositOf, type Placed, withdrawalOf, withdrawalsOfEpoch } from '@ioex/chain/rules'
 import type { LedgerDraft, RecordTable } from '@ioex/chain/state'
-import type { DepositRecord, WithdrawalRecord } from '@ioex/chain/types'
+import type { DepositRecord, Peg, WithdrawalRecord } from '@ioex/chain/types'
 
 /** A deposit that the followed main chain shows and the ledger does not have yet. */
 export interface WaitingDeposit {
@@ -10,6 +10,8 @@ export interface WaitingDeposit {
 
 /** The peg's records as the RPC server reads them. */
 export interface PegSource {
+  /** As of the newest final block. */
+  totals(): Readonly<Peg>
   readonly deposits: RecordTable<DepositRecord>
   readonly withdrawals: RecordTable<WithdrawalRecord>
   /** The newest record of a main-chain transaction, by its id in internal order. */
@@ -25,6 +27,7 @@ export function createPegSource(
   waitingDeposit: PegSource['waitingDeposit'],
 ): PegSource {
   return {
+    totals: () => ledger.peg(),
     deposits: ledger.deposits,
     withdrawals: ledger.withdrawals,
     depositOf: (mainTransaction) => depositOf(ledger, mainTransaction),

@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { pegReserve } from '@ioex/chain/rules'
 import type { CallObserver } from './call-server.ts'
 import type { LedgerSource } from './ledger-source.ts'
 
@@ -41,6 +42,15 @@ export function createServerMetrics(
     return ledger.status().targetHeight
   })
   gauge('ioex_peers', 'Connected peers', () => ledger.status().peers)
+  gauge('ioex_peg_paused', '1 while withdrawals to the main chain are stopped', () => {
+    return ledger.peg.totals().paused ? 1 : 0
+  })
+  gauge('ioex_peg_reserve_units', 'Units that the main chain holds for this one', () => {
+    return Number(pegReserve(ledger.peg.totals()))
+  })
+  gauge('ioex_peg_unbacked_units', 'Units whose deposits a reorganisation took away', () => {
+    return Number(ledger.peg.totals().unbacked)
+  })
   const { version } = ledger.nodeInfo()
   const build = new Gauge({
     name: 'ioex_build_info',
