@@ -212,6 +212,32 @@ describe('nodes of four operators, joined by a genesis file', () => {
     expect(health.nodes[0].validator.lastSigned).toBeGreaterThan(0)
   })
 
+  test('see their validators and move their stake', async () => {
+    const at = (i: number) => ['--data', `v${i + 1}`, '--rpc', `http://127.0.0.1:${ports.rpc[i]}`]
+    const status = (i: number) =>
+      run('validator', 'status', ...at(i), '--health', `http://127.0.0.1:${ports.health[i]}`)
+    const before = await status(0)
+    expect(before).toMatchObject({ power: 10_000, totalPower: 20_000, peers: 1, jailed: false })
+    expect(before).toMatchObject({ missedViews: expect.any(Number), health: { status: 'ok' } })
+    const other = await status(1)
+    expect(other.owner).not.toBe(before.owner)
+
+    const mine = at(0)
+    expect(await run('validator', 'bond', '5', ...mine)).toMatchObject({ state: 'final' })
+    const delegated = await run('validator', 'delegate', other.owner as string, '3', ...mine)
+    expect(delegated).toMatchObject({ state: 'final', amount: '300000000' })
+    await run('validator', 'delegate', other.owner as string, '2', ...mine)
+    const back = ['validator', 'unbond', '1', '--validator', other.owner as string]
+    expect(await run(...back, ...mine)).toMatchObject({ state: 'final' })
+    const bond = BigInt(before.bond as string) + 500_000_000n
+    expect(await status(0)).toMatchObject({ bond: bond.toString() })
+    expect(await status(1)).toMatchObject({ delegated: '400000000' })
+    expect(await run('validator', 'release', ...mine)).toMatchObject({
+      released: [],
+      waiting: [{ amount: '100000000' }],
+    })
+  })
+
   test('stop on SIGTERM with exit code 0 and go on where they were', async () => {
     const [, second] = validators as [Process, Process]
     const before = await height(0)

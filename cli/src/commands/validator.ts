@@ -1,6 +1,7 @@
 import { UNITS_PER_IOEX } from '@ioex/chain/types'
 import type { Command } from 'commander'
 import { argument, contextOf } from '../command-context.ts'
+import type { StakeFlags } from '../operate/stake-actions.ts'
 import { parseAmount } from '../output/amount.ts'
 
 const EXAMPLES = `
@@ -12,6 +13,9 @@ holds the money: the running validator does not need it, keep it elsewhere.
 Examples:
   $ ioex validator init --network test --data /var/lib/ioex --bond 25000
   $ ioex validator init --data v1 --no-passphrase       keys in clear, for a trial
+  $ ioex validator status --data /var/lib/ioex
+  $ ioex validator bond 5000 --data wallet
+  $ ioex validator delegate ioex1… 250
 `
 const DEFAULT_BOND = 10_000n * UNITS_PER_IOEX
 
@@ -29,7 +33,7 @@ export function addKeyFlags(command: Command): Command {
     .option('--no-passphrase', 'keep new keys in clear: whoever reads the files has them')
 }
 
-/** validator init */
+/** validator init | status | bond | unbond | delegate | release */
 export function registerValidator(program: Command): void {
   const validator = program
     .command('validator')
@@ -41,5 +45,58 @@ export function registerValidator(program: Command): void {
     .action(async (flags: KeyFlags & { bond: bigint }, command: Command) => {
       const { initNode } = await import('../operate/init-actions.ts')
       await initNode(await contextOf(command), 'validator', flags, flags.bond)
+    })
+  registerStatus(validator)
+  registerStake(validator)
+}
+
+function registerStatus(validator: Command): void {
+  validator
+    .command('status')
+    .description('show power, votes, missed views, lag, anchors and peers of a validator')
+    .option('--validator <validator>', "index or owner's address, default that of the data folder")
+    .option('--health <url>', 'its health page, default the port of this network on loopback')
+    .action(async (flags: { validator?: string; health?: string }, command: Command) => {
+      const { showValidatorStatus } = await import('../operate/validator-status.ts')
+      await showValidatorStatus(await contextOf(command), flags)
+    })
+}
+
+const amountArgument = argument(parseAmount)
+
+function registerStake(validator: Command): void {
+  const actions = () => import('../operate/stake-actions.ts')
+  validator
+    .command('bond')
+    .description("raise the stake of the wallet's own validator")
+    .argument('<amount>', 'IOEX', amountArgument)
+    .option('--no-wait', 'do not wait until it is final')
+    .action(async (amount: bigint, flags: StakeFlags, command: Command) => {
+      await (await actions()).bond(await contextOf(command), amount, flags)
+    })
+  validator
+    .command('unbond')
+    .description('ask stake back; it is paid out behind anchors ("ioex validator release")')
+    .argument('<amount>', 'IOEX', amountArgument)
+    .option('--validator <validator>', 'take it from this one, where the wallet delegated')
+    .option('--no-wait', 'do not wait until it is final')
+    .action(async (amount: bigint, flags: StakeFlags, command: Command) => {
+      await (await actions()).unbond(await contextOf(command), amount, flags)
+    })
+  validator
+    .command('delegate')
+    .description("stake on somebody's validator")
+    .argument('<validator>', "index or owner's address")
+    .argument('<amount>', 'IOEX', amountArgument)
+    .option('--no-wait', 'do not wait until it is final')
+    .action(async (text: string, amount: bigint, flags: StakeFlags, command: Command) => {
+      await (await actions()).delegate(await contextOf(command), text, amount, flags)
+    })
+  validator
+    .command('release')
+    .description('pay out stake whose time is over')
+    .option('--no-wait', 'do not wait until it is final')
+    .action(async (flags: StakeFlags, command: Command) => {
+      await (await actions()).release(await contextOf(command), flags)
     })
 }
