@@ -1,4 +1,5 @@
 import { assert } from '../bytes/assert.ts'
+import type { NetworkParams } from '../params/network-params.ts'
 import type { LedgerDraft } from '../state/ledger-draft.ts'
 import { ReceiptKind } from '../types/receipts.ts'
 import { type Contract, NONE } from '../types/records.ts'
@@ -19,7 +20,16 @@ export function isFillOver(
   contract: Readonly<Contract>,
   nowEpoch: number,
 ): boolean {
-  return !contract.active && nowEpoch >= fillDeadline(draft.params, contract)
+  return isFillOverdue(draft.params, contract, nowEpoch)
+}
+
+/** The same for whoever has the contract's record, but no ledger. */
+export function isFillOverdue(
+  params: NetworkParams,
+  contract: Readonly<Contract>,
+  nowEpoch: number,
+): boolean {
+  return !contract.active && nowEpoch >= fillDeadline(params, contract)
 }
 
 /**

@@ -58,6 +58,16 @@ export const NodeConfigSchema = z.strictObject({
       price: units,
       /** Units per GiB moved. */
       unitPrice: units,
+      /** Bytes that may be moved in a day (UTC). */
+      bytesPerDay: z.int().positive().optional(),
+      /** "22:00-06:30" UTC: no transfers then; proofs go on. */
+      quietHours: z
+        .string()
+        .regex(/^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$/)
+        .optional(),
+      /** Where the node says it is: text of at most 16 bytes, and its network's number. */
+      region: z.string().max(16).optional(),
+      asn: z.int().min(0).max(0xffff_ffff).optional(),
       /** Node key addresses (hex public keys) that may deliver files into the inbox. */
       friends: z.array(z.string()),
     })

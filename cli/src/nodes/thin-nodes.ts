@@ -83,6 +83,8 @@ export async function startPeer(
     capacityBytes: storage.capacityBytes,
     price: BigInt(storage.price),
     unitPrice: BigInt(storage.unitPrice),
+    limits: { bytesPerDay: storage.bytesPerDay ?? 0, quiet: quietHours(storage.quietHours) },
+    tags: { region: storage.region, asn: storage.asn },
     friends: storage.friends.map(friendKey),
     logger,
   })
@@ -136,6 +138,15 @@ async function answerPeer(
     default:
       throw unknownQuestion(question)
   }
+}
+
+/** Minutes of "HH:MM-HH:MM", which the config's schema has checked. */
+function quietHours(text = '00:00-00:00') {
+  const [fromMinute = 0, toMinute = 0] = text.split('-').map((time) => {
+    const [hours = 0, minutes = 0] = time.split(':').map(Number)
+    return hours * 60 + minutes
+  })
+  return { fromMinute, toMinute }
 }
 
 function friendKey(text: string): Uint8Array {

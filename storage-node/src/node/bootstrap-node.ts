@@ -12,7 +12,13 @@ import {
   OfferDirectory,
   serveDirectory,
 } from '../relay/directory.ts'
-import { OFFER_REPEAT_MS, OfferKind, signOffer, type SignedOffer } from '../relay/offer.ts'
+import {
+  OFFER_REPEAT_MS,
+  OfferKind,
+  PLAIN_TERMS,
+  signOffer,
+  type SignedOffer,
+} from '../relay/offer.ts'
 import { RelayService } from '../relay/relay-service.ts'
 import { RailMeters } from '../transfer/rail-meter.ts'
 import { reasonOf } from '../transfer/transfer-error.ts'
@@ -142,6 +148,7 @@ class RunningBootstrap implements BootstrapNode {
         unitPrice,
         reservationPrice,
         freeBytes: 0,
+        ...PLAIN_TERMS,
         relays: [],
       },
       nodeKey,

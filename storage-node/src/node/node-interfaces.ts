@@ -1,6 +1,7 @@
 import type { NodeIdentity } from '@ioex/chain/types'
 import type { Logger } from 'pino'
 import type { PeerNetwork } from '../relay/peer-network.ts'
+import type { ServiceLimits } from '../transfer/service-limits.ts'
 import type { ChainClient } from './chain-client.ts'
 
 export interface ListenAddress {
@@ -29,6 +30,10 @@ export interface PeerNodeOptions {
   readonly price: bigint
   /** Units per GiB moved. */
   readonly unitPrice: bigint
+  /** Daily traffic and quiet hours; none where undefined. */
+  readonly limits?: ServiceLimits | undefined
+  /** What the node says of its place: region, at most 16 bytes, and network number. */
+  readonly tags?: { readonly region?: string | undefined; readonly asn?: number | undefined }
   /** Node keys (33 bytes) that may deliver files into the inbox. */
   readonly friends: readonly Uint8Array[]
   readonly logger: Logger

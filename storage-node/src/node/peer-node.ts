@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { bytesToHex, utf8ToBytes } from '@ioex/chain/bytes'
 import { SlotStore } from '../blobs/slot-store.ts'
-import { OfferKind, type Offer } from '../relay/offer.ts'
+import { OfferKind, type Offer, REGION_BYTES_MAX } from '../relay/offer.ts'
 import { PeerNetwork } from '../relay/peer-network.ts'
 import { RELAY_STOP_BYTES, RELAY_STOP_PROTOCOL, RelayStopType } from '../relay/relay-messages.ts'
 import { createChannelCredentials } from '../transfer/channel-credentials.ts'
@@ -11,6 +11,7 @@ import { readMessage } from '../transfer/length-prefixed.ts'
 import type { ProviderCounters } from '../transfer/provider-context.ts'
 import { ProviderService } from '../transfer/provider-service.ts'
 import { RailMeters } from '../transfer/rail-meter.ts'
+import { NO_LIMITS, ServiceGate } from '../transfer/service-limits.ts'
 import { reasonOf } from '../transfer/transfer-error.ts'
 import { openVoucherLedger, type VoucherLedger } from '../transfer/voucher-ledger.ts'
 import type { ChainHead } from './chain-client.ts'
@@ -38,6 +39,7 @@ export async function startPeerNode(options: PeerNodeOptions): Promise<PeerNode>
   const account = new NodeAccount(chain, options.nodeKey)
   const keeper = new SlotKeeper({ chain, store, nodeAddress: account.address, logger })
   const counters = { bytesIn: 0, bytesOut: 0, slotsReceived: 0, filesReceived: 0 }
+  const gate = new ServiceGate(options.limits ?? NO_LIMITS, counters)
   const fills = new FillWorker({
     chain,
     store,
@@ -64,6 +66,7 @@ export async function startPeerNode(options: PeerNodeOptions): Promise<PeerNode>
     unitPrice: options.unitPrice,
     submitFill: (grant) => fills.submit(grant),
     counters,
+    gate,
     logger,
   })
   const peer = new RunningPeer(options, {
@@ -73,6 +76,7 @@ export async function startPeerNode(options: PeerNodeOptions): Promise<PeerNode>
     account,
     keeper,
     provider,
+    gate,
     counters,
     prover: new Prover({ chain, store, account, logger }),
     redeemer: new Redeemer({ chain, account, vouchers, logger }),
@@ -88,6 +92,7 @@ interface PeerParts {
   readonly account: NodeAccount
   readonly keeper: SlotKeeper
   readonly provider: ProviderService
+  readonly gate: ServiceGate
   readonly counters: ProviderCounters
   readonly prover: Prover
   readonly redeemer: Redeemer
@@ -138,7 +143,8 @@ class RunningPeer implements PeerNode {
   }
 
   #offer(): Offer {
-    const { price, unitPrice } = this.#options
+    const { price, unitPrice, capacityBytes, limits = NO_LIMITS, tags, identity } = this.#options
+    const { store, gate } = this.#parts
     return {
       kind: OfferKind.storage,
       nodeKey: this.nodeKey,
@@ -147,7 +153,15 @@ class RunningPeer implements PeerNode {
       price,
       unitPrice,
       reservationPrice: 0n,
-      freeBytes: this.#parts.store.freeBytes,
+      // Who rests or has moved enough today is not asked; what it stores it goes on proving.
+      freeBytes: gate.isOpen ? store.freeBytes : 0,
+      capacityBytes,
+      bytesPerDay: limits.bytesPerDay,
+      quietFrom: limits.quiet.fromMinute,
+      quietTo: limits.quiet.toMinute,
+      region: utf8ToBytes(tags?.region ?? '').slice(0, REGION_BYTES_MAX),
+      asn: tags?.asn ?? 0,
+      payout: identity.payout,
       relays: [],
     }
   }

@@ -6,7 +6,14 @@ import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { keyOf } from '../../../chain/src/rules/testing/sample-chain.ts'
 import { announceOffer, fetchOffers, OfferDirectory, serveDirectory } from './directory.ts'
-import { isGoodOffer, type Offer, OFFER_LIFE_MS, OfferKind, signOffer } from './offer.ts'
+import {
+  isGoodOffer,
+  type Offer,
+  OFFER_LIFE_MS,
+  OfferKind,
+  PLAIN_TERMS,
+  signOffer,
+} from './offer.ts'
 
 const CHAIN_ID = new Uint8Array(32).fill(7)
 beforeAll(async () => {
@@ -16,6 +23,7 @@ beforeAll(async () => {
 function offerOf(name: string, changes: Partial<Offer> = {}) {
   const key = keyOf(name)
   const offer: Offer = {
+    ...PLAIN_TERMS,
     kind: OfferKind.storage,
     nodeKey: key.publicKey,
     sequence: Date.now(),

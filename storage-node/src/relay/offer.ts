@@ -1,12 +1,24 @@
 import { ContainerType, ListCompositeType, type ValueOf } from '@chainsafe/ssz'
 import { publicKeyOf, sign, signingDigest, verifySignature } from '@ioex/chain/bytes'
-import { byteList, Count64, PublicKeyBytes, SignatureBytes, U8, Units64 } from '@ioex/chain/types'
+import {
+  byteList,
+  Bytes20,
+  Count64,
+  PublicKeyBytes,
+  SignatureBytes,
+  U16,
+  U32,
+  U8,
+  Units64,
+  ZERO_ADDRESS,
+} from '@ioex/chain/types'
 
 /** What a node offers: disk space, or relaying. */
 export const OfferKind = { storage: 1, relay: 2 } as const
 
 const ADDRESS_BYTES_MAX = 128
 const ADDRESSES_MAX = 4
+export const REGION_BYTES_MAX = 16
 
 export const OfferType = new ContainerType(
   {
@@ -25,14 +37,36 @@ export const OfferType = new ContainerType(
     unitPrice: Units64,
     /** Units per reservation-hour; 0 for storage. */
     reservationPrice: Units64,
-    /** Free bytes; 0 for a relay. */
+    /** Free bytes; 0 for a relay, and for a node that takes no transfers just now. */
     freeBytes: Count64,
+    /** Bytes that it gives in all, and that it moves in a day; 0: not said, no limit. */
+    capacityBytes: Count64,
+    bytesPerDay: Count64,
+    /** Minutes of the day, UTC, between which it serves no transfers; equal: none. */
+    quietFrom: U16,
+    quietTo: U16,
+    /** Self-declared, so they may only narrow a choice: region as text, and network number. */
+    region: byteList(REGION_BYTES_MAX),
+    asn: U32,
+    /** Where its pay goes; zero for what the chain's record says. */
+    payout: Bytes20,
     /** Bootstrap nodes over which the node can be reached. */
     relays: new ListCompositeType(PublicKeyBytes, ADDRESSES_MAX),
   },
   { typeName: 'Offer' },
 )
 export type Offer = ValueOf<typeof OfferType>
+
+/** What an offer says about limits where its node has none. */
+export const PLAIN_TERMS = {
+  capacityBytes: 0,
+  bytesPerDay: 0,
+  quietFrom: 0,
+  quietTo: 0,
+  region: new Uint8Array(0),
+  asn: 0,
+  payout: ZERO_ADDRESS,
+} satisfies Partial<Offer>
 
 export const SignedOfferType = new ContainerType({ offer: OfferType, signature: SignatureBytes })
 export type SignedOffer = ValueOf<typeof SignedOfferType>

@@ -1,6 +1,7 @@
 import { addressOf, bytesEqual, bytesToHex } from '@ioex/chain/bytes'
 import type { ChainClient } from '../node/chain-client.ts'
 import { addressesOf, type Offer } from '../relay/offer.ts'
+import { isQuietAt } from '../transfer/service-limits.ts'
 
 /** A peer that could take a slot. */
 export interface Candidate {
@@ -24,10 +25,11 @@ export async function candidatesOf(
   chain: ChainClient,
   offers: readonly Offer[],
   wishes: CandidateWishes,
+  nowMs = Date.now(),
 ): Promise<Candidate[]> {
   const candidates: Candidate[] = []
   for (const offer of offers) {
-    if (offer.freeBytes < wishes.slotBytes) continue
+    if (offer.freeBytes < wishes.slotBytes || isResting(offer, nowMs)) continue
     if (bytesEqual(offer.nodeKey, wishes.ownNodeKey)) continue
     const node = await chain.node(addressOf(offer.nodeKey))
     if (node?.record.evicted) continue
@@ -39,6 +41,11 @@ export async function candidatesOf(
     })
   }
   return candidates
+}
+
+/** True in the quiet hours that an offer names. */
+export function isResting(offer: Offer, nowMs: number): boolean {
+  return isQuietAt({ fromMinute: offer.quietFrom, toMinute: offer.quietTo }, nowMs)
 }
 
 /**

@@ -9,11 +9,13 @@ import { ChannelOpener } from '../transfer/channel-opener.ts'
 import { FILE_NAME_BYTES_MAX } from '../transfer/messages.ts'
 import { deliverFile, hashOf } from '../transfer/provider-client.ts'
 import type { RailPayer } from '../transfer/rail-payer.ts'
+import { reasonOf } from '../transfer/transfer-error.ts'
 import { ChannelPool, OfferBook } from './channel-pool.ts'
 import { type Catalog, readCatalog, storedFiles } from './file-catalog.ts'
 import { getFile } from './get-file.ts'
 import { ownPacks } from './own-packs.ts'
 import { deviceId, masterSecret } from './owner-secrets.ts'
+import { type Closing, RailCloser } from './rail-closer.ts'
 import { putFiles } from './put-files.ts'
 import { PutJournals } from './put-journal.ts'
 import { readRange } from './put-plan.ts'
@@ -49,6 +51,7 @@ class OwnerStorage implements StorageClient {
   readonly #offers: OfferBook
   readonly #opener: ChannelOpener
   readonly #journals: PutJournals
+  readonly #closer: RailCloser
   readonly #payers = new Map<string, RailPayer>()
 
   constructor(options: StorageClientOptions, network: PeerNetwork, device: Uint8Array) {
@@ -58,6 +61,7 @@ class OwnerStorage implements StorageClient {
     this.#device = device
     this.#master = masterSecret(ownerKey)
     this.#account = new OwnerAccount(chain, ownerKey)
+    this.#closer = new RailCloser(chain, this.#account, logger)
     this.#offers = new OfferBook(network)
     this.#opener = new ChannelOpener({
       chain,
@@ -74,7 +78,7 @@ class OwnerStorage implements StorageClient {
     return this.#run(async (pool) => {
       const { chain, ownerKey, nodeKey, logger } = this.#options
       const ownNodeKey = publicKeyOf(nodeKey)
-      return putFiles(
+      const result = await putFiles(
         {
           market: { chain, offers: this.#offers, pool, ownNodeKey, logger },
           chain,
@@ -89,7 +93,16 @@ class OwnerStorage implements StorageClient {
         },
         request,
       )
+      // The file is safe; money that comes back later is no reason to say otherwise.
+      await this.#closer.run().catch((error: unknown) => {
+        logger.warn({ reason: reasonOf(error) }, 'own rails not closed')
+      })
+      return result
     })
+  }
+
+  closeEnded(): Promise<Closing> {
+    return this.#closer.run()
   }
 
   get(request: GetRequest): Promise<GetResult> {

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import type { ChainClient } from '../node/chain-client.ts'
 import type { PeerNetwork } from '../relay/peer-network.ts'
+import type { Closing } from './rail-closer.ts'
 
 export interface StorageClientOptions {
   /** Folder of journals and caches; losing it loses no file. */
@@ -136,6 +137,11 @@ export interface StorageClient {
   unfinished(): Promise<
     readonly { readonly contracts: readonly number[]; readonly paths: readonly string[] }[]
   >
+  /**
+   * Closes own rails that ended, were used up or replaced, and contracts that never became active,
+   * a few at a time; every put does it too.
+   */
+  closeEnded(): Promise<Closing>
   close(): Promise<void>
 }
 

@@ -39,6 +39,8 @@ export interface ProviderContext {
   /** Brings a granted slot onto the chain. Throws Refusal. */
   submitFill(grant: Grant): Promise<SubmittedFill>
   readonly counters: ProviderCounters
+  /** Refuses transfers in quiet hours and beyond the day's traffic. */
+  readonly gate: { pass(): void }
   readonly logger: Logger
 }
 

@@ -20,6 +20,7 @@ import { ProviderService } from './provider-service.ts'
 import { RailMeters } from './rail-meter.ts'
 import { RailPayer } from './rail-payer.ts'
 import { openSecureChannel, type SecureChannel } from './secure-channel.ts'
+import { NO_LIMITS, ServiceGate } from './service-limits.ts'
 import { openVoucherLedger, type VoucherLedger } from './voucher-ledger.ts'
 
 const MIB = 1024 * 1024
@@ -31,6 +32,7 @@ let store: SlotStore
 let vouchers: VoucherLedger
 let service: ProviderService
 let port: number
+let counters: { bytesIn: number; bytesOut: number; slotsReceived: number; filesReceived: number }
 const channels: SecureChannel[] = []
 
 beforeEach(async () => {
@@ -41,6 +43,7 @@ beforeEach(async () => {
   chain.start(50)
   store = await SlotStore.open(join(folder, 'slots'), 8 * MIB)
   vouchers = await openVoucherLedger(join(folder, 'vouchers'))
+  counters = { bytesIn: 0, bytesOut: 0, slotsReceived: 0, filesReceived: 0 }
   service = new ProviderService({
     identity: { chainId: chain.chainId, nodeKey: provider.secretKey },
     nodeAddress: provider.address,
@@ -52,7 +55,8 @@ beforeEach(async () => {
     price: 100n,
     unitPrice: 200n,
     submitFill: () => Promise.reject(new Error('no fill is expected here')),
-    counters: { bytesIn: 0, bytesOut: 0, slotsReceived: 0, filesReceived: 0 },
+    counters,
+    gate: new ServiceGate({ ...NO_LIMITS, bytesPerDay: 4 * MIB }, counters),
     logger: pino({ level: 'silent' }),
   })
   port = await service.listen('127.0.0.1', 0)
@@ -108,6 +112,15 @@ describe('provider', () => {
     expect(await ping(channel)).toBeGreaterThan(0)
     expect(await queryOffer(channel)).toMatchObject({ price: 100n, freeBytes: 8 * MIB })
     expect(await ping(channel)).toBeGreaterThan(0)
+  })
+
+  test('beyond its bytes of the day refuses transfers by name, and still answers', async () => {
+    const contract = await contractOf()
+    counters.bytesOut += 4 * MIB
+    const channel = await channelOf()
+    expect(await ping(channel)).toBeGreaterThan(0)
+    const put = beginPutSlot(channel, { contract, salt: SALT, slot: 1, leaves: 4 })
+    await expect(put).rejects.toMatchObject(refused('TRAFFIC_CAP'))
   })
 
   test('takes a slot from the payer of its contract, and knows it when it comes again', async () => {

