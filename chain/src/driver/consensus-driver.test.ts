@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
@@ -10,7 +10,8 @@ import { GENESIS_MS, headerWith } from '../consensus/testing/machine-bench.ts'
 import { installNativeCrypto } from '../native/install-native-crypto.ts'
 import type { NetworkParams } from '../params/network-params.ts'
 import { type Vote, VoteKind } from '../types/consensus-objects.ts'
-import { ConsensusDriver } from './consensus-driver.ts'
+import { ConsensusDriver, type ConsensusDriverOptions } from './consensus-driver.ts'
+import { DirectoryInUseError } from './directory-lock.ts'
 import { decodeMessage, encodeMessage } from './message-codec.ts'
 import { SignerHistoryError } from './signer-lease.ts'
 import { MemoryHost } from './testing/memory-host.ts'
@@ -78,7 +79,11 @@ function votesOfSender(message: Uint8Array): Vote[] {
   return said.type === 'bundle' ? [...said.bundle.votes] : []
 }
 
-async function start(member: Member, newValidator = true): Promise<ConsensusDriver> {
+async function start(
+  member: Member,
+  newValidator = true,
+  more: Partial<ConsensusDriverOptions> = {},
+): Promise<ConsensusDriver> {
   member.driver = await ConsensusDriver.start({
     host: member.host,
     transport: network.join(member.name),
@@ -86,7 +91,9 @@ async function start(member: Member, newValidator = true): Promise<ConsensusDriv
     chainId: CHAIN_ID,
     directory: join(folder, member.name),
     validator: { secretKey: member.secretKey, newValidator },
+    reserveBytes: 4096,
     logger: pino({ level: 'silent' }),
+    ...more,
   })
   return member.driver
 }
@@ -225,10 +232,94 @@ describe('a driver and the world', { timeout: 90_000 }, () => {
   test('a write that fails stops the driver with its reason', async () => {
     for (const member of members) await start(member)
     await reaches(3)
-    d().host.diskError = new Error('no space left on device')
+    d().host.diskError = new Error('input/output error')
     await vi.waitFor(() => expect(d().host.halts).toHaveLength(1), DEADLINE)
     expect(d().host.halts[0]).toMatchObject({ code: 'DRIVER_FAILED', cause: d().host.diskError })
     await reaches(8, [a(), b(), c()])
+  })
+
+  test('a full disk stops it with its own reason, and the room kept back is free', async () => {
+    for (const member of members) await start(member)
+    await reaches(3)
+    const reserve = join(folder, d().name, 'reserve')
+    expect((await stat(reserve)).size).toBe(4096)
+    const cause = Object.assign(new Error('write failed'), { code: 'ENOSPC' })
+    d().host.diskError = new Error('the batch was not written', { cause })
+    await vi.waitFor(() => expect(d().host.halts).toMatchObject([{ code: 'DISK_FULL' }]), DEADLINE)
+    await expect(stat(reserve)).rejects.toThrow(/ENOENT/)
+    await reaches(8, [a(), b(), c()])
+    await stop(d())
+    d().host.diskError = undefined
+    d().host.halts.length = 0
+    // After the disk was freed it starts as it stopped, and the room is kept back again.
+    await start(d(), false)
+    expect((await stat(reserve)).size).toBe(4096)
+    await reaches(a().host.height + 1)
+    expectOneChain()
+    expectNoContradiction()
+  })
+
+  test('its directory belongs to one driver at a time', async () => {
+    await start(a())
+    const twin = { ...a(), host: b().host }
+    await expect(start(twin, false)).rejects.toThrow(DirectoryInUseError)
+    await stop(a())
+    await start(a(), false)
+  })
+
+  test('listens for another signer of its key before it signs, and finds it', async () => {
+    for (const member of members) await start(member)
+    await reaches(3)
+    const twin = { ...a(), name: 'twin', host: new MemoryHost('twin', ...hostArguments()) }
+    await twin.host.importFrom(b().host)
+    const before = sent.length
+    const signed = () =>
+      sent.slice(before).filter(({ validator, signature }) => validator === 0 && signature)
+    network.filter = (from, __, message) => {
+      if (from === 'twin') sent.push(...votesOfSender(message))
+      return true
+    }
+    const driver = await start(twin, true, { watchMs: 20_000 })
+    expect(driver.status().votesAbove).toBeUndefined()
+    await vi.waitFor(
+      () => expect(twin.host.halts).toMatchObject([{ code: 'DOPPELGANGER' }]),
+      DEADLINE,
+    )
+    expect(signed()).toEqual([])
+    await stop(twin)
+    await reaches(a().host.height + 2)
+    expectOneChain()
+  })
+
+  test('its own old votes, sent again by others, are no other signer', async () => {
+    for (const member of members) await start(member)
+    await reaches(3)
+    await stop(d())
+    const old = sent.filter(({ validator }) => validator === 3)
+    const driver = await start(d(), false, { watchMs: 300 })
+    expect(driver.status().votesAbove).toBeUndefined()
+    for (const vote of old) {
+      const message = { type: 'vote', vote } as const
+      const wire = encodeMessage({ type: 'consensus', message, body: new Uint8Array(0) })
+      network.deliver('nobody', d().name, wire)
+    }
+    await vi.waitFor(() => expect(driver.status().votesAbove).toBe(0), DEADLINE)
+    await stop(c())
+    await reaches(Math.max(...members.map(({ host }) => host.height)) + 2, [a(), b(), d()])
+    expect(d().host.halts).toEqual([])
+    expectNoContradiction()
+  })
+
+  test('one that just joined signs nothing until its head is near the clock', async () => {
+    for (const member of members.slice(0, 3)) await start(member)
+    await reaches(3, [a(), b(), c()])
+    const driver = await start(d(), true, { tipAgeMaxMs: 60_000 })
+    // Its head is genesis, of long ago.
+    expect(driver.status().votesAbove).toBeUndefined()
+    const { epoch } = driver.status()
+    await vi.waitFor(() => expect(driver.status().votesAbove).toBe(0), DEADLINE)
+    expect(driver.status().epoch).toBeGreaterThan(epoch)
+    expectOneChain()
   })
 
   test('without its history a validator refuses to start', async () => {

@@ -1,6 +1,3 @@
-import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
-import type { Logger } from 'pino'
 import { assert } from '../bytes/assert.ts'
 import { bytesToHex, fromHex, type Hex } from '../bytes/hex.ts'
 import { publicKeyOf } from '../bytes/signature.ts'
@@ -15,6 +12,7 @@ import {
 import type {
   ConsensusEvent,
   ConsensusMessage,
+  FinalBlock,
   JustifiedBlock,
   LogRecord,
   PeerName,
@@ -24,12 +22,13 @@ import type {
 import { createMachine, type MachineState } from '../consensus/machine-state.ts'
 import { isSignedByLeader } from '../consensus/proposing.ts'
 import { paramsAt } from '../params/forks.ts'
-import { epochOfHeight, type NetworkParams } from '../params/network-params.ts'
+import { epochOfHeight } from '../params/network-params.ts'
 import { blockHash } from '../types/block.ts'
 import type { BlockEnvelope, BlockHost, HaltReason } from './block-host.ts'
 import type { ConsensusTransport } from './consensus-transport.ts'
 import { createConsensusCrypto } from './consensus-crypto.ts'
 import { type DriverClock, systemClock } from './driver-clock.ts'
+import { TWIN, withDiskFull } from './halt-reasons.ts'
 import { HostCalls } from './host-calls.ts'
 import { entryOf, recordsOf } from './log-records.ts'
 import {
@@ -40,20 +39,14 @@ import {
   type WireMessage,
 } from './message-codec.ts'
 import { MessageInbox } from './message-inbox.ts'
-import { secureSigner, type ValidatorIdentity } from './signer-history.ts'
+import { type OpenedSigner, openSigner, type SignerOptions } from './open-signer.ts'
 import type { SignerLease } from './signer-lease.ts'
-import { isAfter, type LogCondition, WriteAheadLog } from './write-ahead-log.ts'
+import { type GateOptions, VotingGate } from './voting-gate.ts'
+import type { WriteAheadLog } from './write-ahead-log.ts'
 
-export interface ConsensusDriverOptions {
+export interface ConsensusDriverOptions extends SignerOptions, GateOptions {
   readonly host: BlockHost
   readonly transport: ConsensusTransport
-  readonly params: NetworkParams
-  readonly chainId: Uint8Array
-  /** Keeps the write-ahead log and the signer's lease; one process at a time. */
-  readonly directory: string
-  /** Undefined: follow without voting. */
-  readonly validator: ValidatorIdentity | undefined
-  readonly logger: Logger
   /** The last epoch that this node takes part in; of a later one it hears and says nothing. */
   readonly haltEpoch?: number | undefined
   readonly clock?: DriverClock
@@ -106,6 +99,9 @@ export class ConsensusDriver {
   readonly #clock: DriverClock
   readonly #log: WriteAheadLog
   readonly #lease: SignerLease | undefined
+  readonly #signer: OpenedSigner
+  readonly #gate: VotingGate
+  #endWatch = () => {}
   readonly #publicKey: Hex | undefined
   readonly #timers = new Map<TimerName, () => void>()
   readonly #work: Work[] = []
@@ -122,50 +118,33 @@ export class ConsensusDriver {
   #stopped = false
   #closed = false
 
-  private constructor(
-    options: ConsensusDriverOptions,
-    log: WriteAheadLog,
-    lease: SignerLease | undefined,
-  ) {
+  private constructor(options: ConsensusDriverOptions, signer: OpenedSigner, head: FinalBlock) {
     this.#options = options
     this.#clock = options.clock ?? systemClock
-    this.#log = log
-    this.#lease = lease
+    this.#signer = signer
+    this.#log = signer.log
+    this.#lease = signer.lease
     const { validator } = options
     this.#publicKey = validator && bytesToHex(publicKeyOf(validator.secretKey))
+    this.#gate = new VotingGate(options, signer, head)
   }
 
   /**
-   * Recovers from the log and starts to take part. Throws SignerHistoryError if this key may have
-   * signed before and nothing here says what.
+   * Recovers from the log and starts to take part. Throws what openSigner throws: another process,
+   * a full disk, or a key that may have signed before without anything here that says what.
    */
   static async start(options: ConsensusDriverOptions): Promise<ConsensusDriver> {
-    const { directory, chainId, transport, logger, host, params, validator } = options
-    const head = await host.head()
-    const epoch = epochOfHeight(params, head.header.height + 1)
-    let lease: SignerLease | undefined
-    const secure = async (condition: LogCondition) => {
-      if (!validator) return
-      lease = await secureSigner(directory, chainId, validator, condition, epoch)
-    }
-    await mkdir(directory, { recursive: true })
-    const opened = await WriteAheadLog.open(join(directory, 'wal'), chainId, secure)
-    const { log, condition, prunedThrough } = opened
-    if (condition === 'damaged') logger.error('the write-ahead log is damaged: no vote this epoch')
-    const finalView = head.header.epoch === epoch ? (head.certificate?.statement.view ?? 0) : 0
-    if (isAfter(prunedThrough, { epoch, view: finalView })) {
-      // The database was set back behind what the log has already forgotten.
-      logger.error('the chain is older than the write-ahead log: votes only above the lease')
-      await lease?.forbidLeased()
-    }
-    const driver = new ConsensusDriver(options, log, lease)
+    const head = await options.host.head()
+    const signer = await openSigner(options, head)
+    const driver = new ConsensusDriver(options, signer, head)
     try {
       await driver.#enqueue(() => driver.#begin())
+      driver.#listenForTwin()
     } catch (error) {
       await driver.stop()
       throw error
     }
-    transport.onMessage((peer, bytes) => driver.#receive(peer, bytes))
+    options.transport.onMessage((peer, bytes) => driver.#receive(peer, bytes))
     return driver
   }
 
@@ -204,6 +183,7 @@ export class ConsensusDriver {
   async stop(): Promise<void> {
     this.#stopped = true
     this.#suspend()
+    this.#endWatch()
     await this.#busy
     await this.#hostCalls.idle()
     for (const work of this.#work.splice(0)) {
@@ -212,6 +192,7 @@ export class ConsensusDriver {
     if (this.#closed) return
     this.#closed = true
     await this.#log.close()
+    await this.#signer.lock.release()
   }
 
   get #haltEpoch(): number {
@@ -306,9 +287,27 @@ export class ConsensusDriver {
       setup,
       head,
       self: index < 0 || epoch > this.#haltEpoch ? undefined : index,
-      signAbove: this.#lease?.signAbove(epoch) ?? Number.MAX_SAFE_INTEGER,
+      signAbove: this.#gate.signAbove(head, epoch, this.#clock.now()),
       timing: paramsAt(params, epoch),
       crypto: createConsensusCrypto(chainId, validator?.secretKey),
+    })
+  }
+
+  /** Nobody else signed with our key for so long: from now on this process does. */
+  #listenForTwin(): void {
+    const { watchMs } = this.#gate
+    if (watchMs === 0) return
+    this.#options.logger.info({ ms: watchMs }, 'listening for another signer of our key')
+    this.#endWatch = this.#clock.setTimer(watchMs, () => {
+      this.#push({
+        type: 'task',
+        run: async () => {
+          await this.#hostCalls.idle()
+          this.#gate.endWatch()
+          await this.#begin()
+        },
+        cancel: () => undefined,
+      })
     })
   }
 
@@ -349,6 +348,7 @@ export class ConsensusDriver {
   async #handleMessage(peer: PeerName, message: ConsensusMessage, body: Uint8Array): Promise<void> {
     if (epochOf(message) > this.#haltEpoch) return
     const event = { type: 'message', nowMs: this.#clock.now(), from: peer, message } as const
+    if (this.#gate.showsTwin(message, this.#machine().config)) return this.#fail(TWIN)
     if (message.type !== 'proposal') return this.#step({ event })
     const { header, leaderVote } = message.proposal
     const hash = bytesToHex(leaderVote.statement.hash)
@@ -425,10 +425,7 @@ export class ConsensusDriver {
       case 'epochAhead':
         return this.#noticeBehind(effect.peer, effect.epoch, undefined)
       case 'doppelganger':
-        return this.#fail({
-          code: 'DOPPELGANGER',
-          message: 'a vote of our own key arrived that this node did not sign: another one runs',
-        })
+        return this.#fail(TWIN)
       case 'halt':
         return this.#failOnFork(effect)
     }
@@ -586,10 +583,13 @@ export class ConsensusDriver {
     this.#fail({ code: 'FORK_PROOF', message, cause: certificate, guilty: keys.map(bytesToHex) })
   }
 
-  #fail(reason: HaltReason): void {
+  #fail(failure: HaltReason): void {
     if (this.#stopped) return
     this.#stopped = true
     this.#suspend()
+    const reason = withDiskFull(failure)
+    // The room that was kept back is for the orderly end and for the next start.
+    if (reason.code === 'DISK_FULL') this.#signer.reserve?.release()
     this.#options.logger.fatal({ reason: reason.code, error: reason.cause }, reason.message)
     this.#options.host.onHalt(reason)
   }

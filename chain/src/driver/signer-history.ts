@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { publicKeyOf } from '../bytes/signature.ts'
-import { SignerHistoryError, SignerLease } from './signer-lease.ts'
+import { LEASE_FILE, SignerHistoryError, SignerLease } from './signer-lease.ts'
 import type { LogCondition } from './write-ahead-log.ts'
 
 export interface ValidatorIdentity {
@@ -22,7 +22,7 @@ export async function secureSigner(
   condition: LogCondition,
   epoch: number,
 ): Promise<SignerLease> {
-  const path = join(directory, 'signer-lease.json')
+  const path = join(directory, LEASE_FILE)
   const publicKey = publicKeyOf(validator.secretKey)
   const lease = await SignerLease.read(path, chainId, publicKey)
   if (!lease && !validator.newValidator) {

@@ -12,7 +12,10 @@ export interface SignedUpTo {
 const VIEWS_AHEAD = 64
 const LEASE_FILE_BYTES_MAX = 4096
 
-interface LeaseFile {
+/** Name of the lease in a validator's consensus directory. */
+export const LEASE_FILE = 'signer-lease.json'
+
+export interface LeaseFile {
   readonly version: 1
   readonly chainId: string
   readonly publicKey: string
@@ -46,15 +49,8 @@ export class SignerLease {
     chainId: Uint8Array,
     publicKey: Uint8Array,
   ): Promise<SignerLease | undefined> {
-    let text: string
-    try {
-      text = await readFile(path, 'utf8')
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-      throw error
-    }
-    const file = parseLease(text)
-    if (!file) throw new SignerHistoryError(`${path} is damaged: restore it from a backup`)
+    const file = await readLeaseFile(path)
+    if (!file) return undefined
     if (file.chainId !== bytesToHex(chainId) || file.publicKey !== bytesToHex(publicKey)) {
       throw new SignerHistoryError(`${path} belongs to another chain or validator key`)
     }
@@ -116,9 +112,31 @@ export class SignerLease {
 
   async #replace(change: Partial<LeaseFile>): Promise<void> {
     const file = { ...this.#file, ...change }
-    await replaceFile(this.#path, `${JSON.stringify(file, undefined, 2)}\n`)
+    await writeLeaseFile(this.#path, file)
     this.#file = file
   }
+}
+
+/** Undefined if there is none. Throws SignerHistoryError if it is damaged. */
+export async function readLeaseFile(path: string): Promise<LeaseFile | undefined> {
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+  const file = parseLease(text)
+  if (!file) throw new SignerHistoryError(`${path} is damaged: restore it from a backup`)
+  return file
+}
+
+export function writeLeaseFile(path: string, file: LeaseFile): Promise<void> {
+  return replaceFile(path, `${JSON.stringify(file, undefined, 2)}\n`)
+}
+
+export function laterPlace(a: SignedUpTo, b: SignedUpTo): SignedUpTo {
+  return a.epoch > b.epoch || (a.epoch === b.epoch && a.view >= b.view) ? a : b
 }
 
 /** Atomic and durable: the name shows the old or the new content, never a part. */
@@ -139,7 +157,8 @@ async function replaceFile(path: string, text: string): Promise<void> {
   }
 }
 
-function parseLease(text: string): LeaseFile | undefined {
+/** Untrusted text; undefined where it is no lease. */
+export function parseLease(text: string): LeaseFile | undefined {
   if (text.length > LEASE_FILE_BYTES_MAX) return undefined
   let value: unknown
   try {

@@ -108,6 +108,7 @@ async function start(name: string): Promise<Member> {
     chainId,
     directory: join(folder, name),
     validator: { secretKey: keyOf(name).secretKey, newValidator: true },
+    reserveBytes: 4096,
     logger,
   })
   return { name, manager, driver, keeper }

@@ -45,8 +45,15 @@ export interface FullNodeOptions {
         readonly consensusKey: Uint8Array
         /** P-256 secret that pays memo anchors. */
         readonly mainKey: Uint8Array
-        /** True at the key's very first start: allows a folder without signing history. */
-        readonly newValidator: boolean
+        /**
+         * True at the key's very first start: allows a folder without signing history. With
+         * ifNotBehind it counts as such only where no network went on without this folder.
+         */
+        readonly newValidator: boolean | 'ifNotBehind'
+        /** Skip timeouts to listen for another signer of the key before signing; default 10. */
+        readonly watchTimeouts?: number | undefined
+        /** Room kept on the disk for an orderly end, bytes; default 64 MiB. */
+        readonly reserveBytes?: number | undefined
       }
     | undefined
   readonly logger: Logger
@@ -62,6 +69,8 @@ type FullNodeParts = Pick<
   'manager' | 'pool' | 'network' | 'follower' | 'submittedAnchors' | 'transactions'
 >
 
+/** T0 x 10 (consensus 1.7): several views of a slow network. */
+const WATCH_TIMEOUTS = 10
 /** How often a node asks its peers whether they are ahead, besides hints from consensus. */
 const SYNC_POLL_MS = 5000
 /** Nearer than this, consensus fetches missing blocks itself, without being interrupted. */
@@ -220,7 +229,9 @@ export class FullNode {
 
   #startDriver(): Promise<ConsensusDriver> {
     const { genesis, folder, validator, logger } = this.#options
+    const { params } = genesis
     const { network } = this
+    const { joined } = this.#opened
     return ConsensusDriver.start({
       host: this.manager,
       transport: {
@@ -229,13 +240,18 @@ export class FullNode {
         peers: () => network.peers(),
         onMessage: (handler) => network.onConsensusMessage(handler),
       },
-      params: genesis.params,
+      params,
       chainId: genesis.chainId,
       directory: join(folder, 'consensus'),
       validator: validator && {
         secretKey: validator.consensusKey,
-        newValidator: validator.newValidator,
+        newValidator: validator.newValidator === 'ifNotBehind' ? !joined : validator.newValidator,
       },
+      watchMs: (validator?.watchTimeouts ?? WATCH_TIMEOUTS) * params.skipTimeoutMs,
+      tipAgeMaxMs: joined
+        ? Math.max(params.epochBlocks * params.blockIntervalMs, params.clockBehindMs)
+        : undefined,
+      reserveBytes: validator?.reserveBytes,
       logger,
       haltEpoch: this.#options.haltEpoch,
     })

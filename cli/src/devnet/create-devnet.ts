@@ -135,6 +135,8 @@ function configOfRole(
       return {
         rpc: { host: LOOPBACK, port: seat.rpcPort as number },
         mainChainUrl: `http://${LOOPBACK}:${mainChainPort}`,
+        // All on one disk, started together by one supervisor.
+        signing: { watchTimeouts: 1, reserveMiB: 1 },
       }
     case 'bootstrap':
       return {

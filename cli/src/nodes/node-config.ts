@@ -51,6 +51,15 @@ export const NodeConfigSchema = z.strictObject({
   haltEpoch: z.int().positive().optional(),
   /** How a full node with an empty folder gets to the tip; full for nodes that audit history. */
   sync: z.enum(['snapshot', 'full']).optional(),
+  /** How carefully a validator signs; unset: 10 and 64. */
+  signing: z
+    .strictObject({
+      /** Skip timeouts to listen for another signer of the key before signing. */
+      watchTimeouts: z.number().min(0),
+      /** Room kept on the disk for an orderly end when it is full. */
+      reserveMiB: z.int().min(1),
+    })
+    .optional(),
   storage: z
     .strictObject({
       capacityBytes: z.int().positive(),

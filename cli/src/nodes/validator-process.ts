@@ -45,7 +45,10 @@ export async function startValidator(
     validator: {
       consensusKey,
       mainKey: await key('main-chain'),
-      newValidator: config.newValidator ?? !(await exists(join(config.data, 'chain'))),
+      newValidator:
+        config.newValidator ?? ((await exists(join(config.data, 'chain'))) ? false : 'ifNotBehind'),
+      watchTimeouts: config.signing?.watchTimeouts,
+      reserveBytes: config.signing && config.signing.reserveMiB * 2 ** 20,
     },
     logger,
     haltEpoch: config.haltEpoch,

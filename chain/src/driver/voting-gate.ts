@@ -1,0 +1,111 @@
+import { bytesToHex } from '../bytes/hex.ts'
+import type { ConsensusMessage, FinalBlock } from '../consensus/machine-interface.ts'
+import type { MachineConfig } from '../consensus/machine-state.ts'
+import type { Statement, Vote } from '../types/consensus-objects.ts'
+import type { OpenedSigner } from './open-signer.ts'
+import { recordsOf } from './log-records.ts'
+import { isAfter, type LogPlace } from './write-ahead-log.ts'
+
+export interface GateOptions {
+  /** Listen so long for another signer of our key before signing; default not at all. */
+  readonly watchMs?: number | undefined
+  /** Sign nothing before the head was this near to the clock: for a node that just joined. */
+  readonly tipAgeMaxMs?: number | undefined
+}
+
+/** Decides whether this process may sign at all yet (consensus 1.7, 2.5). */
+export class VotingGate {
+  readonly #lease: OpenedSigner['lease']
+  readonly #tipAgeMaxMs: number | undefined
+  /** Present until the time of listening is over. */
+  #watch: TwinWatch | undefined
+  #tipWasRecent = false
+  /** Zero where nobody has to be listened for. */
+  readonly watchMs: number
+
+  constructor(
+    { watchMs = 0, tipAgeMaxMs }: GateOptions,
+    signer: OpenedSigner,
+    /** At the start. */
+    head: FinalBlock,
+  ) {
+    const { lease } = signer
+    this.#lease = lease
+    this.#tipAgeMaxMs = tipAgeMaxMs
+    // With an unused key, before the first block, there is nothing to listen to.
+    const isFirstStart = lease?.leased.epoch === 0 && head.header.height === 0
+    this.watchMs = lease && !isFirstStart ? watchMs : 0
+    if (this.watchMs > 0) this.#watch = new TwinWatch(signer)
+  }
+
+  endWatch(): void {
+    this.#watch = undefined
+  }
+
+  /** No view up to this one may be signed; asked whenever a machine is made. */
+  signAbove(head: FinalBlock, epoch: number, nowMs: number): number {
+    const ageMs = nowMs - head.header.timeMs
+    // Once near the network it stays so: a network that stood still must be able to go on.
+    this.#tipWasRecent ||= this.#tipAgeMaxMs === undefined || ageMs <= this.#tipAgeMaxMs
+    if (!this.#lease || !this.#tipWasRecent || this.#watch) return Number.MAX_SAFE_INTEGER
+    return this.#lease.signAbove(epoch)
+  }
+
+  /** True if the message shows a vote of our key that this process cannot have signed. */
+  showsTwin(message: ConsensusMessage, { self, setup, crypto }: MachineConfig): boolean {
+    const watch = this.#watch
+    const member = self === undefined ? undefined : setup.validators[self]
+    if (!watch || !member) return false
+    return votesIn(message).some(
+      (vote) =>
+        vote.validator === self &&
+        vote.statement.epoch === setup.epoch &&
+        watch.isForeign(vote) &&
+        crypto.verify(vote.statement, member.publicKey, vote.signature),
+    )
+  }
+}
+
+/**
+ * Tells, before a validator signs after its start, whether another process signs with its key.
+ * Peers may send our own old votes again, so a vote counts only where we know that it is not ours:
+ * above everything that was leased, or above what an unbroken log has forgotten and not in it.
+ */
+class TwinWatch {
+  readonly #leased: LogPlace
+  readonly #knownAbove: LogPlace | undefined
+  readonly #own = new Set<string>()
+
+  constructor({ lease, log, condition, prunedThrough }: OpenedSigner) {
+    this.#leased = lease?.leased ?? { epoch: 0, view: 0 }
+    this.#knownAbove = condition === 'intact' ? prunedThrough : undefined
+    for (const record of recordsOf(log.live).records) {
+      if (record.type === 'vote') this.#own.add(keyOf(record.vote.statement))
+    }
+  }
+
+  /** The vote must carry a valid signature of our key. */
+  isForeign({ statement }: Vote): boolean {
+    if (isAfter(statement, this.#leased)) return true
+    if (!this.#knownAbove || !isAfter(statement, this.#knownAbove)) return false
+    return !this.#own.has(keyOf(statement))
+  }
+}
+
+function keyOf({ kind, epoch, view, hash }: Statement): string {
+  return `${kind}/${epoch}/${view}/${bytesToHex(hash)}`
+}
+
+/** The single votes that a message shows. */
+function votesIn(message: ConsensusMessage): readonly Vote[] {
+  switch (message.type) {
+    case 'vote':
+      return [message.vote]
+    case 'proposal':
+      return [message.proposal.leaderVote]
+    case 'bundle':
+      return message.bundle.votes
+    case 'certificate':
+      return []
+  }
+}
