@@ -30,7 +30,8 @@ export interface OpenedSigner extends OpenedLog {
 
 /**
  * Opens a validator's directory for one process. What its key may still sign is settled before
- * anything is changed (consensus 1.7). Throws DirectoryInUseError, DiskFullError, SignerHistoryError.
+ * anything is changed (consensus 1.7). Throws DirectoryInUseError, DiskFullError or
+ * SignerHistoryError.
  */
 export async function openSigner(options: SignerOptions, head: FinalBlock): Promise<OpenedSigner> {
   const { directory, validator, reserveBytes = RESERVE_BYTES } = options
