@@ -4,6 +4,7 @@ import { consensusRound } from './consensus-round.ts'
 import { dataChannel } from './data-channel.ts'
 import { encodePacks } from './encode-pack.ts'
 import { importTransfers } from './import-transfers.ts'
+import { lightClient } from './light-client.ts'
 import { mainHeaders } from './main-headers.ts'
 import { proofsAndPay } from './proofs-and-pay.ts'
 import { stateRoots } from './state-root.ts'
@@ -15,6 +16,7 @@ export const allBenches: readonly Bench[] = [
   proofsAndPay,
   mainHeaders,
   auditReplay,
+  lightClient,
   encodePacks,
   dataChannel,
 ]

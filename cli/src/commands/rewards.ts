@@ -1,13 +1,15 @@
-import { formatAddress } from '@ioex/chain/bytes'
-import type { RpcClient } from '@ioex/rpc/client'
+import { addressOf, formatAddress } from '@ioex/chain/bytes'
+import type { LightChainClient, RpcClient } from '@ioex/rpc/client'
 import type { ResultOf } from '@ioex/rpc/contract'
 import type { Command } from 'commander'
 import {
   type CommandContext,
   contextOf,
   countArgument,
+  readAddressArgument,
   readNodeArgument,
 } from '../command-context.ts'
+import { withProvenChain } from '../nodes/proven-chain.ts'
 import { formatAmount, formatIoex } from '../output/amount.ts'
 import { type Price, readPrice, valueText } from '../output/price.ts'
 import { CommandError, usageError } from '../output/failure.ts'
@@ -105,16 +107,34 @@ async function showStatements(
   nodes: readonly (string | number)[],
   epoch: number,
 ): Promise<void> {
-  const statements: Statement[] = []
-  for (const node of nodes) {
-    statements.push(await client.call('rewards_getStatement', { node, epoch }))
-  }
+  const statements = await withProvenChain(context.settings, async (chain) => {
+    const read: (Statement & { proven: boolean })[] = []
+    for (const node of nodes) {
+      const { proof, ...statement } = chain
+        ? await chain.statement(await nodeAddress(context, chain, node), epoch)
+        : await client.call('rewards_getStatement', { node, epoch })
+      read.push({ ...statement, proven: proof !== undefined })
+    }
+    return read
+  })
   context.output.result(statements.length === 1 ? statements[0] : { statements }, () =>
     statements.map(statementText).join('\n\n'),
   )
 }
 
-function statementText(statement: Statement): string {
+/** Address of the key of a node named by index or address. */
+async function nodeAddress(
+  context: CommandContext,
+  chain: LightChainClient,
+  id: string | number,
+): Promise<Uint8Array> {
+  if (typeof id === 'string') return readAddressArgument(id, context)
+  const node = await chain.nodeAt(id)
+  if (node) return addressOf(node.nodeKey)
+  throw new CommandError('NOT_FOUND', `there is no node ${id}: see "ioex rpc nodes_list"`)
+}
+
+function statementText(statement: Statement & { proven: boolean }): string {
   const { inputs, receipts } = statement
   const percent = (basisPoints: number) => `${basisPoints / 100} %`
   const kinds = Map.groupBy(receipts, ({ type }) => type)
@@ -142,6 +162,7 @@ function statementText(statement: Statement): string {
     ],
     ['intervals forfeited', String(statement.forfeits)],
     ['receipts', counts.join(', ') || 'none'],
+    ['proven', statement.proven ? 'yes' : 'no, by the word of the node'],
   ])
 }
 

@@ -29,6 +29,7 @@ import { readKey } from '../nodes/key-file.ts'
 import { formatIoex, parseAmount } from '../output/amount.ts'
 import { CommandError, usageError } from '../output/failure.ts'
 import { factsText } from '../output/table.ts'
+import { withProvenChain } from '../nodes/proven-chain.ts'
 import { sendOwnerTransaction } from '../wallet/owner-transaction.ts'
 import { readWallet, readWalletFace } from '../wallet/wallet-file.ts'
 
@@ -217,7 +218,9 @@ async function withdraw(context: CommandContext, to: string, amount: bigint, wai
   const { owner } = await readWallet(context.settings.data, context.passphrase)
   const client = await context.client()
   const payload = { selector: PayloadKind.withdraw, value: { to: text, output, amount } }
-  const { id, final } = await sendOwnerTransaction(client, owner, payload, waits)
+  const { id, final } = await withProvenChain(context.settings, (chain) =>
+    sendOwnerTransaction(client, owner, payload, waits, chain),
+  )
   const height = final?.height ?? null
   const state = final?.state ?? 'pending'
   const epoch = height === null ? null : (await client.call('peg_getWithdrawal', { id })).epoch

@@ -2,6 +2,7 @@ import { open, readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { formatAddress } from '@ioex/chain/bytes'
 import { PayloadKind } from '@ioex/chain/types'
+import type { LightChainClient } from '@ioex/rpc/client'
 import type { ResultOf } from '@ioex/rpc/contract'
 import type { Command } from 'commander'
 import {
@@ -11,6 +12,7 @@ import {
   readAddressArgument,
 } from '../command-context.ts'
 import type { PassphraseSource } from '../keys/passphrase.ts'
+import { withProvenChain } from '../nodes/proven-chain.ts'
 import { formatIoex, parseAmount } from '../output/amount.ts'
 import { usageError } from '../output/failure.ts'
 import { factsText } from '../output/table.ts'
@@ -105,7 +107,9 @@ function registerSend(wallet: Command): void {
       const { owner } = await readWallet(context.settings.data, context.passphrase)
       const client = await context.client()
       const payload = { selector: PayloadKind.transfer, value: { to: receiver, amount } }
-      const { id, final } = await sendOwnerTransaction(client, owner, payload, options.wait)
+      const { id, final } = await withProvenChain(context.settings, (chain) =>
+        sendOwnerTransaction(client, owner, payload, options.wait, chain),
+      )
       const height = final?.height ?? null
       context.output.result({ id, to, amount, height, state: final?.state ?? 'pending' }, () =>
         height === null
@@ -178,15 +182,35 @@ function showWallet(context: CommandContext, wallet: WalletFace): void {
 
 async function showBalance(context: CommandContext, given: string | undefined): Promise<void> {
   const address = given ?? addressText(context, await readWalletFace(context.settings.data))
-  const client = await context.client()
-  const account: ResultOf<'chain_getAccount'> = await client.call('chain_getAccount', { address })
-  const { balance, bond, nonce, height } = account
-  context.output.result({ address, balance, bond, nonce, height }, () =>
+  const account = await withProvenChain(context.settings, (chain) =>
+    chain ? provenAccount(context, chain, address) : toldAccount(context, address),
+  )
+  const { balance, bond, nonce, height, proven } = account
+  context.output.result({ address, balance, bond, nonce, height, proven }, () =>
     factsText([
       ['address', address],
       ['balance', formatIoex(balance)],
       ...(bond === '0' ? [] : [['bond', formatIoex(bond)] as const]),
       ['as of block', String(height)],
+      ['proven', proven ? 'yes' : 'no, by the word of the node: the network is not known here'],
     ]),
   )
+}
+
+async function provenAccount(context: CommandContext, chain: LightChainClient, address: string) {
+  const { height } = await chain.head()
+  const account = await chain.account(readAddressArgument(address, context))
+  return {
+    balance: (account?.balance ?? 0n).toString(),
+    bond: (account?.bond ?? 0n).toString(),
+    nonce: account?.nonce ?? 0,
+    height,
+    proven: true,
+  }
+}
+
+async function toldAccount(context: CommandContext, address: string) {
+  const client = await context.client()
+  const account: ResultOf<'chain_getAccount'> = await client.call('chain_getAccount', { address })
+  return { ...account, proven: false }
 }

@@ -1,7 +1,7 @@
 import { bytesToHex, formatAddress, fromHex } from '@ioex/chain/bytes'
 import { baseFeeCap } from '@ioex/chain/rules'
 import { encodeTransaction, type Payload, signTransaction } from '@ioex/chain/types'
-import type { RpcClient } from '@ioex/rpc/client'
+import type { LightChainClient, RpcClient } from '@ioex/rpc/client'
 import type { ResultOf } from '@ioex/rpc/contract'
 import { CommandError } from '../output/failure.ts'
 import type { OwnerKey } from './owner-key.ts'
@@ -14,13 +14,15 @@ export type FinalTransaction = ResultOf<'chain_waitTransaction'>
 
 /**
  * Signs what an owner wants done and hands it in; resolves when it is final, or at once with
- * `waits` false. Its fee cap is above the base fee, so that a rise does not strand it.
+ * `waits` false. Its fee cap is above the base fee, so that a rise does not strand it. With a
+ * chain by proof it is signed for that chain, and its end counts when it is proven.
  */
 export async function sendOwnerTransaction(
   client: RpcClient,
   owner: OwnerKey,
   payload: Payload,
   waits: boolean,
+  chain?: LightChainClient,
 ): Promise<{ id: string; final: FinalTransaction | undefined }> {
   const [status, params] = await Promise.all([
     client.call('chain_getStatus', {}),
@@ -36,12 +38,18 @@ export async function sendOwnerTransaction(
     tip: 0n,
     payload,
   }
-  const transaction = signTransaction(body, fromHex(status.chainId), owner.secretKey)
+  const chainId = chain?.chainId ?? fromHex(status.chainId)
+  if (bytesToHex(chainId) !== status.chainId) {
+    throw new CommandError('CHAIN_OTHER', `${client.url} is a node of another network`)
+  }
+  const transaction = signTransaction(body, chainId, owner.secretKey)
   const { id } = await client.call('chain_sendTransaction', {
     transaction: bytesToHex(encodeTransaction(transaction)),
   })
   if (!waits) return { id, final: undefined }
-  return { id, final: await waitUntilFinal(client, id, body.validUntil) }
+  const final = await waitUntilFinal(client, id, body.validUntil)
+  const proven = await chain?.outcome(id, body.validUntil)
+  return { id, final: proven ? { ...final, height: proven.height } : final }
 }
 
 async function waitUntilFinal(

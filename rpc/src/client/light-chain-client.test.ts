@@ -1,6 +1,6 @@
 import { bytesToHex } from '@ioex/chain/bytes'
 import { trustCheckpoint, type TrustedEpoch } from '@ioex/chain/light'
-import { encodeTransaction, NodeRole, transactionId } from '@ioex/chain/types'
+import { encodeTransaction, NodeRole, ReceiptKind, transactionId } from '@ioex/chain/types'
 import { presets } from '@ioex/genesis/presets'
 import { afterEach, expect, test, vi } from 'vitest'
 import {
@@ -233,6 +233,28 @@ test('absence is proven for accounts and indexes; for a node two nodes are asked
   expect((await client.node(addresses.peer))?.index).toBe(1)
   expect(await client.node(new Uint8Array(20))).toBeUndefined()
   expect((await client.railsOfNode(1)).map(({ index }) => index)).toEqual([0])
+})
+
+test('a statement is checked down to receipts and the reward tree', async () => {
+  const [honest, forger] = [createLedgerStory(params), createLedgerStory(params)]
+  const client = await follow(honest, [await serve(forger), await serve(honest)])
+  const statement = await client.statement(addresses.peer, 1)
+  expect(statement).toMatchObject({ fees: '1000', subsidy: '50', subsidyState: 'credited' })
+  expect(statement.proof?.fee?.fee).toBe('1000')
+  const open = await client.statement(addresses.peer, 2)
+  expect(open).toMatchObject({ fees: '0', inputs: { closed: false } })
+  // One node leaves the settlement out; its sums fit, but not the node's fee of the epoch.
+  const receipts = forger.receipts.bind(forger)
+  let asked = 0
+  forger.receipts = (query) => {
+    asked++
+    return receipts(query).filter(({ body }) => body.selector !== ReceiptKind.storage)
+  }
+  expect((await client.statement(addresses.peer, 1)).fees).toBe('1000')
+  expect(asked).toBeGreaterThan(0)
+  forger.rewardLeaves = () => []
+  const again = await follow(honest, [await serve(forger), await serve(honest)])
+  expect((await again.statement(addresses.peer, 1)).fees).toBe('1000')
 })
 
 test('questions of one moment go out as one', async () => {

@@ -36,6 +36,7 @@ import { type ForkAlarm, HeadFollower } from './head-follower.ts'
 import { headOf } from './header-chain.ts'
 import { checkOutcome } from './outcome-check.ts'
 import { RecordReader } from './record-reader.ts'
+import { checkStatement, type StatementView } from './statement-check.ts'
 import { createRpcClient, type RpcClient } from './rpc-client.ts'
 import { isNodeFailure, RpcError } from './rpc-error.ts'
 
@@ -256,6 +257,29 @@ export class LightChainClient implements ChainView {
       if (error instanceof RpcError && error.reason === 'NOT_FOUND') return undefined
       throw error
     }
+  }
+
+  /**
+   * A node's statement for an epoch, checked down to certified headers. That a node booked no
+   * fees at all has no proof: then the other nodes are asked too.
+   */
+  async statement(node: Uint8Array, epoch: number): Promise<StatementView> {
+    const question = { node: this.#text(node), epoch, prove: true }
+    const check = (view: StatementView, client: RpcClient) =>
+      checkStatement(view, { params: this.params, node, epoch }, (shown) =>
+        this.#follower.trustHeader(shown, client),
+      )
+    const first = await this.#pool.askAndRead('rewards_getStatement', question, check)
+    if (first.proof?.fee || !first.inputs.closed) return first
+    for (const other of this.#pool.others()) {
+      try {
+        const view = await check(await other.call('rewards_getStatement', question), other)
+        if (view.proof?.fee) return view
+      } catch (error) {
+        if (!isNodeFailure(error)) throw error
+      }
+    }
+    return first
   }
 
   async submit(transaction: Transaction): Promise<string> {

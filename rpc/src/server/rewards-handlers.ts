@@ -20,16 +20,22 @@ import { receiptProof, receiptRoots } from './transaction-handlers.ts'
 
 /** Receipts shown in one statement; a node with more pages through receipts_list. */
 const STATEMENT_RECEIPTS_MAX = 4000
+const PROOF_ATTEMPTS = 4
 
 export function rewardsHandlers(ledger: LedgerSource) {
   const { params } = ledger
   const prefix = params.addressPrefix
   return {
     async rewards_getStatement({ node, epoch, prove }) {
-      const { receipts, ...given } = await statement(ledger, node, epoch)
-      const shown = { ...given, receipts: receipts.map((each) => receiptView(each, prefix)) }
-      if (!prove) return shown
-      return { ...shown, proof: await statementProof(ledger, given.node, epoch, receipts) }
+      for (let attempt = 1; ; attempt++) {
+        const { receipts, ...given } = await statement(ledger, node, epoch)
+        const shown = { ...given, receipts: receipts.map((each) => receiptView(each, prefix)) }
+        if (!prove) return shown
+        const proof = await statementProof(ledger, given.node, epoch, receipts)
+        // A block that came between would let sums and proof speak of different states.
+        const isOfOneBlock = proof.epoch.height === given.height
+        if (isOfOneBlock || attempt === PROOF_ATTEMPTS) return { ...shown, proof }
+      }
     },
     async rewards_getSummary({ node, fromEpoch, toEpoch }) {
       const { height } = ledger.status()
