@@ -31,6 +31,11 @@ export interface Comparison {
   readonly unit: string
   /** Units that one run of either side does. */
   readonly work: number
+  /**
+   * What is counted: processor time of all threads (default), or time by the clock, for work that
+   * is spread over threads. The latter means something only while the machine is idle.
+   */
+  readonly clock?: 'processor' | 'wall'
   readonly subject: Workload
   readonly against: { readonly name: string; readonly workload: Workload }
   /** Bytes that follow from what the subject computed, the same in every run. */

@@ -1,5 +1,6 @@
 import { assert } from '@ioex/chain/bytes'
-import { credit, executeBlock } from '@ioex/chain/rules'
+import { SignatureThreads } from '@ioex/chain/native'
+import { credit, executeBlock, signatureChecks } from '@ioex/chain/rules'
 import { draftOf, merge } from '@ioex/chain/state'
 import { BlockBodyType } from '@ioex/chain/types'
 import { decodeBody } from '../chain/src/manager/block-execution.ts'
@@ -27,7 +28,7 @@ function addAccounts({ ledger }: SampleChain, count: number): Uint8Array[] {
 }
 
 /** Decoding, rules, every signature, receipts and all roots of one block of transfers. */
-function* comparisons(scale: Scale): Generator<Comparison> {
+async function* comparisons(scale: Scale): AsyncGenerator<Comparison> {
   const count = sized(scale, 8, 1024)
   const senders = Array.from({ length: SENDERS }, (_, i) => keyOf(`sender ${i}`))
   const balances = Object.fromEntries(senders.map((_, i) => [`sender ${i}`, 1000n * UNITS]))
@@ -44,11 +45,24 @@ function* comparisons(scale: Scale): Generator<Comparison> {
   const body = BlockBodyType.serialize({ transactions })
   const block = chain.next()
   const importBlock = () => {
-    const decoded = decodeBody(body)
+    // A copy: what was decoded before is known by its bytes.
+    const decoded = decodeBody(body.slice())
     assert(decoded.ok, 'a body of our own decodes')
     const executed = executeBlock(draftOf(chain.ledger), decoded.value, block)
     assert(executed.ok, executed.ok ? '' : executed.fault.message)
     return executed.value
+  }
+  // Beside the main thread one more, whatever the machine has: two cores is what is compared.
+  const threads = new SignatureThreads({ threads: 1 })
+  const importOnTwo = () => {
+    const decoded = decodeBody(body.slice())
+    assert(decoded.ok, 'a body of our own decodes')
+    const checks = signatureChecks(decoded.value, chain.chainId, () => false)
+    return threads.during(checks, () => {
+      const executed = executeBlock(draftOf(chain.ledger), decoded.value, block)
+      assert(executed.ok, executed.ok ? '' : executed.fault.message)
+      return Promise.resolve(executed.value)
+    })
   }
   yield {
     name: `chain/rules::import-transfers/transfers=${count}`,
@@ -59,6 +73,17 @@ function* comparisons(scale: Scale): Generator<Comparison> {
     result: importBlock().roots.stateRoot,
     facts: { accounts, bodyBytes: body.length },
   }
+  threads.install()
+  yield {
+    name: `chain/native::import-transfers/transfers=${count}/threads=2`,
+    unit: 'transfers',
+    work: count,
+    clock: 'wall',
+    subject: repeated(importOnTwo),
+    against: { name: 'the same on one thread, both by the clock', workload: repeated(importBlock) },
+    result: (await importOnTwo()).roots.stateRoot,
+  }
+  await threads.stop()
 }
 
 export const importTransfers: Bench = {

@@ -40,15 +40,16 @@ export async function* runBench(bench: Bench, scale: Scale): AsyncGenerator<Meas
  * the median ratio stands for all.
  */
 async function measure(comparison: Comparison, effort: Effort): Promise<Measurement> {
-  const { name, unit, work, subject, against, result, facts = {} } = comparison
+  const { name, unit, work, subject, against, result, clock = 'processor', facts = {} } = comparison
+  const timed = (workload: Workload) => nanosecondsOf(workload, effort, clocks[clock])
   if (effort.warmUp) {
-    await nanosecondsOf(subject, effort)
-    await nanosecondsOf(against.workload, effort)
+    await timed(subject)
+    await timed(against.workload)
   }
   const rounds: { own: number; other: number }[] = []
   for (let round = 0; round < effort.rounds; round++) {
-    const own = await nanosecondsOf(subject, effort)
-    const other = await nanosecondsOf(against.workload, effort)
+    const own = await timed(subject)
+    const other = await timed(against.workload)
     rounds.push({ own, other })
   }
   rounds.sort((a, b) => a.other / a.own - b.other / b.own)
@@ -69,14 +70,18 @@ async function measure(comparison: Comparison, effort: Effort): Promise<Measurem
   }
 }
 
-/** Average processor time of one run. */
-async function nanosecondsOf(workload: Workload, effort: Effort): Promise<number> {
+/** Average time of one run. */
+async function nanosecondsOf(
+  workload: Workload,
+  effort: Effort,
+  now: () => number,
+): Promise<number> {
   const stats = await sampled(
     function* () {
       yield { 0: workload, bench: (run: () => unknown) => run() }
     },
     {
-      now: processorNanoseconds,
+      now,
       // Without --expose-gc it would allocate a gibibyte to provoke a collection.
       gc: false,
       min_samples: effort.samplesMin,
@@ -97,6 +102,11 @@ function processorNanoseconds(): number {
   const { user, system } = process.cpuUsage()
   return (user + system) * 1000
 }
+
+const clocks = {
+  processor: processorNanoseconds,
+  wall: () => Number(process.hrtime.bigint()),
+} as const
 
 function figures(value: number): number {
   return Number(value.toPrecision(4))

@@ -36,6 +36,13 @@ export const pureSecp256k1: Secp256k1 = {
   publicKey: (secretKey) => secp.getPublicKey(secretKey, true),
 }
 
+/** What a check of a signature needs. */
+export interface SignatureCheck {
+  readonly signature: Uint8Array
+  readonly digest: Uint8Array
+  readonly publicKey: Uint8Array
+}
+
 let secp256k1: Secp256k1 = pureSecp256k1
 
 /** The shell sets the native addon once at start, where it loads. */

@@ -46,10 +46,18 @@ export interface BuildInputs extends ExecutionInputs {
 /** Faults that say "not in this block"; any other means the transaction can be left out for good. */
 const BLOCK_IS_FULL: ReadonlySet<string> = new Set(['BLOCK_FULL'])
 
+/** Bodies are values that several steps read: each is decoded once while somebody holds it. */
+const decodedBodies = new WeakMap<Uint8Array, Transaction[]>()
+
 /** Decodes a body from outside: bounded and canonical. */
 export function decodeBody(bytes: Uint8Array): Result<Transaction[]> {
+  const known = decodedBodies.get(bytes)
+  if (known) return ok(known)
   const body = decodeCanonical(BlockBodyType, bytes, BLOCK_BODY_BYTES_MAX)
-  return body.ok ? ok(body.value.transactions as Transaction[]) : body
+  if (!body.ok) return body
+  const transactions = body.value.transactions as Transaction[]
+  decodedBodies.set(bytes, transactions)
+  return ok(transactions)
 }
 
 /** Executes a proposed block on its parent's ledger and compares every root its header states. */

@@ -13,6 +13,8 @@ import type {
   HaltReason,
   Validation,
 } from '../driver/block-host.ts'
+import { signatureChecks } from '../rules/signature-checks.ts'
+import type { SignatureCheck } from '../bytes/signature.ts'
 import { checkpointHeight, type NetworkParams } from '../params/network-params.ts'
 import { validatorSetOf } from '../rules/validator-set.ts'
 import { changesOf, type Ledger, merge } from '../state/ledger.ts'
@@ -68,6 +70,12 @@ export interface BlockInputs {
   ): string | undefined
 }
 
+/** Checks many signatures at once, on more than one thread, and knows the answers for a while. */
+export interface SignaturesAhead {
+  /** Checks these, then runs what will ask for them; afterwards they may be forgotten. */
+  during<T>(checks: readonly SignatureCheck[], run: () => Promise<T>): Promise<T>
+}
+
 export interface ChainManagerOptions {
   readonly params: NetworkParams
   readonly chainId: Uint8Array
@@ -75,6 +83,8 @@ export interface ChainManagerOptions {
   readonly head: FinalBlock
   readonly store: ChainStore
   readonly inputs: BlockInputs
+  /** Absent: every signature is checked when the rule asks for it. */
+  readonly signatures?: SignaturesAhead
   readonly logger: Logger
   readonly onBehind: (hint: BehindHint) => void
   readonly onEvidence: (first: Vote, second: Vote) => void
@@ -175,13 +185,28 @@ export class ChainManager implements BlockHost {
     return decoded.ok && bytesEqual(transactionListRoot(decoded.value), header.txRoot)
   }
 
-  validateBlock(envelope: BlockEnvelope): Promise<Validation> {
-    const validation = this.#validate(envelope)
+  async validateBlock(envelope: BlockEnvelope): Promise<Validation> {
+    const validation = await this.withSignatures([envelope], () =>
+      Promise.resolve(this.#validate(envelope)),
+    )
     if (validation.verdict !== 'valid') {
       const { height, view, proposer } = envelope.header
       this.#options.logger.warn({ height, view, proposer, ...validation }, 'block not voted for')
     }
-    return Promise.resolve(validation)
+    return validation
+  }
+
+  /** Checks the signatures of these blocks ahead, where that pays, and runs what executes them. */
+  withSignatures<T>(envelopes: readonly BlockEnvelope[], run: () => Promise<T>): Promise<T> {
+    const { signatures, inputs } = this.#options
+    if (!signatures) return run()
+    const checks = envelopes.flatMap(({ hash, body }) => {
+      if (this.#candidates.has(hash)) return []
+      const transactions = decodeBody(body)
+      if (!transactions.ok) return []
+      return signatureChecks(transactions.value, this.chainId, (root) => inputs.isVerified(root))
+    })
+    return signatures.during(checks, run)
   }
 
   async commitBlocks(commit: FinalCommit): Promise<void> {

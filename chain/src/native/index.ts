@@ -1,1 +1,2 @@
 export * from './install-native-crypto.ts'
+export * from './signature-threads.ts'

@@ -10,6 +10,7 @@ import type { Result } from '../bytes/result.ts'
 import { createConsensusCrypto } from '../driver/consensus-crypto.ts'
 import { ConsensusDriver } from '../driver/consensus-driver.ts'
 import { ChainManager } from '../manager/chain-manager.ts'
+import { SignatureThreads } from '../native/signature-threads.ts'
 import type { FullNodeNetwork } from '../net/full-node-network.ts'
 import type { TransactionPool } from '../pool/transaction-pool.ts'
 import type { Genesis } from '../rules/genesis-state.ts'
@@ -66,7 +67,7 @@ export interface FullNodeOptions {
 /** What a node is put together from, each already started. */
 type FullNodeParts = Pick<
   FullNode,
-  'manager' | 'pool' | 'network' | 'follower' | 'submittedAnchors' | 'transactions'
+  'manager' | 'pool' | 'network' | 'follower' | 'submittedAnchors' | 'transactions' | 'signatures'
 >
 
 /** T0 x 10 (consensus 1.7): several views of a slow network. */
@@ -88,6 +89,8 @@ export class FullNode {
   /** Proofs that an Arbiter brought; proposers record them. */
   readonly submittedAnchors: SubmittedAnchors
   readonly transactions: TransactionEntry
+  /** Threads that check the signatures of large blocks. */
+  readonly signatures: SignatureThreads
   readonly #opened: OpenedNode
   readonly #logger: Logger
   readonly #options: FullNodeOptions
@@ -108,6 +111,7 @@ export class FullNode {
     this.follower = parts.follower
     this.submittedAnchors = parts.submittedAnchors
     this.transactions = parts.transactions
+    this.signatures = parts.signatures
   }
 
   static async start(options: FullNodeOptions): Promise<FullNode> {
@@ -118,6 +122,8 @@ export class FullNode {
     follower.start()
     const submittedAnchors = new SubmittedAnchors()
     const transactions = new TransactionEntry({ ledger, network, logger })
+    const signatures = new SignatureThreads()
+    signatures.install()
     const behind: { hint: (height: number | undefined) => void } = { hint: () => undefined }
     const manager = new ChainManager({
       params: genesis.params,
@@ -136,6 +142,7 @@ export class FullNode {
         objection: (header, included, parent) =>
           mainChainObjection(header, included, parent, follower),
       },
+      signatures,
       logger,
       onBehind: ({ height }) => behind.hint(height),
       onEvidence: (first, second) => transactions.reportEvidence(first, second),
@@ -145,7 +152,7 @@ export class FullNode {
       },
     })
     const { pool } = transactions
-    const parts = { manager, pool, network, follower, submittedAnchors, transactions }
+    const parts = { manager, pool, network, follower, submittedAnchors, transactions, signatures }
     const node = new FullNode(options, parts, opened)
     behind.hint = (height) => node.catchUp(height)
     await node.#begin()
@@ -178,6 +185,7 @@ export class FullNode {
     await this.follower.stop()
     await this.#driver?.stop()
     await this.network.stop()
+    await this.signatures.stop()
     await this.#snapshots?.stop()
     await this.#opened.shelf.close()
     await this.#opened.store.close()

@@ -3,7 +3,8 @@ import { fault, ok, type Result } from '../bytes/result.ts'
 import { addressOf, signingDigest, verifySignature } from '../bytes/signature.ts'
 import type { LedgerDraft } from '../state/ledger-draft.ts'
 import type { Rail } from '../types/records.ts'
-import { type Redeem, type SignedVoucher, VoucherType } from '../types/transactions.ts'
+import type { Redeem, SignedVoucher } from '../types/transactions.ts'
+import { voucherRoot } from '../types/voucher-root.ts'
 import type { TransactionContext } from './block-context.ts'
 import { addBookings, bookFees, NOTHING_BOOKED, payNode, settleRail } from './settle-rail.ts'
 import { byteFee } from './settlement.ts'
@@ -42,7 +43,7 @@ export function countersAfter(
   if (!Number.isSafeInteger(kib) || !Number.isSafeInteger(reservations)) {
     return fault('VOUCHER_RANGE', 'voucher counters stay below 2^53', { rail: railIndex })
   }
-  const digest = signingDigest('voucher', chainId, VoucherType.hashTreeRoot(voucher))
+  const digest = signingDigest('voucher', chainId, voucherRoot(voucher))
   if (!verifySignature(signature, digest, payerKey)) {
     return fault('VOUCHER_SIGNATURE', 'the signature of the voucher is not valid', {
       rail: railIndex,

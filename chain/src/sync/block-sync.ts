@@ -157,14 +157,19 @@ function decodeEnvelope({ block, justification }: SyncBlock): Result<BlockEnvelo
   return ok({ hash, header, justification, body: BlockBodyType.serialize(body) })
 }
 
-/** Executes and commits a proven range; false if its content breaks a rule. */
-async function importRange(manager: ChainManager, range: ProvenRange): Promise<boolean> {
-  for (const block of range.blocks) {
+async function validateAll(manager: ChainManager, { blocks }: ProvenRange): Promise<boolean> {
+  for (const block of blocks) {
     const validation = await manager.validateBlock(block)
     if (validation.verdict !== 'invalid') continue
     if (validation.fault.code === 'BLOCK_VERSION') manager.haltAtVersion(block.header)
     return false
   }
-  await manager.commitBlocks(range)
   return true
+}
+
+/** Executes and commits a proven range; false if its content breaks a rule. */
+async function importRange(manager: ChainManager, range: ProvenRange): Promise<boolean> {
+  const isValid = await manager.withSignatures(range.blocks, () => validateAll(manager, range))
+  if (isValid) await manager.commitBlocks(range)
+  return isValid
 }

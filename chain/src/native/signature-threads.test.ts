@@ -1,0 +1,126 @@
+import { afterEach, describe, expect, test } from 'vitest'
+import { sha256 } from '../bytes/hash.ts'
+import { pureSecp256k1, type SignatureCheck } from '../bytes/signature.ts'
+import { nativeSecp256k1 } from './install-native-crypto.ts'
+import { shareChecks, workOff } from './signature-shares.ts'
+import { SignatureThreads } from './signature-threads.ts'
+
+const secp = nativeSecp256k1() ?? pureSecp256k1
+const secretKey = sha256(Uint8Array.of(1))
+const publicKey = secp.publicKey(secretKey)
+
+function check(i: number): SignatureCheck {
+  const digest = sha256(Uint8Array.of(i, i >> 8))
+  return { signature: secp.sign(digest, secretKey), digest, publicKey }
+}
+
+/** One good, then one of each way to be bad. */
+function mixed(count: number): SignatureCheck[] {
+  return Array.from({ length: count }, (_, i) => {
+    const good = check(i)
+    switch (i % 5) {
+      case 1:
+        return { ...good, digest: sha256(good.digest) }
+      case 2:
+        return { ...good, signature: new Uint8Array(64).fill(0xff) }
+      case 3:
+        return { ...good, publicKey: new Uint8Array(33).fill(5) }
+      case 4:
+        return { ...good, signature: good.signature.slice(0, 63) }
+      default:
+        return good
+    }
+  })
+}
+
+const verdicts = (checks: readonly SignatureCheck[], verify: typeof secp.verify) =>
+  checks.map(({ signature, digest, publicKey: key }) => verify(signature, digest, key))
+
+let threads: SignatureThreads | undefined
+
+afterEach(async () => {
+  await threads?.stop()
+})
+
+/** Threads over a counting checker, so that what was known ahead shows. */
+function counting(options: { threads: number; checksMin?: number }) {
+  let asked = 0
+  const verify: typeof secp.verify = (...triple) => {
+    asked++
+    return secp.verify(...triple)
+  }
+  threads = new SignatureThreads({ checksMin: 1, ...options, secp256k1: { ...secp, verify } })
+  return { threads, asked: () => asked }
+}
+
+describe('signatures checked on several threads', () => {
+  test.each([0, 1, 2])('with %i threads every answer is that of a plain check', async (count) => {
+    const checks = mixed(100)
+    const plain = verdicts(checks, (...triple) => pureSecp256k1.verify(...triple))
+    const { threads: subject } = counting({ threads: count })
+    const given = await subject.during(checks, () =>
+      Promise.resolve(verdicts(checks, (...triple) => subject.verify(...triple))),
+    )
+    expect(given).toEqual(plain)
+    expect(given.filter(Boolean)).toHaveLength(20)
+  })
+
+  test('valid ones are checked once, and forgotten afterwards', async () => {
+    const { threads: subject, asked } = counting({ threads: 1 })
+    const checks = Array.from({ length: 64 }, (_, i) => check(i))
+    const [first] = checks as [SignatureCheck]
+    await subject.during(checks, async () => {
+      const before = asked()
+      expect(before).toBeLessThanOrEqual(64)
+      verdicts(checks, (...triple) => subject.verify(...triple))
+      expect(asked()).toBe(before)
+      // A block of the range, inside the range: nothing is left to check.
+      await subject.during(checks, () => Promise.resolve())
+      expect(asked()).toBe(before)
+      // The same signature over something else is no known one.
+      expect(subject.verify(first.signature, sha256(first.digest), publicKey)).toBe(false)
+    })
+    const before = asked()
+    expect(subject.verify(first.signature, first.digest, publicKey)).toBe(true)
+    expect(asked()).toBe(before + 1)
+  })
+
+  test('few are not worth the way to another thread', async () => {
+    const { threads: subject, asked } = counting({ threads: 1, checksMin: 3 })
+    await subject.during([check(1), check(2)], () => Promise.resolve())
+    expect(asked()).toBe(0)
+  })
+
+  test('what runs may fail: the failure comes out and nothing is kept', async () => {
+    const { threads: subject, asked } = counting({ threads: 1 })
+    const failed = subject.during([check(1)], () => Promise.reject(new Error('no block')))
+    await expect(failed).rejects.toThrow('no block')
+    const before = asked()
+    expect(subject.verify(check(1).signature, check(1).digest, publicKey)).toBe(true)
+    expect(asked()).toBe(before + 1)
+  })
+
+  test('after a stop, or with a thread that died, the main thread does the work', async () => {
+    const { threads: subject } = counting({ threads: 2 })
+    const checks = mixed(60)
+    const run = () => Promise.resolve(verdicts(checks, (...triple) => subject.verify(...triple)))
+    const first = await subject.during(checks, run)
+    const [, second] = await Promise.all([subject.stop(), subject.during(checks, run)])
+    expect(second).toEqual(first)
+    expect(await subject.during(checks, run)).toEqual(first)
+  })
+})
+
+test('shares are taken once each, by whoever comes', () => {
+  const checks = Array.from({ length: 50 }, (_, i) => check(i))
+  const shares = shareChecks(checks)
+  let asked = 0
+  const verify = () => {
+    asked++
+    return true
+  }
+  workOff(shares, { ...secp, verify })
+  workOff(shares, { ...secp, verify })
+  expect(asked).toBe(50)
+  expect(new Uint8Array(shares.verdicts)).toEqual(new Uint8Array(50).fill(1))
+})

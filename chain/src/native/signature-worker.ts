@@ -1,0 +1,12 @@
+import { parentPort } from 'node:worker_threads'
+import { pureSecp256k1 } from '../bytes/signature.ts'
+import { nativeSecp256k1 } from './install-native-crypto.ts'
+import { type SignatureShares, workOff } from './signature-shares.ts'
+
+const secp = nativeSecp256k1() ?? pureSecp256k1
+
+/** A thread that works off shares of signature checks, and says when it found none left. */
+parentPort?.on('message', (shares: SignatureShares) => {
+  workOff(shares, secp)
+  parentPort?.postMessage('done')
+})
