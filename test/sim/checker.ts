@@ -24,9 +24,17 @@ export class Checker {
   readonly #certified = new Map<string, { notarized?: Hex; nullified?: boolean; final?: Hex }>()
   readonly #crypto = cheapCrypto(simulatedKey(0))
 
-  constructor(validators: readonly EpochValidator[], honest: ReadonlySet<number>) {
+  /** Where more are faulty than may be, agreement can break; everything else holds. */
+  readonly #mayFork: boolean
+
+  constructor(
+    validators: readonly EpochValidator[],
+    honest: ReadonlySet<number>,
+    mayFork: boolean,
+  ) {
     this.#validators = validators
     this.#honest = honest
+    this.#mayFork = mayFork
   }
 
   get height(): number {
@@ -77,18 +85,18 @@ export class Checker {
     if (kind === VoteKind.nullify) seen.nullified = true
     if (kind === VoteKind.notarize) {
       if (seen.notarized !== undefined && seen.notarized !== name) {
-        throw new Violation(`I2 two notarized blocks in ${place}`)
+        this.#disagree(`I2 two notarized blocks in ${place}`)
       }
       seen.notarized = name
     }
     if (kind === VoteKind.finalize) {
       if (seen.final !== undefined && seen.final !== name) {
-        throw new Violation(`I1 two final blocks in ${place}`)
+        this.#disagree(`I1 two final blocks in ${place}`)
       }
       seen.final = name
     }
     if (seen.nullified && seen.final !== undefined) {
-      throw new Violation(`I3 view ${place} is both final and skipped`)
+      this.#disagree(`I3 view ${place} is both final and skipped`)
     }
   }
 
@@ -102,7 +110,7 @@ export class Checker {
         throw new Violation(`I5 gap at height ${header.height}`)
       }
       const known = this.#chain.get(height)
-      if (known !== undefined && known !== hash) throw new Violation(`I1 fork at height ${height}`)
+      if (known !== undefined && known !== hash) this.#disagree(`I1 fork at height ${height}`)
       this.#chain.set(height, hash)
       parent = hash
     }
@@ -111,6 +119,16 @@ export class Checker {
       throw new Violation(`I5 commit without its certificate at height ${height}`)
     }
     this.certified(by)
+  }
+
+  /** I7, for those whom a fork proof names. */
+  blamed(validators: readonly number[]): void {
+    const wronged = validators.find((validator) => this.#honest.has(validator))
+    if (wronged !== undefined) throw new Violation(`I7 honest validator ${wronged} is blamed`)
+  }
+
+  #disagree(what: string): void {
+    if (!this.#mayFork) throw new Violation(what)
   }
 
   /** I7: evidence never names an honest validator, and its votes do contradict. */

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { runSeed } from './run-seed.ts'
 
-const SEEDS = 300
+const SEEDS = 1000
+const FAULTY_SEEDS = 100
 
 describe('consensus simulation', () => {
   test(`holds every invariant in ${SEEDS} seeded histories`, () => {
@@ -16,6 +17,20 @@ describe('consensus simulation', () => {
     }
     expect(failures).toEqual([])
     expect(blocks).toBeGreaterThan(SEEDS * 5)
+  })
+
+  test('with too many faulty, chains fork, and each fork shows a third of the weight guilty', () => {
+    const failures: string[] = []
+    let forked = 0
+    for (let seed = 1; seed <= FAULTY_SEEDS; seed++) {
+      const { violation, forks } = runSeed(seed, { tooManyFaulty: true })
+      if (forks > 0) forked += 1
+      if (violation !== undefined) {
+        failures.push(`${violation} (npm run sim -- --seed ${seed} --count 1 --faulty --trace)`)
+      }
+    }
+    expect(failures).toEqual([])
+    expect(forked).toBeGreaterThan(FAULTY_SEEDS / 10)
   })
 
   test('the same seed gives the same history, another seed another one', () => {

@@ -111,7 +111,7 @@ export class Instance {
       batch.push(block)
       if (!block.certificate) continue
       this.#checkCommit(batch, block.certificate)
-      this.disk.commit(batch, block.certificate)
+      this.disk.commit(batch, block.certificate, block.reproposals)
       batch = []
     }
     const head = this.disk.head()
@@ -186,7 +186,7 @@ export class Instance {
         return this.#world.fetch(this, effect.hash, effect.attempt)
       case 'commit':
         this.#checkCommit(effect.blocks, effect.certificate)
-        return this.disk.commit(effect.blocks, effect.certificate)
+        return this.disk.commit(effect.blocks, effect.certificate, effect.reproposals)
       case 'epochEnded':
         return this.#nextEpoch()
       case 'evidence':
@@ -199,8 +199,15 @@ export class Instance {
         if (this.honest) throw new Violation('an honest node saw a vote of its own it did not sign')
         return
       case 'halt':
-        if (this.honest) throw new Violation(`an honest node halted: ${effect.reason}`)
+        return this.#halt(effect)
     }
+  }
+
+  /** Only where more are faulty than may be; then it must be right about who they are. */
+  #halt({ reason, guilty }: Extract<RelayEffect, { type: 'halt' }>): void {
+    if (!this.honest) return
+    if (!this.#world.scenario.tooManyFaulty) throw new Violation(`an honest node halted: ${reason}`)
+    this.#world.checker.blamed(guilty)
   }
 
   #append(record: LogRecord): void {

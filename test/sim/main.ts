@@ -10,6 +10,7 @@ const { values } = parseArgs({
     stop: { type: 'boolean', default: false },
     trace: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
+    faulty: { type: 'boolean', default: false },
     model: { type: 'string' },
     twins: { type: 'string' },
     help: { type: 'boolean', default: false },
@@ -17,10 +18,11 @@ const { values } = parseArgs({
 })
 
 if (values.help) {
-  console.log(`Usage: npm run sim -- [--seed N] [--count M] [--stop] [--trace] [--json]
+  console.log(`Usage: npm run sim -- [--seed N] [--count M] [--faulty] [--stop] [--trace] [--json]
        npm run sim -- --twins V | --model V
 Runs M seeded histories of the consensus machine from seed N on and checks every step.
   --stop   ends at the first failure
+  --faulty more weight is faulty than may be: forks happen, each must name a third as guilty
   --trace  prints every event and effect (use with --count 1)
   --twins  instead: each validator of four twinned, every split of V views (3: minutes)
   --model  instead: every reachable state of the voting rules in V views (3: half a minute)`)
@@ -37,16 +39,22 @@ let blocks = 0
 let virtualMs = 0
 let slowestRecoveryMs = 0
 let failures = 0
+let forks = 0
 for (let seed = first; seed < first + count; seed++) {
-  const outcome = runSeed(seed, values.trace ? (line) => console.log(line) : undefined)
+  const outcome = runSeed(seed, {
+    trace: values.trace ? (line) => console.log(line) : undefined,
+    tooManyFaulty: values.faulty,
+  })
   events += outcome.events
+  if (outcome.forks > 0) forks += 1
   blocks += outcome.height
   virtualMs += outcome.virtualMs
   slowestRecoveryMs = Math.max(slowestRecoveryMs, outcome.recoveryMs)
   if (outcome.violation === undefined) continue
   failures += 1
   console.error(`seed ${seed}: ${outcome.violation}`)
-  console.error(`replay: npm run sim -- --seed ${seed} --count 1 --trace`)
+  const faulty = values.faulty ? ' --faulty' : ''
+  console.error(`replay: npm run sim -- --seed ${seed} --count 1${faulty} --trace`)
   if (values.stop || failures >= 10) break
 }
 const seconds = Number(process.hrtime.bigint() - started) / 1e9
@@ -59,13 +67,14 @@ const summary = {
   blocks,
   virtualHours: Number((virtualMs / 3_600_000).toFixed(1)),
   slowestRecoveryMs,
+  forkedSeeds: forks,
 }
 if (values.json) console.log(JSON.stringify(summary))
 else
   console.log(
     `${count} seeds in ${summary.seconds} s (${summary.seedsPerSecond}/s), ${blocks} blocks, ` +
       `${summary.virtualHours} virtual hours, slowest recovery ${slowestRecoveryMs} ms, ` +
-      `${failures} failures`,
+      `${forks} forked, ${failures} failures`,
   )
 process.exitCode = failures === 0 ? 0 : 1
 

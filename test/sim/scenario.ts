@@ -6,6 +6,9 @@ import { quorumOf } from '../../chain/src/consensus/quorum.ts'
 import { simulatedKey } from './cheap-crypto.ts'
 import type { Random } from './random.ts'
 
+/** More views than any history has before calm. */
+const SPLIT_VIEWS = 100
+
 /** Everything that a seed decides before the first event. Times in ms of virtual time. */
 export interface Scenario {
   readonly validators: readonly EpochValidator[]
@@ -24,6 +27,8 @@ export interface Scenario {
   readonly partitionMs: number
   readonly clockOffsetsMs: readonly number[]
   readonly timerDrifts: readonly number[]
+  /** More weight is faulty than the protocol bears: forks may happen, and must be explained. */
+  readonly tooManyFaulty: boolean
   /** Messages go through the wire codec. */
   readonly coded: boolean
   /**
@@ -35,14 +40,16 @@ export interface Scenario {
   readonly timing?: ConsensusTiming
 }
 
-export function drawScenario(random: Random, seed: number): Scenario {
+export function drawScenario(random: Random, seed: number, tooManyFaulty: boolean): Scenario {
   const count = random.pick([4, 4, 5, 7, 10])
   const weighted = random.chance(0.4)
   const validators = Array.from({ length: count }, (_, index) => ({
     publicKey: simulatedKey(index),
     weight: weighted ? random.between(1, 3) : 1,
   }))
-  const { twins, liars } = drawFaulty(random, validators)
+  const { twins, liars } = tooManyFaulty
+    ? drawTooMany(random, validators)
+    : drawFaulty(random, validators)
   const calmFromMs = random.between(4_000, 20_000)
   // A validator whose clock is wrong by this much cannot vote: it counts as faulty.
   const bearable = faultyWeightMax(validators) >= (validators[0]?.weight ?? 0)
@@ -63,6 +70,8 @@ export function drawScenario(random: Random, seed: number): Scenario {
       skewed && index === 0 ? random.pick([-30_000, 30_000]) : random.between(-300, 300),
     ),
     timerDrifts: validators.map(() => 0.9 + random.unit() * 0.2),
+    tooManyFaulty,
+    ...(tooManyFaulty && random.chance(0.7) ? splitHonest(random, validators.length, twins) : {}),
     coded: seed % 10 === 0,
   }
 }
@@ -87,4 +96,36 @@ function drawFaulty(random: Random, validators: readonly EpochValidator[]) {
     else liars.add(index)
   }
   return { twins, liars }
+}
+
+/** Twins of a weight above f, but one honest validator at least on either side of a fork. */
+function drawTooMany(random: Random, validators: readonly EpochValidator[]) {
+  const twins = new Set<number>()
+  const most = faultyWeightMax(validators)
+  let weight = 0
+  while (weight <= most && twins.size < validators.length - 2) {
+    const index = random.between(0, validators.length - 1)
+    if (twins.has(index)) continue
+    twins.add(index)
+    weight += validators[index]?.weight ?? 0
+  }
+  return { twins, liars: new Set<number>() }
+}
+
+/** One split until calm: of each pair of twins one on either side, honest ones anywhere. */
+function splitHonest(random: Random, validators: number, twins: ReadonlySet<number>) {
+  let sides = 0
+  let instance = 0
+  for (let validator = 0; validator < validators; validator++) {
+    sides |= (twins.has(validator) ? 0 : random.between(0, 1)) << instance++
+    if (twins.has(validator)) sides |= 1 << instance++
+  }
+  return {
+    sidesByView: Array.from({ length: SPLIT_VIEWS }, () => sides),
+    partitionMs: 0,
+    calmFromMs: random.between(10_000, 25_000),
+    clusterCrashAtMs: undefined,
+    loss: 0,
+    delayMaxMs: 300,
+  }
 }

@@ -3,6 +3,7 @@ import type {
   FinalBlock,
   JustifiedBlock,
   LogRecord,
+  Reproposal,
 } from '../../chain/src/consensus/machine-interface.ts'
 import type { Certificate } from '../../chain/src/types/consensus-objects.ts'
 import type { Random } from './random.ts'
@@ -10,6 +11,8 @@ import type { Random } from './random.ts'
 export interface CommittedBlock extends JustifiedBlock {
   /** Of the last block of a commit. */
   certificate: Certificate | undefined
+  /** Why it could be proposed again up to the view of its certificate, oldest first. */
+  reproposals: readonly Reproposal[]
 }
 
 interface LoggedRecord {
@@ -43,10 +46,17 @@ export class SimulatedDisk {
   }
 
   /** Blocks and certificate appear together (W4); then the log may forget. */
-  commit(blocks: readonly JustifiedBlock[], certificate: Certificate): void {
+  commit(
+    blocks: readonly JustifiedBlock[],
+    certificate: Certificate,
+    reproposals: readonly Reproposal[],
+  ): void {
     blocks.forEach((block, i) => {
       const last = i === blocks.length - 1
-      const committed = { ...block, certificate: last ? certificate : undefined }
+      const proof = last
+        ? { certificate, reproposals }
+        : { certificate: undefined, reproposals: [] }
+      const committed = { ...block, ...proof }
       this.chain.push(committed)
       this.byHash.set(block.hash, committed)
     })

@@ -60,9 +60,10 @@ export function runTwins(plan: TwinsPlan, number: number, trace?: (line: string)
     partitionMs: 0,
     clockOffsetsMs: Array.from({ length: VALIDATORS }, () => 0),
     timerDrifts: Array.from({ length: VALIDATORS }, () => 1),
+    tooManyFaulty: false,
     coded: false,
     sidesByView,
     timing: TIMING,
   }
-  return new World(number, trace, scenario).run(number)
+  return new World(number, { trace, scenario }).run(number)
 }

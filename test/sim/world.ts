@@ -10,6 +10,7 @@ import { decodeMessage, EMPTY_BODY, encodeMessage } from '../../chain/src/driver
 import { HistoryHash, hashHeader } from './cheap-crypto.ts'
 import { Checker, Violation } from './checker.ts'
 import { EventHeap } from './event-heap.ts'
+import { checkGuilt, forkHeight } from './fork-guilt.ts'
 import { Instance } from './instance.ts'
 import { Liar } from './liar.ts'
 import { SimulatedNetwork } from './network.ts'
@@ -41,7 +42,17 @@ export interface Outcome {
   readonly virtualMs: number
   /** Virtual time from calm to the last honest node's LIVE_BLOCKS-th block. */
   readonly recoveryMs: number
+  /** Pairs of honest nodes on different chains; only where too many are faulty. */
+  readonly forks: number
   readonly violation: string | undefined
+}
+
+export interface WorldOptions {
+  readonly trace?: ((line: string) => void) | undefined
+  /** Stands in for the one that the seed would draw. */
+  readonly scenario?: Scenario
+  /** Draws more faulty weight than the protocol bears. */
+  readonly tooManyFaulty?: boolean
 }
 
 /** One run: a network of nodes, faults drawn from the seed, and a checker outside of them. */
@@ -54,15 +65,16 @@ export class World {
   readonly checker: Checker
   readonly genesis: FinalBlock
   readonly instances: Instance[] = []
+  /** Validators that are neither twins nor liars. */
+  readonly honest: ReadonlySet<number>
   readonly history = new HistoryHash()
   readonly #trace: ((line: string) => void) | undefined
 
-  /** A scenario that is given stands in for the one that the seed would draw. */
-  constructor(seed: number, trace?: (line: string) => void, given?: Scenario) {
+  constructor(seed: number, { trace, scenario, tooManyFaulty = false }: WorldOptions = {}) {
     this.random = new Random(seed)
     this.#trace = trace
     this.heap.now = EPOCH_START_MS
-    const drawn = given ?? drawScenario(this.random, seed)
+    const drawn = scenario ?? drawScenario(this.random, seed, tooManyFaulty)
     this.timing = drawn.timing ?? TIMING
     this.scenario = {
       ...drawn,
@@ -75,7 +87,8 @@ export class World {
     const honest = new Set(
       [...validators.keys()].filter((index) => !twins.has(index) && !liars.has(index)),
     )
-    this.checker = new Checker(validators, honest)
+    this.honest = honest
+    this.checker = new Checker(validators, honest, this.scenario.tooManyFaulty)
     for (const index of validators.keys()) {
       this.instances.push(new Instance(this, `${index}`, index, honest.has(index)))
       if (twins.has(index)) this.instances.push(new Instance(this, `${index}'`, index, false))
@@ -135,18 +148,21 @@ export class World {
   run(seed: number): Outcome {
     let events = 0
     let recoveryMs = 0
+    let forks = 0
     let violation: string | undefined
     try {
       this.#begin()
       const goals = new Map<Instance, number>()
-      const { calmFromMs } = this.scenario
+      const { calmFromMs, tooManyFaulty } = this.scenario
       while (recoveryMs === 0) {
         if (!this.heap.step()) throw new Violation('I6 nothing is left to happen')
         events += 1
         if (this.heap.now < calmFromMs) continue
+        if (tooManyFaulty) break
         if (this.#isLive(goals)) recoveryMs = Math.max(1, this.heap.now - calmFromMs)
         else if (this.heap.now > calmFromMs + LIVE_WITHIN_MS) throw new Violation(this.#stuck())
       }
+      forks = this.#explainForks()
     } catch (error) {
       violation = error instanceof Violation ? error.message : String((error as Error).stack)
     }
@@ -157,6 +173,7 @@ export class World {
       events,
       virtualMs: this.heap.now - EPOCH_START_MS,
       recoveryMs,
+      forks,
       violation,
     }
   }
@@ -171,6 +188,21 @@ export class World {
     heap.schedule(scenario.clusterCrashAtMs, () => {
       for (const instance of this.instances) instance.crash()
     })
+  }
+
+  /** I8 for every two honest nodes; returns how many are on different chains. */
+  #explainForks(): number {
+    const honest = this.instances.filter((instance) => instance.honest)
+    let forks = 0
+    for (const [i, one] of honest.entries()) {
+      for (const other of honest.slice(i + 1)) {
+        const height = forkHeight(one, other)
+        if (height === undefined) continue
+        forks += 1
+        checkGuilt(one, other, height, this.scenario.validators, this.honest)
+      }
+    }
+    return forks
   }
 
   /** I6: every honest node gets LIVE_BLOCKS further than the highest was when calm began. */
