@@ -163,11 +163,10 @@ describe('the peg, on four validators and the built-in main chain', () => {
     expect(listed.withdrawals).toMatchObject([
       { id: withdrawn['id'], owner: otherAddress, to: HOME, amount: String(2n * ELA) },
     ])
-    const anchored = await until('the anchor of its checkpoint', async () => {
-      const answer = await client.call('anchor_getStatus', {})
-      return answer.epoch !== null && answer.epoch >= epoch && answer
+    await until('the anchor of its checkpoint', async () => {
+      const { epoch: anchored } = await client.call('anchor_getStatus', {})
+      return anchored !== null && anchored >= epoch
     })
-    expect(anchored.method).toBe('memo')
   })
 
   test('validators stop withdrawals and let them go on', async () => {

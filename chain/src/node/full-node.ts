@@ -21,9 +21,9 @@ import { SyncServer } from '../sync/sync-server.ts'
 import { CheckpointAnchorer } from './checkpoint-anchorer.ts'
 import { type OpenedNode, openNode, type SyncMode } from './open-node.ts'
 import { SnapshotMaker } from './snapshot-maker.ts'
-import { reportPeg } from './peg-alarm.ts'
+import { reportMainChain, reportPeg } from './peg-alarm.ts'
 import { mainChainObjection, systemTransactions } from './system-lane.ts'
-import { checkpointHeight } from '../params/network-params.ts'
+import { checkpointHeight, isCheckpointHeight } from '../params/network-params.ts'
 import { TransactionEntry } from './transaction-entry.ts'
 
 export interface FullNodeOptions {
@@ -198,6 +198,9 @@ export class FullNode {
     manager.onFinal((block) => reportPeg(block, this.#logger))
     manager.onFinal(({ header }) => {
       this.follower.release(manager.ledger.globals().mainTipHeight)
+      if (isCheckpointHeight(manager.params, header.height)) {
+        reportMainChain(manager.ledger, this.follower, this.#logger)
+      }
       this.#logger.debug({ height: header.height }, 'final')
     })
     this.#driver = await this.#startDriver()

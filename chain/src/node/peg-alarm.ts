@@ -1,7 +1,10 @@
 import type { Logger } from 'pino'
+import type { MainChainFollower } from '../anchor/follower.ts'
 import type { FinalizedBlock } from '../manager/chain-manager.ts'
+import type { LedgerDraft } from '../state/ledger-draft.ts'
 import { DepositFailure, PegPauseCause } from '../types/records.ts'
 import { DepositOutcome, ReceiptKind } from '../types/receipts.ts'
+import { unrecordableFork } from './system-lane.ts'
 
 const FAILURES = Object.keys(DepositFailure)
 
@@ -32,4 +35,19 @@ export function reportPeg({ header, receipts }: FinalizedBlock, logger: Logger):
       }
     }
   }
+}
+
+/** At every checkpoint: the main chain left the recorded one too deep to follow it. */
+export function reportMainChain(
+  ledger: LedgerDraft,
+  follower: MainChainFollower,
+  logger: Logger,
+): void {
+  const depth = unrecordableFork(ledger, follower)
+  if (depth === undefined) return
+  logger.error(
+    { depth, mainTipHeight: ledger.globals().mainTipHeight },
+    'ALARM: the main chain left what is on record deeper than FINAL; no header is recorded, and ' +
+      'no checkpoint finds votes, until people decide which main chain counts',
+  )
 }

@@ -22,7 +22,7 @@ import { balanceOf } from '../rules/accounts.ts'
 import { depositProgramHash } from '../rules/deposit-content.ts'
 import { headerContext, mainHeaderAt } from '../rules/main-chain.ts'
 import { keyOf, SampleChain } from '../rules/testing/sample-chain.ts'
-import { systemTransactions } from './system-lane.ts'
+import { systemTransactions, unrecordableFork } from './system-lane.ts'
 
 setHasher(asSha256)
 
@@ -142,4 +142,24 @@ test('a main block that left the best chain credits nobody', async () => {
   await follower.poll()
   for (let i = 0; i < 3; i++) chain.block(systemTransactions(chain.ledger, follower))
   expect(chain.ledger.peg()).toMatchObject({ deposited: ELA, unbacked: 0n, paused: false })
+})
+
+test('a main chain that left what is on record too deep is noticed, a shallower one followed', async () => {
+  const { main, chain } = await startWorld()
+  const final = chain.params.anchorFinalMainBlocks
+  const follower = follow(main, chain)
+  await mine(main, final + 2)
+  await follower.poll()
+  chain.block(systemTransactions(chain.ledger, follower))
+  expect(unrecordableFork(chain.ledger, follower)).toBeUndefined()
+  await main.reorganise(final - 1)
+  await follower.poll()
+  expect(unrecordableFork(chain.ledger, follower)).toBeUndefined()
+  chain.block(systemTransactions(chain.ledger, follower))
+  expect(chain.ledger.globals().mainTipHeight).toBe(main.height)
+  await main.reorganise(final)
+  await follower.poll()
+  expect(unrecordableFork(chain.ledger, follower)).toBe(final)
+  const [headers] = systemTransactions(chain.ledger, follower)
+  expect(headers && chain.outcome(headers)).toBe('MAIN_REORG_TOO_DEEP')
 })

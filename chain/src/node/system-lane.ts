@@ -105,6 +105,22 @@ function withinBytes(headers: readonly Uint8Array[]): Uint8Array[] {
   })
 }
 
+/**
+ * Depth at which the main chain that this node follows leaves the recorded one, where that is
+ * more than the rules ever replace; undefined while all is well. Nothing but people helps then.
+ */
+export function unrecordableFork(
+  ledger: LedgerDraft,
+  follower: MainChainFollower,
+): number | undefined {
+  const tip = recordedTip(ledger)
+  const [first] = tip ? follower.headersAfter(tip, 1) : []
+  const decoded = first && decodeHeaderWithAuxPow(first)
+  if (!tip || !decoded?.ok) return undefined
+  const depth = tip.height - (decoded.value.header.height - 1)
+  return depth >= ledger.params.anchorFinalMainBlocks ? depth : undefined
+}
+
 function recordedTip(ledger: LedgerDraft) {
   const height = ledger.globals().mainTipHeight
   const record = mainHeaderAt(ledger, height)
