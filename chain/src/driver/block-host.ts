@@ -109,6 +109,11 @@ export interface BlockHost {
    * download and verify first, then call advanceTo.
    */
   onBehind(hint: BehindHint): void
+  /**
+   * A vote that came from a peer, or an own one after its sync. Unverified, of any view, also after
+   * its block is final: who counts participation wants the late ones. Cheap and synchronous.
+   */
+  onVote(vote: Vote): void
   /** Two contradicting votes of one validator in one view (E1-E4). */
   onEvidence(first: Vote, second: Vote): void
   /** The driver has stopped. */

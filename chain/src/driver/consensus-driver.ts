@@ -21,6 +21,7 @@ import type {
 } from '../consensus/machine-interface.ts'
 import { createMachine, type MachineState } from '../consensus/machine-state.ts'
 import { isSignedByLeader } from '../consensus/proposing.ts'
+import { votesIn } from '../consensus/votes-in.ts'
 import { paramsAt } from '../params/forks.ts'
 import { epochOfHeight } from '../params/network-params.ts'
 import { blockHash } from '../types/block.ts'
@@ -349,6 +350,7 @@ export class ConsensusDriver {
     if (epochOf(message) > this.#haltEpoch) return
     const event = { type: 'message', nowMs: this.#clock.now(), from: peer, message } as const
     if (this.#gate.showsTwin(message, this.#machine().config)) return this.#fail(TWIN)
+    for (const vote of votesIn(message)) this.#options.host.onVote(vote)
     if (message.type !== 'proposal') return this.#step({ event })
     const { header, leaderVote } = message.proposal
     const hash = bytesToHex(leaderVote.statement.hash)
@@ -436,7 +438,9 @@ export class ConsensusDriver {
     const body = record.type === 'block' ? this.#bodyOf(record.block.hash) : EMPTY_BODY
     if (record.type === 'vote') await this.#lease?.cover(epoch, record.vote.statement.view)
     await this.#log.append(entryOf(record, epoch, body))
-    if (record.type === 'vote') await this.#log.sync()
+    if (record.type !== 'vote') return
+    await this.#log.sync()
+    this.#options.host.onVote(record.vote)
   }
 
   #bodyOf(hash: Hex): Uint8Array {

@@ -87,6 +87,7 @@ export interface ChainManagerOptions {
   readonly signatures?: SignaturesAhead
   readonly logger: Logger
   readonly onBehind: (hint: BehindHint) => void
+  readonly onVote?: (vote: Vote) => void
   readonly onEvidence: (first: Vote, second: Vote) => void
   readonly onHalt: (reason: HaltReason) => void
 }
@@ -249,6 +250,10 @@ export class ChainManager implements BlockHost {
 
   onBehind(hint: BehindHint): void {
     this.#options.onBehind(hint)
+  }
+
+  onVote(vote: Vote): void {
+    this.#options.onVote?.(vote)
   }
 
   onEvidence(first: Vote, second: Vote): void {

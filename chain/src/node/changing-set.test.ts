@@ -26,6 +26,7 @@ import { isSetSuccessor } from '../types/validator-set.ts'
 import { EvidenceKeeper } from './evidence-keeper.ts'
 import { openChain } from './open-chain.ts'
 import { unsigned } from './system-lane.ts'
+import { VoteKeeper } from './vote-keeper.ts'
 
 /** Long enough for slow machines; every wait ends as soon as it is met. */
 const DEADLINE = { timeout: 100_000, interval: 20 }
@@ -79,22 +80,30 @@ async function start(name: string): Promise<Member> {
   const logger = pino({ level: 'silent' })
   const opened = await openChain(store, genesis.value)
   const keeper = new EvidenceKeeper(opened.ledger)
+  const votes = new VoteKeeper(opened.ledger)
   const manager = new ChainManager({
     params: all,
     chainId,
     ...opened,
     store,
     inputs: {
-      systemLane: (parent) =>
-        keeper
-          .forBlockOn(parent)
-          .map((value) => unsigned(parent, { selector: PayloadKind.evidence, value })),
+      systemLane: (parent) => {
+        const late = votes.forBlockOn(parent)
+        const lateVotes = { selector: PayloadKind.lateVotes, value: { votes: late } } as const
+        return [
+          ...keeper
+            .forBlockOn(parent)
+            .map((value) => unsigned(parent, { selector: PayloadKind.evidence, value })),
+          ...(late.length > 0 ? [unsigned(parent, lateVotes)] : []),
+        ]
+      },
       waiting: () => waiting,
       isVerified: () => false,
       objection: () => undefined,
     },
     logger,
     onBehind: () => undefined,
+    onVote: (vote) => votes.add(vote),
     onEvidence: (first, second) => {
       const evidence = keeper.evidenceOf(first, second)
       if (evidence.ok) keeper.keep(evidence.value)
@@ -153,8 +162,24 @@ async function expectOneChain(): Promise<void> {
   }
 }
 
+/** Certificates carry a quorum of three; what they leave out is counted all the same. */
+async function expectEveryVoteCounted(): Promise<void> {
+  const { manager } = members0()
+  const late: number[] = []
+  const stop = manager.onFinal(({ transactions }) => {
+    for (const { body } of transactions) {
+      if (body.payload.selector !== PayloadKind.lateVotes) continue
+      late.push(...body.payload.value.votes.map(({ validator }) => validator))
+    }
+  })
+  await vi.waitFor(() => expect(late.length).toBeGreaterThan(3), DEADLINE)
+  stop()
+  for (const validator of late) expect(validator).toBeLessThan(4)
+}
+
 test('one leaves, a fifth joins, a double signer is thrown out; blocks go on', async () => {
   await reaches(2)
+  await expectEveryVoteCounted()
   const leaver = keyOf('validator-0-owner')
   const everything = { validator: 0, delegation: NONE, amount: 100n * UNITS }
   waiting = [

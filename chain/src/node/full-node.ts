@@ -135,6 +135,7 @@ export class FullNode {
         systemLane: (parent) =>
           systemTransactions(parent, follower, {
             evidence: transactions.evidence.forBlockOn(parent),
+            lateVotes: transactions.votes.forBlockOn(parent),
             submitted: submittedAnchors,
           }),
         waiting: (parent) => transactions.waiting(parent),
@@ -145,6 +146,7 @@ export class FullNode {
       signatures,
       logger,
       onBehind: ({ height }) => behind.hint(height),
+      onVote: (vote) => transactions.votes.add(vote),
       onEvidence: (first, second) => transactions.reportEvidence(first, second),
       onHalt: ({ code, message, cause, guilty }) => {
         logger.fatal({ code, cause: String(cause), guilty }, message)

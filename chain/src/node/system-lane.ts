@@ -14,6 +14,7 @@ import { ZERO_KEY, ZERO_SIGNATURE } from '../types/primitives.ts'
 import { DepositState } from '../types/records.ts'
 import {
   type Evidence,
+  type LateVote,
   MAIN_HEADERS_PER_TRANSACTION_MAX,
   type Payload,
   PayloadKind,
@@ -33,12 +34,13 @@ const HEADERS_BEHIND_MAX = 1
 /** What a proposer has beside its view of the main chain. */
 export interface SystemLaneExtras {
   readonly evidence?: readonly Evidence[]
+  readonly lateVotes?: readonly LateVote[]
   /** Proofs that an Arbiter brought. */
   readonly submitted?: SubmittedAnchors
 }
 
 /**
- * Transactions that only a proposer makes: evidence that it keeps, and, from what its own main
+ * Transactions that only a proposer makes: evidence and late votes that it keeps, and, from what its own main
  * node shows, the main headers it knows (it must include them), the anchors that may be recorded
  * now, newest checkpoint first (the block takes the first that is valid, which makes the others
  * old), and deposits that have their confirmations there.
@@ -46,11 +48,15 @@ export interface SystemLaneExtras {
 export function systemTransactions(
   ledger: LedgerDraft,
   follower: MainChainFollower,
-  { evidence = [], submitted }: SystemLaneExtras = {},
+  { evidence = [], lateVotes = [], submitted }: SystemLaneExtras = {},
 ): Transaction[] {
   const transactions = evidence.map((value) =>
     unsigned(ledger, { selector: PayloadKind.evidence, value }),
   )
+  if (lateVotes.length > 0) {
+    const value = { votes: [...lateVotes] }
+    transactions.push(unsigned(ledger, { selector: PayloadKind.lateVotes, value }))
+  }
   const tip = recordedTip(ledger)
   const headers = tip && withinBytes(follower.headersAfter(tip, MAIN_HEADERS_PER_TRANSACTION_MAX))
   if (headers?.length) {

@@ -23,6 +23,7 @@ import { PayloadKind, type Transaction } from '../types/transactions.ts'
 import { EvidenceKeeper } from './evidence-keeper.ts'
 import { ScratchLedgers } from './scratch-ledgers.ts'
 import { unsigned } from './system-lane.ts'
+import { VoteKeeper } from './vote-keeper.ts'
 
 /** Roots of transactions whose signature was checked, the least recently used forgotten first. */
 const VERIFIED_MAX = 50_000
@@ -48,6 +49,7 @@ export interface TransactionEntryOptions {
 export class TransactionEntry {
   readonly pool: TransactionPool
   readonly evidence: EvidenceKeeper
+  readonly votes: VoteKeeper
   readonly #ledger: Ledger
   readonly #network: FullNodeNetwork
   readonly #logger: Logger
@@ -63,6 +65,7 @@ export class TransactionEntry {
     this.#network = network
     this.#logger = logger
     this.evidence = new EvidenceKeeper(ledger)
+    this.votes = new VoteKeeper(ledger)
     this.#scratches = new ScratchLedgers(ledger)
     this.pool = new TransactionPool({
       view: () => viewOf(ledger),
@@ -115,6 +118,7 @@ export class TransactionEntry {
   afterBlock({ transactions }: FinalizedBlock): void {
     this.#scratches.clear()
     this.evidence.afterBlock()
+    this.votes.afterBlock()
     const included = transactions.map((transaction) => ({
       id: bytesToHex(transactionId(transaction)),
       sender: transaction.body.sender,

@@ -16,6 +16,7 @@ import { applyOpenContract } from './open-contract.ts'
 import { applyOpenRelay } from './open-relay.ts'
 import { applyPegVote } from './peg-vote.ts'
 import { applyProve } from './prove.ts'
+import { applyLateVotes } from './recent-votes.ts'
 import { applyRedeem } from './redeem.ts'
 import { applyRedeemRepair } from './redeem-repair.ts'
 import { applyRegister } from './register.ts'
@@ -83,6 +84,8 @@ export function applyPayload(
       return applyClaimSlot(draft, payload.value, context)
     case 24:
       return applyRedeemRepair(draft, payload.value, context)
+    case 25:
+      return applyLateVotes(draft, payload.value)
     default:
       return fault('NOT_ACTIVE', 'this kind of transaction is not active yet')
   }

@@ -157,23 +157,6 @@ function claimOf(draft: LedgerDraft, { validator: index, weight }: SetMember): b
   return jailed ? 0n : BigInt(weight) * BigInt(participation)
 }
 
-/** Counts the votes that a block's parent certificate carries, by members of the parent's set. */
-export function countParticipation(
-  draft: LedgerDraft,
-  participants: readonly number[],
-  members: readonly SetMember[],
-): void {
-  for (const place of participants) {
-    const member = members[place]
-    assert(member !== undefined, 'participants are of the set')
-    const validator = validatorAt(draft, member.validator)
-    draft.validators.set(member.validator, {
-      ...validator,
-      participation: validator.participation + 1,
-    })
-  }
-}
-
 function epochAt(draft: LedgerDraft, epoch: number): Readonly<Epoch> {
   const record = draft.epochs.get(epoch)
   assert(record !== undefined, 'every epoch up to the next one has a record')

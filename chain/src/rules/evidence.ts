@@ -1,12 +1,11 @@
 import { fault, ok, type Result } from '../bytes/result.ts'
-import { signingDigest, verifySignature } from '../bytes/signature.ts'
 import type { LedgerDraft } from '../state/ledger-draft.ts'
-import { StatementType } from '../types/consensus-objects.ts'
 import { contradicts, isWellFormed } from '../types/contradiction.ts'
 import { NONE, type SetMember } from '../types/records.ts'
-import type { Evidence, SignedStatement } from '../types/transactions.ts'
+import type { Evidence } from '../types/transactions.ts'
 import type { TransactionContext } from './block-context.ts'
 import { EXIT_EPOCHS, isReleased } from './release-stake.ts'
+import { isStatementSigned } from './signed-statement.ts'
 import { recordGuilt } from './slashing.ts'
 import { setMembers, validatorAt } from './validator-set.ts'
 
@@ -29,7 +28,7 @@ export function applyEvidence(
   const member = checkNews(draft, evidence)
   if (!member.ok) return member
   const { publicKey } = member.value
-  if (!isSigned(draft, first, publicKey) || !isSigned(draft, second, publicKey)) {
+  if (![first, second].every((each) => isStatementSigned(draft.chainId, each, publicKey))) {
     return fault('EVIDENCE_SIGNATURE', 'a statement is not signed with the key of that epoch')
   }
   recordGuilt(draft, member.value, first.statement.epoch, context)
@@ -55,13 +54,4 @@ export function checkNews(
     return fault('EVIDENCE_OLD', 'the stake of that epoch has left unbonding', { epoch })
   }
   return ok(member)
-}
-
-function isSigned(
-  draft: LedgerDraft,
-  { statement, signature }: SignedStatement,
-  publicKey: Uint8Array,
-): boolean {
-  const digest = signingDigest('vote', draft.chainId, StatementType.hashTreeRoot(statement))
-  return verifySignature(signature, digest, publicKey)
 }

@@ -28,8 +28,9 @@ import { raiseNonce } from './accounts.ts'
 import { applyPayload } from './apply-payload.ts'
 import { nextBaseFee, ORDINARY_BODY_BYTES_MAX } from './base-fee.ts'
 import type { BlockContext, TransactionContext } from './block-context.ts'
-import { closeEpoch, countParticipation, recordCheckpoint } from './epoch-boundary.ts'
+import { closeEpoch, recordCheckpoint } from './epoch-boundary.ts'
 import { chargeFee } from './fees.ts'
+import { recordVotes } from './recent-votes.ts'
 import { assertConserved } from './supply.ts'
 import { checkAccount, checkForm, laneOf } from './transaction-checks.ts'
 import { setHashes, setMembers } from './validator-set.ts'
@@ -112,7 +113,8 @@ export function beginBlock(draft: LedgerDraft, block: BlockInput): Result<BlockE
   const { height, epoch, timeMs, parentHash } = block
   const isFirst = epochOfHeight(draft.params, height - 1) !== epoch
   if (isFirst) recordCheckpoint(draft, epoch, parentHash)
-  countParticipation(draft, block.participants, parentMembers(draft, height))
+  const parent = { hash: parentHash, epoch: epochOfHeight(draft.params, height - 1) }
+  recordVotes(draft, parent, block.participants)
   const globals = draft.globals()
   draft.setGlobals({ ...globals, ...appendHistory(globals, parentHash), height, epoch, timeMs })
   const transactions: Transaction[] = []

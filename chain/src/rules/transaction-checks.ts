@@ -45,6 +45,7 @@ const lanes: { readonly [K in PayloadKind]: Lane } = {
   pegVote: 'account',
   claimSlot: 'node',
   redeemRepair: 'node',
+  lateVotes: 'system',
 }
 
 const KIB = 1024
@@ -57,6 +58,7 @@ const bytesMaxByKind: { readonly [K in PayloadKind]?: number } = {
   anchor: 72 * KIB,
   deposit: 72 * KIB,
   redeemRepair: 64 * KIB,
+  lateVotes: 24 * KIB,
 }
 
 /** How far ahead a transaction may be valid, so that no pool keeps it for ever. */

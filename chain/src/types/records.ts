@@ -463,6 +463,17 @@ export const WithdrawalRecordType = new ContainerType(
 )
 export type WithdrawalRecord = ValueOf<typeof WithdrawalRecordType>
 
+/** Blocks whose votes still count for participation (PROTOCOL 7). */
+export const RECENT_BLOCKS_MAX = 8
+
+/** A recent block and whose votes for it the chain has seen: bit i = member i of its set. */
+export const RecentBlockType = new ContainerType({
+  hash: Bytes32,
+  epoch: U32,
+  voted: byteList(Math.ceil(VALIDATORS_MAX / 8)),
+})
+export type RecentBlock = ValueOf<typeof RecentBlockType>
+
 const FRONTIER_LEVELS = 32
 /** Anchors that may wait for their depth at the same time. */
 export const OPEN_ANCHORS_MAX = 256
@@ -500,6 +511,8 @@ export const GlobalsType = new ContainerType(
     freeContracts: new ListCompositeType(new ContainerType({ index: U32 }), 65_536),
     /** First free index of the delegations' table + 1; 0 for none. */
     freeDelegations: U32,
+    /** Parents of the last blocks, newest last. */
+    recentBlocks: new ListCompositeType(RecentBlockType, RECENT_BLOCKS_MAX),
     /** Base fee of the next block, units per byte. */
     baseFee: Units64,
   },

@@ -328,6 +328,25 @@ export const RedeemRepairType = new ContainerType({
   vouchers: new ListCompositeType(SignedRepairVoucherType, SLOT_RAILS_MAX),
 })
 
+/** Late votes that one block may carry. */
+export const LATE_VOTES_MAX = 256
+
+/** A vote for a block that no certificate on the chain carries. */
+export const LateVoteType = new ContainerType({
+  /** How far the block lies behind the parent of the block that carries this; 0 is the parent. */
+  back: U8,
+  /** Index in the set of that block's epoch. */
+  validator: U8,
+  /** Notarize or finalize. */
+  kind: U8,
+  view: Count64,
+  signature: SignatureBytes,
+})
+/** By block, newest first, then by validator: what participation counts beside certificates. */
+export const LateVotesType = new ContainerType({
+  votes: new ListCompositeType(LateVoteType, LATE_VOTES_MAX),
+})
+
 /** Selector of each payload in the union, which is also its wire number. New ones go at the end. */
 export const PayloadKind = {
   transfer: 0,
@@ -355,6 +374,7 @@ export const PayloadKind = {
   pegVote: 22,
   claimSlot: 23,
   redeemRepair: 24,
+  lateVotes: 25,
 } as const
 export type PayloadKind = keyof typeof PayloadKind
 
@@ -384,6 +404,7 @@ export const PayloadType = new UnionType([
   PegVoteType,
   ClaimSlotType,
   RedeemRepairType,
+  LateVotesType,
 ])
 
 export type Transfer = ValueOf<typeof TransferType>
@@ -419,6 +440,8 @@ export type Withdraw = ValueOf<typeof WithdrawType>
 export type PegVote = ValueOf<typeof PegVoteType>
 export type ClaimSlot = ValueOf<typeof ClaimSlotType>
 export type RedeemRepair = ValueOf<typeof RedeemRepairType>
+export type LateVote = ValueOf<typeof LateVoteType>
+export type LateVotes = ValueOf<typeof LateVotesType>
 export type RepairVoucher = ValueOf<typeof RepairVoucherType>
 export type SignedRepairVoucher = ValueOf<typeof SignedRepairVoucherType>
 
@@ -448,6 +471,7 @@ export type Payload =
   | { readonly selector: 22; value: PegVote }
   | { readonly selector: 23; value: ClaimSlot }
   | { readonly selector: 24; value: RedeemRepair }
+  | { readonly selector: 25; value: LateVotes }
 
 /**
  * The signed part of a transaction. Id of a transaction = hash_tree_root(body); the signature,

@@ -128,6 +128,8 @@ export class MemoryHost implements BlockHost {
     this.onBehindHint(hint)
   }
 
+  onVote(): void {}
+
   onEvidence(first: Vote, second: Vote): void {
     this.evidence.push(first, second)
   }
