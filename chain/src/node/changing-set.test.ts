@@ -3,10 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
+import { ChainReplay } from '../audit/chain-replay.ts'
 import { assert } from '../bytes/assert.ts'
 import { bytesToHex } from '../bytes/hex.ts'
 import { sign } from '../bytes/signature.ts'
 import { signersOf } from '../consensus/certificate.ts'
+import { createConsensusCrypto } from '../driver/consensus-crypto.ts'
 import { ConsensusDriver } from '../driver/consensus-driver.ts'
 import { encodeMessage } from '../driver/message-codec.ts'
 import { MemoryNetwork } from '../driver/testing/memory-transport.ts'
@@ -19,7 +21,10 @@ import { keyOf, SampleChain, UNITS } from '../rules/testing/sample-chain.ts'
 import { signedStatement } from '../rules/testing/stake-world.ts'
 import { setMembers } from '../rules/validator-set.ts'
 import { LevelStore } from '../store/level-store.ts'
-import { VoteKind } from '../types/consensus-objects.ts'
+import { BlockSync } from '../sync/block-sync.ts'
+import { peersOf, serverOf } from '../sync/testing/served-chain.ts'
+import { type Block, BlockType } from '../types/block.ts'
+import { CertificateType, JustificationType, VoteKind } from '../types/consensus-objects.ts'
 import { NONE } from '../types/records.ts'
 import { PayloadKind, type Payload, type Transaction } from '../types/transactions.ts'
 import { isSetSuccessor } from '../types/validator-set.ts'
@@ -72,13 +77,18 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-async function start(name: string): Promise<Member> {
+function freshGenesis() {
   const genesis = buildGenesis(sample.document)
   assert(genesis.ok, 'the document is a genesis')
-  const { params: all, chainId } = genesis.value
+  return genesis.value
+}
+
+async function start(name: string): Promise<Member> {
+  const genesis = freshGenesis()
+  const { params: all, chainId } = genesis
   const store = await LevelStore.inMemory()
   const logger = pino({ level: 'silent' })
-  const opened = await openChain(store, genesis.value)
+  const opened = await openChain(store, genesis)
   const keeper = new EvidenceKeeper(opened.ledger)
   const votes = new VoteKeeper(opened.ledger)
   const manager = new ChainManager({
@@ -151,6 +161,40 @@ function registerFifth(): Payload {
     roles: 4,
   }
   return { selector: PayloadKind.register, value }
+}
+
+/** A node that starts now takes the whole chain, each part under the set of its epoch. */
+async function expectNewcomerFollows(source: ChainManager): Promise<void> {
+  const newcomer = await start('newcomer')
+  members.push(newcomer)
+  const { manager } = newcomer
+  const sync = new BlockSync({
+    manager,
+    peers: peersOf({ source: (request) => serverOf(source).answer(request) }),
+    crypto: createConsensusCrypto(sample.chainId, undefined),
+    exclusively: (run) => newcomer.driver.advanceTo(run),
+  })
+  const { height } = source.final.header
+  await vi.waitFor(async () => {
+    await sync.catchUp()
+    expect(manager.final.header.height).toBeGreaterThanOrEqual(height)
+  }, DEADLINE)
+  expect((await manager.finalAt(height))?.hash).toBe((await source.finalAt(height))?.hash)
+}
+
+/** An auditor computes it all again: leaders, justifications, certificates, blocks. */
+async function expectAuditPasses({ store, final }: ChainManager): Promise<void> {
+  const replay = new ChainReplay(freshGenesis())
+  for (let height = 0; height <= final.header.height; height++) {
+    const stored = await store.block(height)
+    assert(stored, 'final blocks are stored')
+    const block = BlockType.deserialize(stored.block) as Block
+    const justification = JustificationType.deserialize(stored.justification)
+    const certificate = stored.certificate && CertificateType.deserialize(stored.certificate)
+    const applied = replay.apply({ block, justification, certificate })
+    expect(applied.ok ? 'ok' : `${height}: ${applied.fault.message}`).toBe('ok')
+  }
+  expect(replay.finish().ok).toBe(true)
 }
 
 async function expectOneChain(): Promise<void> {
@@ -234,4 +278,6 @@ test('one leaves, a fifth joins, a double signer is thrown out; blocks go on', a
     assert(parent && block, 'final blocks are stored')
     expect(isSetSuccessor(parent.header, block.header)).toBe(true)
   }
+  await expectNewcomerFollows(manager)
+  await expectAuditPasses(manager)
 }, 240_000)

@@ -32,12 +32,16 @@ export class EvidenceKeeper {
     return ok({ validator, first: signed(first), second: signed(second) })
   }
 
+  /** Whether evidence would be kept if it is genuine: asked before its signatures are checked. */
+  isNews(evidence: Evidence): boolean {
+    if (this.#kept.has(keyOf(evidence)) || this.#kept.size >= KEPT_MAX) return false
+    return checkNews(this.#ledger, evidence).ok
+  }
+
   /** Keeps checked evidence; false if it is no news. */
   keep(evidence: Evidence): boolean {
-    const key = `${evidence.validator}/${evidence.first.statement.epoch}`
-    if (this.#kept.has(key) || this.#kept.size >= KEPT_MAX) return false
-    if (!checkNews(this.#ledger, evidence).ok) return false
-    this.#kept.set(key, evidence)
+    if (!this.isNews(evidence)) return false
+    this.#kept.set(keyOf(evidence), evidence)
     return true
   }
 
@@ -51,4 +55,8 @@ export class EvidenceKeeper {
       if (!checkNews(this.#ledger, evidence).ok) this.#kept.delete(key)
     }
   }
+}
+
+function keyOf({ validator, first }: Evidence): string {
+  return `${validator}/${first.statement.epoch}`
 }

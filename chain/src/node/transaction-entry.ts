@@ -32,7 +32,12 @@ const GOSSIP_DELAY_MS = 20
 /** Blocks for which gossiped evidence can be taken up. */
 const GOSSIP_VALID_BLOCKS = 100
 /** Faults that an honest sender's peer never passes on. */
-const FORGED: ReadonlySet<string> = new Set(['SIGNATURE_INVALID', 'MALFORMED', 'NOT_CANONICAL'])
+const FORGED: ReadonlySet<string> = new Set([
+  'SIGNATURE_INVALID',
+  'EVIDENCE_SIGNATURE',
+  'MALFORMED',
+  'NOT_CANONICAL',
+])
 
 export interface TransactionEntryOptions {
   readonly ledger: Ledger
@@ -150,10 +155,12 @@ export class TransactionEntry {
     const id = transactionId(decoded.value)
     const { payload } = decoded.value.body
     if (payload.selector === PayloadKind.evidence) {
+      if (!this.evidence.isNews(payload.value)) return fault('ALREADY_KNOWN', 'evidence is kept')
       const waiting = waitingOf(bytesToHex(id), decoded.value, bytes.length)
       const tried = this.#scratches.trial(waiting, [])
       if (!tried.ok) return tried
-      return this.evidence.keep(payload.value) ? ok(id) : fault('ALREADY_KNOWN', 'evidence is kept')
+      this.evidence.keep(payload.value)
+      return ok(id)
     }
     const added = this.pool.add(bytesToHex(id), decoded.value, bytes.length)
     return added.ok ? ok(id) : added
