@@ -40,10 +40,10 @@ export interface SystemLaneExtras {
 }
 
 /**
- * Transactions that only a proposer makes: evidence and late votes that it keeps, and, from what its own main
- * node shows, the main headers it knows (it must include them), the anchors that may be recorded
- * now, newest checkpoint first (the block takes the first that is valid, which makes the others
- * old), and deposits that have their confirmations there.
+ * Transactions that only a proposer makes: evidence and late votes that it keeps, and, from what
+ * its own main node shows, the main headers it knows (it must include them), the anchors that may
+ * be recorded now, newest checkpoint first (the block takes the first that is valid, which makes
+ * the others old), and deposits that have their confirmations there.
  */
 export function systemTransactions(
   ledger: LedgerDraft,
