@@ -59,7 +59,14 @@ describe('nodes of four operators, joined by a genesis file', () => {
     await ready(launched)
     return launched
   }
-  let ports: { main: number; p2p: number[]; rpc: number[]; health: number[]; boot: number }
+  let ports: {
+    spare: number
+    main: number
+    p2p: number[]
+    rpc: number[]
+    health: number[]
+    boot: number
+  }
   let validators: Process[]
   const rpc = (i: number) => createRpcClient({ url: `http://127.0.0.1:${ports.rpc[i]}` })
   const height = async (i: number) => (await rpc(i).call('chain_getStatus', {})).height
@@ -70,6 +77,7 @@ describe('nodes of four operators, joined by a genesis file', () => {
     const two = async () => [await freePort(), await freePort()]
     const [main, boot] = (await two()) as [number, number]
     ports = {
+      spare: await freePort(),
       main,
       boot,
       p2p: await two(),
@@ -243,16 +251,19 @@ describe('nodes of four operators, joined by a genesis file', () => {
     const before = await height(0)
     second.child.kill('SIGTERM')
     expect(await second.ended, second.text()).toBe(0)
-    await launch(
+    // The same again, and a bootstrap node in its process.
+    const again = await launch(
       'node',
       '--roles',
-      'validator',
+      'bootstrap,validator',
       '--genesis',
       'genesis.json',
       '--data',
       'v2',
       '--listen',
       `127.0.0.1:${ports.p2p[1]}`,
+      '--bootstrap-listen',
+      `${ports.spare}`,
       '--rpc-port',
       `${ports.rpc[1]}`,
       '--main-chain',
@@ -261,5 +272,8 @@ describe('nodes of four operators, joined by a genesis file', () => {
       'none',
     )
     await until('new blocks with both', async () => (await height(1)) > before + 5)
+    await until('its second role', async () => again.text().includes('bootstrap is ready'))
+    again.child.kill('SIGTERM')
+    expect(await again.ended, again.text()).toBe(0)
   })
 })

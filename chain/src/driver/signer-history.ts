@@ -28,7 +28,7 @@ export async function secureSigner(
   if (!lease && !validator.newValidator) {
     throw new SignerHistoryError(
       `${directory} has no record of what this validator key signed. Restore it from a backup, ` +
-        'or start as a new validator if the key was never used.',
+        'or start as a new validator (--new-validator) if the key was never used.',
     )
   }
   const secured = lease ?? (await SignerLease.create(path, chainId, publicKey))

@@ -33,7 +33,7 @@ export function addKeyFlags(command: Command): Command {
     .option('--no-passphrase', 'keep new keys in clear: whoever reads the files has them')
 }
 
-/** validator init | status | bond | unbond | delegate | release */
+/** validator init | status | bond | unbond | delegate | release | lease */
 export function registerValidator(program: Command): void {
   const validator = program
     .command('validator')
@@ -48,6 +48,28 @@ export function registerValidator(program: Command): void {
     })
   registerStatus(validator)
   registerStake(validator)
+  registerLease(validator)
+}
+
+function registerLease(validator: Command): void {
+  const actions = () => import('../operate/lease-actions.ts')
+  const lease = validator
+    .command('lease')
+    .description('move a validator to another machine without ever signing twice')
+  lease
+    .command('export')
+    .description('write the lease of the stopped validator; its folder signs nothing any more')
+    .argument('<file>', 'new file')
+    .action(async (file: string, _options, command: Command) => {
+      await (await actions()).exportLease(await contextOf(command), file)
+    })
+  lease
+    .command('import')
+    .description('take the lease over, beside a copy of the consensus key')
+    .argument('<file>', 'what export wrote')
+    .action(async (file: string, _options, command: Command) => {
+      await (await actions()).importLease(await contextOf(command), file)
+    })
 }
 
 function registerStatus(validator: Command): void {

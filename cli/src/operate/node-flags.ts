@@ -35,8 +35,12 @@ const NodeFlagsSchema = z
     name: z.string().min(1),
     /** "host:port", a port, or "none" for a device that nobody can dial. */
     listen: z.string().min(1),
+    /** The same for a bootstrap node or peer in a validator's process. */
+    bootstrapListen: z.string().min(1),
+    peerListen: z.string().min(1),
     announce: list,
     peers: list,
+    bootstraps: list,
     fullNodes: list,
     mainChain: z.string().min(1),
     rpcHost: z.string().min(1),

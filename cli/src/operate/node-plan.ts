@@ -55,9 +55,11 @@ export function planNode(flags: NodeFlags, network: string): NodeConfig[] {
       genesis: flags.genesis ?? fail(missing('genesis', 'no genesis file is named')),
       ...(flags.forks !== undefined && { forks: flags.forks }),
       data: flags.data ?? fail(missing('data', 'no data folder is named')),
-      listen: listenOf(flags, role, defaultPort(network, 'p2p') + 10 * position),
-      announce: announceOf(flags, role),
-      peers: (flags.peers ?? []).map(peerAddress),
+      listen: listenOf(flags, role, defaultPort(network, 'p2p') + 10 * position, position),
+      // Addresses are one role's: further roles in the process tell where they listen.
+      announce: position === 0 ? announceOf(flags, role) : [],
+      // A validator's peers are validators; a further role in its process wants bootstrap nodes.
+      peers: ((position === 0 ? flags.peers : flags.bootstraps) ?? []).map(peerAddress),
       logLevel: flags.logLevel ?? 'info',
       // One page for the whole process.
       ...(position === 0 && { metrics: metricsOf(flags, network) }),
@@ -159,8 +161,14 @@ function fullNodesOf({ fullNodes = [] }: NodeFlags, own: readonly string[]): str
   return urls
 }
 
-function listenOf(flags: NodeFlags, role: NodeRoleName, port: number): NodeConfig['listen'] {
-  const { listen = `${LOOPBACK}:${port}` } = flags
+function listenOf(
+  flags: NodeFlags,
+  role: NodeRoleName,
+  port: number,
+  position: number,
+): NodeConfig['listen'] {
+  const own = role === 'bootstrap' ? flags.bootstrapListen : flags.peerListen
+  const listen = (position === 0 ? flags.listen : own) ?? `${LOOPBACK}:${port}`
   if (listen === 'none') {
     if (role === 'peer') return null
     throw wrong('LISTEN_INVALID', `a ${role} must be reachable: give --listen HOST:PORT`)

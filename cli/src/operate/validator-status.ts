@@ -100,7 +100,7 @@ async function chosen(
 const keyText = ({ consensusKey }: Validator) => bytesToHex(consensusKey)
 
 /** Public half of the folder's consensus key; a sealed file shows it without its passphrase. */
-async function consensusKeyOf(data: string): Promise<string | undefined> {
+export async function consensusKeyOf(data: string): Promise<string | undefined> {
   const path = keyPath(data, 'consensus')
   const text = await readFile(path, 'utf8').catch(() => undefined)
   if (text === undefined) return undefined
