@@ -110,7 +110,9 @@ export function lotteryOf(
   nowEpoch: number,
 ): LotteryDraw | undefined {
   let beacon: Uint8Array | undefined
-  for (let epoch = place.since + 1; epoch <= nowEpoch && !beacon; epoch++) {
+  // No further than the ring of beacons reaches: a claim costs its sender nothing.
+  const last = Math.min(nowEpoch, place.since + draft.params.beaconRingEpochs)
+  for (let epoch = place.since + 1; epoch <= last && !beacon; epoch++) {
     const record = draft.epochs.get(epoch)
     if (record && record.beaconHeight !== 0) beacon = record.beacon
   }

@@ -116,7 +116,7 @@ export function claimable(
 }
 
 /** A context in which nothing is sent and nothing is recorded. */
-function silentContext(epoch: number): TransactionContext {
+export function silentContext(epoch: number): TransactionContext {
   return {
     height: 0,
     epoch,

@@ -224,6 +224,19 @@ describe('refill of an emptied slot', () => {
     world.audit()
   })
 
+  test('a payer who asks for its lost rail back gets it: nobody refills from it meanwhile', () => {
+    const { world, contract, rails } = stored()
+    epochs(world, 3, a, b)
+    world.leave(a, rails[0], true)
+    expect(codeOf(world.close(payer, rails[0]))).toBe('ok')
+    expect(refillCode(world, delegate, c, [contract, 0])).toBe('SLOT_TAKEN')
+    epochs(world, 2, b)
+    expect(codeOf(world.close(payer, rails[0]))).toBe('ok')
+    expect(refillCode(world, delegate, c, [contract, 0])).toBe('REFILL_UNFUNDED')
+    expect(refillCode(world, payer, c, [contract, 0])).toBe('ok')
+    world.audit()
+  })
+
   test('a node that gave notice is replaced early and still paid to its end', () => {
     const { world, contract, rails } = stored()
     epochs(world, 3, a, b)

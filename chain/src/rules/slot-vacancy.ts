@@ -22,7 +22,8 @@ export interface Vacancy {
 
 /**
  * The vacancy of a slot (PROTOCOL 5.2): its rail was declared lost, its node was evicted or gave
- * notice, or its payer closed the rail. Undefined for one that is stored or was never filled.
+ * notice, or its payer closed the rail. Undefined for one that is stored, was never filled, or whose
+ * rail is being closed.
  * Reads state only; the former node counts as evicted once a transaction has said so.
  */
 export function vacancyOf(
@@ -36,6 +37,8 @@ export function vacancyOf(
   if (formerRail === NONE) return { why: 'closed', formerRail, since: NONE }
   const rail = draft.rails.get(formerRail)
   assert(rail?.live, 'a slot names no live rail')
+  // Its payer wants the money back: what is left of its lock is no longer there for a refill.
+  if (rail.askEpoch !== NONE) return undefined
   const { evicted, evictedEpoch } = nodeOf(draft, rail)
   const isLost = rail.lostEpoch !== NONE
   if (isLost && (!evicted || rail.lostEpoch <= evictedEpoch)) {
@@ -69,7 +72,8 @@ export function openVacancy(
   const former = place.rail === NONE ? undefined : draft.rails.get(place.rail)
   if (former) touchNode(draft, former.node, context)
   const vacancy = vacancyOf(draft, contract, slot)
-  if (!vacancy) return fault('SLOT_TAKEN', 'the slot is stored', { slot })
+  if (!vacancy)
+    return fault('SLOT_TAKEN', 'the slot is stored, or its rail is being closed', { slot })
   if (!contract.active) {
     return fault('CONTRACT_INACTIVE', 'slots are refilled once the contract is active')
   }
