@@ -22,9 +22,9 @@ export interface Vacancy {
 
 /**
  * The vacancy of a slot (PROTOCOL 5.2): its rail was declared lost, its node was evicted or gave
- * notice, or its payer closed the rail. Undefined for one that is stored, was never filled, or whose
- * rail is being closed.
- * Reads state only; the former node counts as evicted once a transaction has said so.
+ * notice, or its payer closed the rail. Undefined for one that is stored, was never filled, or
+ * whose rail is being closed. Reads state only; the former node counts as evicted once a
+ * transaction has said so.
  */
 export function vacancyOf(
   draft: LedgerDraft,

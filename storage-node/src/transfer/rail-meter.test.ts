@@ -72,6 +72,26 @@ describe('rail meter', () => {
     await expect(meter.spend(1, running)).rejects.toMatchObject({ code: 'LOCK_EXHAUSTED' })
   })
 
+  test('a voucher that raises reservations alone counts; one that lowers either does not', async () => {
+    const terms = railTerms({ reservationPrice: 10n, lockUnits: 1000n })
+    const meters = new RailMeters(ledger)
+    const meter = await meters.acquire(terms)
+    const rail = { ...terms, ownerKey: OWNER }
+    const counters = async (kib: number, reservations: number) => {
+      await meter.accept(signVoucher(rail, kib, reservations))
+      const { voucher } = meter.newest as SignedVoucher
+      return [voucher.kib, voucher.reservations]
+    }
+    expect(await counters(5, 0)).toEqual([5, 0])
+    expect(await counters(5, 3)).toEqual([5, 3])
+    expect(await counters(6, 2)).toEqual([5, 3])
+    expect(await counters(4, 9)).toEqual([5, 3])
+    expect(await counters(7, 3)).toEqual([7, 3])
+    await meters.release(meter)
+    const stored = await ledger.voucher(terms.rail, terms.generation)
+    expect(stored?.voucher).toMatchObject({ kib: 7, reservations: 3 })
+  })
+
   test('takes no voucher of another rail, payer or generation', async () => {
     const terms = railTerms()
     const meter = await new RailMeters(ledger).acquire(terms)

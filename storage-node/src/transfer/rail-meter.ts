@@ -134,9 +134,13 @@ export class RailMeter {
     if (!verifySignature(signature, digest, payerKey)) {
       throw new TransferError('VOUCHER_INVALID', 'the voucher is not signed by the payer')
     }
-    const adds = (newest: SignedVoucher | undefined) =>
-      newest === undefined ||
-      (voucher.kib > newest.voucher.kib && voucher.reservations >= newest.voucher.reservations)
+    // Both counters only grow (PROTOCOL 7); one that raises reservations alone is money too.
+    const adds = (newest: SignedVoucher | undefined) => {
+      if (newest === undefined) return true
+      const { kib, reservations } = newest.voucher
+      const falls = voucher.kib < kib || voucher.reservations < reservations
+      return !falls && (voucher.kib > kib || voucher.reservations > reservations)
+    }
     if (!adds(this.#newest)) return
     await this.#store(signed)
     // Another session may have brought a higher one meanwhile, and stored it after this.
