@@ -1,0 +1,196 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import { createRpcClient } from '@ioex/rpc/client'
+import type { ChildNode } from '../../cli/src/devnet/child-node.ts'
+import { statusOf, TestNetwork, until } from '../e2e/network-harness.ts'
+import { Random } from '../sim/random.ts'
+
+export interface ChaosOptions {
+  readonly validators: number
+  /** How long nodes are hurt, ms. */
+  readonly durationMs: number
+  /** Time between two blows, ms. */
+  readonly everyMs: number
+  /** Validators hurt at a time; at most f = floor((n - 1) / 3), or nothing would go on. */
+  readonly hurt: number
+  readonly seed: number
+  readonly log: (line: string) => void
+}
+
+export interface ChaosReport {
+  readonly kills: number
+  readonly pauses: number
+  readonly blocks: number
+  /** Longest time without a new block while nodes were hurt, ms. */
+  readonly longestStandstillMs: number
+  readonly falsehoods: readonly string[]
+}
+
+/** Blocks that every node must add once nothing is hurt any more. */
+const LIVE_BLOCKS = 10
+const WATCH_MS = 250
+
+/**
+ * Real validator processes, hurt at random by kill -9 and SIGSTOP, never more than the protocol
+ * bears: finality goes on, nothing final is lost, nobody signs twice. Ends its processes.
+ */
+export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
+  const { validators } = options
+  const network = await TestNetwork.create({ validators, bootstraps: 0, peers: 0 })
+  try {
+    return await new Chaos(options, network).run()
+  } finally {
+    await network.destroy()
+  }
+}
+
+class Chaos {
+  readonly #options: ChaosOptions
+  readonly #network: TestNetwork
+  readonly #random: Random
+  readonly #falsehoods: string[] = []
+  /** What each node once said was final: it may never fall behind it. */
+  readonly #reached = new Map<string, number>()
+  /** Name of the node that a hurt one is, so that nobody asks it. */
+  readonly #down = new Set<string>()
+  #kills = 0
+  #pauses = 0
+  #best = { height: 0, atMs: Date.now() }
+  #longestStandstillMs = 0
+
+  constructor(options: ChaosOptions, network: TestNetwork) {
+    this.#options = options
+    this.#network = network
+    this.#random = new Random(options.seed)
+  }
+
+  async run(): Promise<ChaosReport> {
+    const { durationMs, everyMs, log } = this.#options
+    const end = Date.now() + durationMs
+    const watching = new AbortController()
+    const watch = this.#watch(watching.signal)
+    try {
+      while (Date.now() < end) {
+        const next = Date.now() + everyMs
+        await this.#hurtSome(Math.min(everyMs / 2, 5_000))
+        log(`height ${this.#best.height}, ${this.#kills} kills, ${this.#pauses} pauses`)
+        await setTimeout(Math.max(0, next - Date.now()))
+      }
+    } finally {
+      watching.abort()
+      await watch
+    }
+    const blocks = await this.#settle()
+    await this.#compareChains(blocks)
+    await this.#searchLogs()
+    return {
+      kills: this.#kills,
+      pauses: this.#pauses,
+      blocks,
+      longestStandstillMs: this.#longestStandstillMs,
+      falsehoods: this.#falsehoods,
+    }
+  }
+
+  #nodes(): readonly ChildNode[] {
+    return this.#network.running.nodesOf('validator')
+  }
+
+  /** Each victim is killed or paused, stays so for a while, and comes back. */
+  async #hurtSome(downMs: number): Promise<void> {
+    const left = [...this.#nodes()]
+    const victims = Array.from({ length: this.#options.hurt }, () => {
+      const [victim] = left.splice(this.#random.between(0, left.length - 1), 1)
+      if (!victim) throw new Error('fewer validators than victims')
+      return victim
+    })
+    await Promise.all(
+      victims.map(async (victim) => {
+        const restMs = this.#random.between(0, downMs)
+        const kills = this.#random.chance(0.7)
+        this.#down.add(victim.name)
+        if (kills) await this.#killed(victim, restMs)
+        else await this.#paused(victim, restMs)
+        this.#down.delete(victim.name)
+      }),
+    )
+  }
+
+  async #killed(victim: ChildNode, restMs: number): Promise<void> {
+    this.#kills += 1
+    await victim.kill()
+    await setTimeout(restMs)
+    await victim.start()
+    const { height } = await statusOf(victim)
+    const before = this.#reached.get(victim.name) ?? 0
+    if (height < before) {
+      this.#falsehoods.push(`${victim.name} lost final blocks: ${before} before, ${height} after`)
+    }
+  }
+
+  async #paused(victim: ChildNode, restMs: number): Promise<void> {
+    this.#pauses += 1
+    const { pid } = victim
+    if (pid === undefined) throw new Error(`${victim.name} does not run`)
+    process.kill(pid, 'SIGSTOP')
+    await setTimeout(restMs)
+    process.kill(pid, 'SIGCONT')
+  }
+
+  /** Notes what healthy nodes say is final. */
+  async #watch(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      for (const node of this.#nodes()) {
+        if (this.#down.has(node.name)) continue
+        const status = await statusOf(node).catch(() => undefined)
+        // It may have been hurt while it answered.
+        if (status) this.#note(node.name, status.height)
+      }
+      await setTimeout(WATCH_MS)
+    }
+  }
+
+  #note(name: string, height: number): void {
+    this.#reached.set(name, Math.max(height, this.#reached.get(name) ?? 0))
+    const now = Date.now()
+    this.#longestStandstillMs = Math.max(this.#longestStandstillMs, now - this.#best.atMs)
+    if (height > this.#best.height) this.#best = { height, atMs: now }
+  }
+
+  /** With nothing hurt, everybody gets further than the best was; returns a height all have. */
+  async #settle(): Promise<number> {
+    const goal = this.#best.height + LIVE_BLOCKS
+    for (const node of this.#nodes()) {
+      await until(`${node.name} at height ${goal}`, async () => {
+        return (await statusOf(node)).height >= goal
+      })
+    }
+    return goal
+  }
+
+  async #compareChains(top: number): Promise<void> {
+    const clients = this.#network.running.rpcUrls().map((url) => createRpcClient({ url }))
+    for (let height = 1; height <= top; height++) {
+      const hashes = await Promise.all(
+        clients.map(async (client) => (await client.call('chain_getBlock', { height })).hash),
+      )
+      if (new Set(hashes).size > 1) {
+        this.#falsehoods.push(`fork at height ${height}: ${hashes.join(', ')}`)
+        return
+      }
+    }
+  }
+
+  /** Every vote reaches every validator, and each of them compares: a double vote is in a log. */
+  async #searchLogs(): Promise<void> {
+    const { data } = this.#network.options
+    for (const { name } of this.#nodes()) {
+      const log = await readFile(join(data, 'logs', `${name}.log`), 'utf8')
+      const bad = log
+        .split('\n')
+        .find((line) => /signed twice|consensus halted|FORK_PROOF|DOPPELGANGER/.test(line))
+      if (bad) this.#falsehoods.push(`log of ${name}: ${bad}`)
+    }
+  }
+}

@@ -1,0 +1,50 @@
+import { parseArgs } from 'node:util'
+import { runChaos } from './chaos-run.ts'
+
+const { values } = parseArgs({
+  options: {
+    validators: { type: 'string', default: '7' },
+    minutes: { type: 'string', default: '10' },
+    every: { type: 'string', default: '10' },
+    hurt: { type: 'string' },
+    seed: { type: 'string', default: '1' },
+    json: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+})
+
+if (values.help) {
+  console.log(`Usage: npm run chaos -- [--validators N] [--minutes M] [--every S] [--hurt K] [--seed N]
+Runs N real validator processes for M minutes; every S seconds K of them (default: as many as the
+protocol bears) are killed with -9 or paused, at random. Exits 1 if anything final was lost, two
+nodes differ or somebody signed twice. Nothing but a folder in the temporary directory is used.`)
+  process.exit(0)
+}
+
+const validators = positive('validators', values.validators)
+const bearable = Math.floor((validators - 1) / 3)
+const report = await runChaos({
+  validators,
+  durationMs: positive('minutes', values.minutes) * 60_000,
+  everyMs: positive('every', values.every) * 1000,
+  hurt: values.hurt === undefined ? bearable : positive('hurt', values.hurt),
+  seed: positive('seed', values.seed),
+  log: (line) => console.error(line),
+})
+const { kills, pauses, blocks, longestStandstillMs, falsehoods } = report
+if (values.json) console.log(JSON.stringify(report))
+else {
+  console.log(
+    `${validators} validators, ${kills} kills and ${pauses} pauses, ${blocks} blocks, ` +
+      `longest standstill ${longestStandstillMs} ms, ${falsehoods.length} falsehoods`,
+  )
+}
+for (const falsehood of falsehoods) console.error(falsehood)
+process.exitCode = falsehoods.length === 0 ? 0 : 1
+
+function positive(name: string, text: string): number {
+  const value = Number(text)
+  if (Number.isFinite(value) && value > 0) return value
+  console.error(`--${name} takes a number above 0, not "${text}"`)
+  process.exit(2)
+}
