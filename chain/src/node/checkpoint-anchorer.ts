@@ -15,6 +15,9 @@ export interface CheckpointAnchorerOptions {
   readonly logger: Logger
 }
 
+/** Ended epochs without an anchor from which the operator is told. */
+const LAG_ALARM_EPOCHS = 3
+
 /**
  * Sends checkpoints to the main chain by memo. Validators take turns by epoch; whoever comes
  * later steps in when an anchor has not been recorded for its share of epochs, so one dead
@@ -39,6 +42,9 @@ export class CheckpointAnchorer {
 
   async #anchor({ header, hash }: FinalizedBlock): Promise<void> {
     const { manager, memos, consensusKey, logger } = this.#options
+    const lag = header.epoch - 1 - manager.ledger.globals().lastAnchoredEpoch
+    // Hours of proof of work on the main chain look like this, and so does an empty account.
+    if (lag > LAG_ALARM_EPOCHS) logger.error({ lag }, 'checkpoints find no way to the main chain')
     const validators = manager.validators(header.epoch) ?? []
     const publicKey = bytesToHex(publicKeyOf(consensusKey))
     const validator = validators.findIndex((each) => bytesToHex(each.publicKey) === publicKey)

@@ -2,7 +2,7 @@ import type { TransactionInclusion } from '../anchor/followed-block.ts'
 import type { MainChainFollower } from '../anchor/follower.ts'
 import type { SubmittedAnchors } from '../anchor/submitted-anchors.ts'
 import { bytesEqual } from '../bytes/hex.ts'
-import { asInternalHash } from '../elastos/hash-orientation.ts'
+import { asInternalHash, toInternalHex } from '../elastos/hash-orientation.ts'
 import { decodeHeaderWithAuxPow } from '../elastos/main-header.ts'
 import { isCheckpointHeight } from '../params/network-params.ts'
 import { depositDepth } from '../rules/deposit.ts'
@@ -175,8 +175,9 @@ function waitingAnchors(
       bytesEqual(recorded.hash, headerHash)
     )
   })
-  const newestFirst = candidates.sort((a, b) => b.epoch - a.epoch).slice(0, ANCHORS_TRIED_MAX)
-  return newestFirst.map((candidate) => ({
+  const once = new Map(candidates.map((candidate) => [toInternalHex(candidate.id), candidate]))
+  const newestFirst = [...once.values()].sort((a, b) => b.epoch - a.epoch)
+  return newestFirst.slice(0, ANCHORS_TRIED_MAX).map((candidate) => ({
     selector: PayloadKind.anchor,
     value: {
       epoch: candidate.epoch,

@@ -1,11 +1,14 @@
 import type { Command } from 'commander'
 import { registerDecode } from '../anchor/decode-command.ts'
-import { contextOf } from '../command-context.ts'
+import { type AnchorVerdict, verifyAnchor } from '../anchor/verify-anchor.ts'
+import { contextOf, countArgument } from '../command-context.ts'
+import { CommandError } from '../output/failure.ts'
 import { factsText } from '../output/table.ts'
 
 const EXAMPLES = `
 Example:
   $ ioex anchor status
+  $ ioex anchor verify 12
   $ ioex anchor decode header 00000000b331…
 `
 
@@ -25,6 +28,7 @@ export function registerAnchor(program: Command): void {
         factsText([
           ['anchored epoch', status.epoch === null ? 'none yet' : String(status.epoch)],
           ['current epoch', String(status.currentEpoch)],
+          ['without anchor', lagText(status.lag)],
           ...(status.mainHeight === null
             ? []
             : ([
@@ -37,5 +41,33 @@ export function registerAnchor(program: Command): void {
         ]),
       )
     })
+  anchor
+    .command('verify')
+    .description('check the anchor that covers an epoch, step by step, down to the Bitcoin work')
+    .argument('<epoch>', 'epoch whose checkpoint must be anchored', countArgument)
+    .action(async (epoch: number, _options, command: Command) => {
+      const context = await contextOf(command)
+      const verdict = await verifyAnchor(await context.client(), epoch)
+      context.output.result(verdict, () => verdictText(verdict))
+      if (verdict.valid) return
+      throw new CommandError('ANCHOR_INVALID', `the anchor of epoch ${epoch} does not hold`)
+    })
   registerDecode(anchor)
+}
+
+/** Beyond this many epochs the main chain, or whoever pays there, needs a look. */
+const LAG_NORMAL = 3
+
+function lagText(lag: number): string {
+  const epochs = lag === 1 ? '1 epoch' : `${lag} epochs`
+  return lag > LAG_NORMAL ? `${epochs}: look at the main chain and the anchoring accounts` : epochs
+}
+
+function verdictText({ checks, epoch, asked, method, mainHeight, state }: AnchorVerdict): string {
+  const steps = checks.map(({ name, ok, reason }) =>
+    ok ? `ok    ${name}` : `FALSE ${name}: ${reason}`,
+  )
+  const covers = epoch === asked ? '' : `, which covers epoch ${asked}`
+  const place = `epoch ${epoch}${covers}, by ${method}, main block ${mainHeight}, ${state}`
+  return [place, ...steps].join('\n')
 }

@@ -42,7 +42,9 @@ export async function freePortsOf(record: DevnetRecord, wasKilled: boolean): Pro
   const wanted = record.nodes.flatMap(({ name, rpcPort, p2pPort }) =>
     [rpcPort, p2pPort].flatMap((port) => (port === undefined ? [] : [{ name, port }])),
   )
-  for (const { name, port } of [{ name: 'main chain', port: record.mainChainPort }, ...wanted]) {
+  const { mainChainPort, arbiterPort } = record
+  if (arbiterPort !== undefined) wanted.push({ name: 'arbiter listener', port: arbiterPort })
+  for (const { name, port } of [{ name: 'main chain', port: mainChainPort }, ...wanted]) {
     while (!(await isFree(port))) {
       if (Date.now() >= deadline) {
         throw new DevnetError(

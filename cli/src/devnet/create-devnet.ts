@@ -83,9 +83,9 @@ async function createSeat(
 export async function writeConfigs(
   options: DevnetOptions,
   seats: readonly Seat[],
-  mainChain: Pick<DevnetRecord, 'mainChainPort' | 'mainChainGenesis'>,
+  mainChain: Pick<DevnetRecord, 'mainChainPort' | 'mainChainGenesis' | 'arbiterPort'>,
 ): Promise<DevnetRecord> {
-  const { mainChainPort } = mainChain
+  const { mainChainPort, arbiterPort } = mainChain
   const validators = seats.filter(({ role }) => role === 'validator')
   const bootstraps = seats.filter(({ role }) => role === 'bootstrap')
   const rpcUrls = validators.map(({ rpcPort }) => `http://${LOOPBACK}:${rpcPort}`)
@@ -104,7 +104,12 @@ export async function writeConfigs(
       peers: others(seat.role === 'validator' ? validators : bootstraps),
       ...configOfRole(seat, rpcUrls, mainChainPort, friends),
       // The first node is the one that commands talk to: its token lies where they look for it.
-      ...(seat === validators[0] && { tokenFile: join(options.data, 'rpc-token') }),
+      ...(seat === validators[0] && {
+        tokenFile: join(options.data, 'rpc-token'),
+        ...(arbiterPort !== undefined && {
+          arbiter: { host: LOOPBACK, port: arbiterPort, powChain: true },
+        }),
+      }),
       logLevel: 'info',
     } satisfies NodeConfig)
   }

@@ -1,6 +1,13 @@
-import { mkdir } from 'node:fs/promises'
+import { appendFile, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type BuiltInMainChain, type FolderLock, startBuiltInMainChain } from '@ioex/chain/anchor'
+import {
+  type BuiltInMainChain,
+  createMainChainClient,
+  type FolderLock,
+  startBuiltInMainChain,
+} from '@ioex/chain/anchor'
+import { LocalArbiter, SideNodeClient } from '@ioex/chain/arbiter'
+import { asInternalHash } from '@ioex/chain/elastos'
 import { presets } from '@ioex/genesis/presets'
 import { readGenesis } from '../nodes/genesis-of.ts'
 import { ChildNode } from './child-node.ts'
@@ -41,6 +48,9 @@ const NODE_FLAGS = {
 /** ELA address that the built-in chain's blocks pay: the well-known one that nobody can spend from. */
 export const BURN_ADDRESS = 'ELANULLXXXXXXXXXXXXXXXXXXXXXYvs3rr'
 
+/** Main blocks of the ci network come so fast that arbiters need not see each of them. */
+const ARBITER_POLL_MS_MIN = 500
+
 /**
  * A whole network on this machine: the built-in main chain in this process, every node in a
  * process of its own. Everything lies under one folder and goes on where it stopped.
@@ -51,6 +61,7 @@ export class LocalNetwork {
   readonly nodes: readonly ChildNode[]
   readonly mainChain: BuiltInMainChain
   readonly #lock: FolderLock
+  #arbiter: LocalArbiter | undefined
   #stopping: Promise<void> | undefined
 
   private constructor(
@@ -96,6 +107,7 @@ export class LocalNetwork {
       throw error
     }
     await network.#startNodes(settings)
+    await network.#startArbiter()
     return network
   }
 
@@ -128,7 +140,26 @@ export class LocalNetwork {
     return this.#stopping
   }
 
+  /** The arbiters of the built-in main chain: they anchor, pay and refund from here on. */
+  async #startArbiter(): Promise<void> {
+    const { data, mainChain, record } = this
+    if (record.arbiterPort === undefined) return
+    const { chainId } = await readGenesis(genesisPath(data))
+    const log = logPath(data, 'arbiter')
+    const arbiter = new LocalArbiter({
+      main: createMainChainClient({ url: mainChain.rpcUrl }),
+      side: new SideNodeClient({ url: `http://127.0.0.1:${record.arbiterPort}/` }),
+      genesisHash: asInternalHash(chainId),
+      pollMs: Math.max(ARBITER_POLL_MS_MIN, presets[record.preset].mainBlockMs / 2),
+      // A node that is restarted is not there for a while: the next round asks again.
+      onProblem: (error) => void appendFile(log, `${reasonOf(error)}\n`).catch(() => undefined),
+    })
+    this.#arbiter = arbiter
+    arbiter.start()
+  }
+
   async #stopAll(): Promise<void> {
+    await this.#arbiter?.stop()
     for (const role of ['peer', 'bootstrap', 'validator'] as const) {
       await Promise.all(this.nodesOf(role).map((node) => node.stop()))
     }

@@ -60,6 +60,20 @@ export const NodeConfigSchema = z.strictObject({
       reserveMiB: z.int().min(1),
     })
     .optional(),
+  /** Listener for an Elastos Arbiter; without a user any credentials are taken. */
+  arbiter: z
+    .strictObject({
+      host,
+      port,
+      /** True: the Arbiter anchors checkpoints. False: it only pays withdrawals. */
+      powChain: z.boolean(),
+      user: z.string().min(1).optional(),
+      /** File with the password; secrets never stand in a config. */
+      passwordFile: z.string().min(1).optional(),
+      /** Addresses that may call; this machine's own by default. */
+      allow: z.array(z.string().min(1)).optional(),
+    })
+    .optional(),
   storage: z
     .strictObject({
       capacityBytes: z.int().positive(),

@@ -10,6 +10,7 @@ import { FullNode } from '@ioex/chain/node'
 import { type RpcServer, startRpcServer } from '@ioex/rpc/server'
 import { ValidatorWatch } from '../operate/validator-watch.ts'
 import { factsOf, validatorHealth } from './validator-health.ts'
+import { startArbiterListener } from './arbiter-listener.ts'
 import { readGenesis } from './genesis-of.ts'
 import type { PassphraseSource } from '../keys/passphrase.ts'
 import { keyPath } from '../operate/node-keys.ts'
@@ -62,6 +63,7 @@ export async function startValidator(
   const hasOwner = await exists(keyPath(config.data, 'owner'))
   const ownerKey = hasOwner ? await key('owner') : undefined
   const server = await startRpc(config, node, startedAtMs, ownerKey)
+  const arbiters = await startArbiterListener(config, node, logger)
   return {
     info: { rpcUrl: server.url, addresses: node.network.addresses() },
     ask: (question) => {
@@ -71,6 +73,7 @@ export async function startValidator(
     health: validatorHealth(node, watch, config.data, () => server.registry.metrics()),
     ...(config.haltEpoch !== undefined && { ended: untilHalt(node, config.haltEpoch, logger) }),
     stop: async () => {
+      await arbiters?.stop()
       await server.close()
       await node.stop()
     },

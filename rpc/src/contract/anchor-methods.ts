@@ -34,6 +34,7 @@ export const anchorMethods = {
     result: z.looseObject({
       epoch: epochNumber.nullable().describe('last anchored epoch; null before the first'),
       currentEpoch: epochNumber,
+      lag: z.int().describe('epochs that have ended and have no anchor yet; normal is 0 to 2'),
       mainHeight: z.int().nullable(),
       mainTipHeight: z.int(),
       confirmations: z.int(),

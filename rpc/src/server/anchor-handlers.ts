@@ -60,6 +60,7 @@ async function status(ledger: LedgerSource): Promise<ResultOf<'anchor_getStatus'
   return {
     epoch: shown?.epoch ?? null,
     currentEpoch,
+    lag: Math.max(0, currentEpoch - 1 - newest),
     mainHeight: shown?.mainHeight ?? null,
     mainTipHeight,
     confirmations: shown?.confirmations ?? 0,

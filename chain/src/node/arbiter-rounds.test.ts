@@ -1,0 +1,205 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setHasher } from '@chainsafe/persistent-merkle-tree'
+import { hasher as asSha256 } from '@chainsafe/persistent-merkle-tree/hasher/as-sha256'
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { builtInGenesisBlock, startBuiltInMainChain } from '../anchor/built-in-main-chain.ts'
+import { planDepositTransaction } from '../anchor/deposit-transaction.ts'
+import { MainChainFollower } from '../anchor/follower.ts'
+import { createMainChainClient } from '../anchor/main-chain-client.ts'
+import { signTransaction } from '../anchor/memo-transaction.ts'
+import { SubmittedAnchors } from '../anchor/submitted-anchors.ts'
+import { startArbiterServer } from '../arbiter/arbiter-server.ts'
+import { createLedgerArbiterChain } from '../arbiter/ledger-arbiter-chain.ts'
+import { LocalArbiter } from '../arbiter/local-arbiter.ts'
+import { SideNodeClient } from '../arbiter/side-node-client.ts'
+import { formatAddress } from '../bytes/address.ts'
+import { assert } from '../bytes/assert.ts'
+import { bytesEqual, utf8ToBytes } from '../bytes/hex.ts'
+import {
+  crossChainProgramHash,
+  formatElaAddress,
+  standardProgramHash,
+} from '../elastos/ela-address.ts'
+import { asInternalHash } from '../elastos/hash-orientation.ts'
+import { decodeHeaderWithAuxPow } from '../elastos/main-header.ts'
+import { p256PublicKey } from '../elastos/p256.ts'
+import { balanceOf } from '../rules/accounts.ts'
+import { AnchorCarrier } from '../rules/anchor.ts'
+import { applyTransaction, beginBlock } from '../rules/execute-block.ts'
+import { headerContext, mainHeaderAt } from '../rules/main-chain.ts'
+import { auditSupply } from '../rules/supply.ts'
+import { keyOf, SampleChain, UNITS } from '../rules/testing/sample-chain.ts'
+import { draftOf } from '../state/ledger.ts'
+import type { Receipt } from '../types/receipts.ts'
+import { ReceiptKind } from '../types/receipts.ts'
+import { PayloadKind, type Transaction } from '../types/transactions.ts'
+import { systemTransactions } from './system-lane.ts'
+
+setHasher(asSha256)
+// Generous, because the machine may be busy; nothing here waits for a time to pass.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
+
+const ELA = 100_000_000n
+const FEE = 10_000n
+const secretKey = new Uint8Array(32).fill(31)
+const publicKey = p256PublicKey(secretKey)
+const payer = formatElaAddress(standardProgramHash(publicKey))
+const home = formatElaAddress(standardProgramHash(p256PublicKey(new Uint8Array(32).fill(32))))
+const miner = formatElaAddress(standardProgramHash(p256PublicKey(new Uint8Array(32).fill(33))))
+const cleanups: (() => Promise<void>)[] = []
+
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+})
+
+/** A built-in main chain, a side chain without consensus, and all arbiters between them. */
+async function startWorld(powChain: boolean) {
+  const folder = await mkdtemp(join(tmpdir(), 'rounds-'))
+  cleanups.push(() => rm(folder, { recursive: true, force: true }))
+  const genesis = {
+    allocations: [{ address: payer, sela: 100n * ELA }],
+    timestamp: 1_700_000_000 - 10,
+  }
+  const options = { dataDir: folder, genesis, minerAddress: miner, blockIntervalMs: 0 }
+  const main = await startBuiltInMainChain({ ...options, rpc: { port: 0 } })
+  cleanups.push(() => main.stop())
+  const block = builtInGenesisBlock(genesis)
+  const header = decodeHeaderWithAuxPow(block)
+  assert(header.ok, 'the genesis block has a header')
+  const chain = new SampleChain({
+    params: { epochBlocks: 3 },
+    mainCheckpoint: block.slice(0, header.value.length),
+  })
+  const client = createMainChainClient({ url: main.rpcUrl })
+  const start = mainHeaderAt(chain.ledger, 0)
+  assert(start, 'the ledger keeps its headers')
+  const follower = new MainChainFollower({
+    client,
+    params: chain.params.mainChain,
+    start: headerContext(chain.ledger, start),
+    sideGenesisHash: chain.chainId,
+  })
+  const submitted = new SubmittedAnchors()
+  const view = createLedgerArbiterChain({
+    ledger: chain.ledger,
+    powChain,
+    submitted,
+    isOnMainChain: (height, hash) => {
+      const known = follower.blockAt(height)
+      return known !== undefined && bytesEqual(known.header.hash, hash)
+    },
+    depositTransaction: () => Promise.resolve(undefined),
+  })
+  const server = await startArbiterServer({ chain: view, port: 0, user: 'u', password: 'p' })
+  cleanups.push(() => server.stop())
+  const arbiter = new LocalArbiter({
+    main: client,
+    side: new SideNodeClient({ url: server.url, user: 'u', password: 'p' }),
+    genesisHash: asInternalHash(chain.chainId),
+    pollMs: 1000,
+    onProblem: () => undefined,
+  })
+  const receipts: Receipt[] = []
+  /** One main block, one epoch of the side chain, one look of the arbiters. */
+  const round = async () => {
+    await main.mine()
+    await follower.poll()
+    for (let i = 0; i < chain.params.epochBlocks; i++) {
+      const system = i === 0 ? systemTransactions(chain.ledger, follower, { submitted }) : []
+      receipts.push(...chain.block(valid(chain, system)).receipts)
+    }
+    expect(auditSupply(chain.ledger)).toMatchObject({ ok: true })
+    await arbiter.poll()
+  }
+  const rounds = async (count: number) => {
+    for (let i = 0; i < count; i++) await round()
+  }
+  return { main, chain, client, follower, submitted, arbiter, receipts, rounds }
+}
+
+/** What a proposer keeps of the system lane: headers first, then what is still valid. */
+function valid(chain: SampleChain, transactions: readonly Transaction[]): Transaction[] {
+  const draft = draftOf(chain.ledger)
+  const begun = beginBlock(draft, chain.next())
+  assert(begun.ok, 'the block can stand')
+  return transactions.filter((transaction) => applyTransaction(begun.value, transaction).ok)
+}
+
+type World = Awaited<ReturnType<typeof startWorld>>
+
+async function deposit({ client, chain }: World, target: string, amount: bigint) {
+  const planned = planDepositTransaction({
+    to: crossChainProgramHash(asInternalHash(chain.chainId)),
+    target,
+    amount,
+    spendable: await client.listUnspent(payer),
+    feeSela: 100n,
+    payerPublicKey: publicKey,
+  })
+  assert(planned.ok, 'the payer has enough')
+  return client.sendRawTransaction(signTransaction(planned.value, secretKey))
+}
+
+const held = async ({ client }: World, address: string) =>
+  (await client.listUnspent(address)).reduce((sum, { sela }) => sum + sela, 0n)
+
+describe('arbiters between the two chains', () => {
+  test('anchor checkpoints round after round, also after hours of proof of work', async () => {
+    const world = await startWorld(true)
+    const { chain, main, receipts, rounds } = world
+    await rounds(6)
+    const anchored = chain.ledger.globals().lastAnchoredEpoch
+    expect(anchored).toBeGreaterThan(0)
+    const carriers = receipts.flatMap(({ body }) =>
+      body.selector === ReceiptKind.anchor ? [body.value.carrier] : [],
+    )
+    expect(carriers.length).toBeGreaterThan(1)
+    expect(new Set(carriers)).toEqual(new Set([AnchorCarrier.sideChainPow]))
+    await main.setPowMode(true)
+    await rounds(8)
+    const stalled = chain.ledger.globals().lastAnchoredEpoch
+    expect(stalled).toBeLessThan(anchored + 4)
+    await main.setPowMode(false)
+    await rounds(8)
+    expect(chain.ledger.globals().lastAnchoredEpoch).toBeGreaterThan(stalled + 8)
+  })
+
+  test.each([true, false])(
+    'a deposit comes over, a withdrawal is paid, reserve and X address agree (PowChain %s)',
+    async (powChain) => {
+      const world = await startWorld(powChain)
+      const { chain, rounds } = world
+      const carol = keyOf('carol')
+      const text = formatAddress(carol.address, chain.params.addressPrefix)
+      await deposit(world, text, 20n * ELA)
+      await rounds(chain.params.depositConfirmations + 1)
+      expect(balanceOf(chain.ledger, carol.address)).toBe(20n * UNITS)
+      const value = { to: utf8ToBytes(home), output: 5n * UNITS, amount: 5n * UNITS - FEE }
+      chain.block([chain.byOwner(carol, { selector: PayloadKind.withdraw, value })])
+      const sideAddress = formatElaAddress(crossChainProgramHash(asInternalHash(chain.chainId)))
+      expect(await held(world, home)).toBe(0n)
+      await rounds(14)
+      expect(await held(world, home)).toBe(value.amount)
+      // What left the X address is what was burned here; the deposit's own fee stays there.
+      expect(await held(world, sideAddress)).toBe(20n * ELA + FEE - value.output)
+      await rounds(3)
+      expect(await held(world, home)).toBe(value.amount)
+    },
+  )
+
+  test('a deposit that cannot be credited is refunded, once', async () => {
+    const world = await startWorld(false)
+    const { chain, rounds } = world
+    await deposit(world, 'no address of this chain', 20n * ELA)
+    const before = await held(world, payer)
+    await rounds(chain.params.depositConfirmations + 10)
+    const returned = 20n * ELA + FEE - 100n
+    // The change came back with the deposit's own block.
+    expect(await held(world, payer)).toBe(100n * ELA - 20n * ELA - FEE - 100n + returned)
+    expect(before).toBe(100n * ELA)
+    await rounds(2)
+    expect(await held(world, payer)).toBe(100n * ELA - 200n)
+  })
+})
