@@ -36,6 +36,11 @@ export interface ForkAlarm {
 export interface HeadFollowerOptions {
   readonly pool: EndpointPool
   readonly trust: EpochTrust
+  /**
+   * blocks: every header, by long poll. tip: only the newest one at each poll, and the ends of the
+   * epochs between: a few kilobytes, for a phone or a page (docs/protocol/light-client.md).
+   */
+  readonly follows: 'blocks' | 'tip'
   /** Least time between two questions to the leading node. */
   readonly minimumPollMs: number
   /** How often the other nodes' heads are compared. */
@@ -53,6 +58,7 @@ export class HeadFollower {
   #final = new Map<number, FinalHeader>()
   /** Final headers that came with proofs: certified, but not linked to the head. */
   #shown = new Map<number, FinalHeader>()
+  #newestHeight = -1
   /** Linked to the head but not yet certified. */
   #pending: HeaderEntry[] = []
   #head: FinalHeader | undefined
@@ -76,6 +82,11 @@ export class HeadFollower {
     await this.#first.promise
     this.refuseAfterAlarm()
     return this.#head as FinalHeader
+  }
+
+  /** The newest final height that we know of; a proof may have shown one above the head. */
+  get newestHeight(): number {
+    return this.#newestHeight
   }
 
   get alarm(): ForkAlarm | undefined {
@@ -159,6 +170,7 @@ export class HeadFollower {
       this.refuseAfterAlarm()
     }
     keep(this.#shown, final)
+    this.#newestHeight = Math.max(this.#newestHeight, height)
     return final
   }
 
@@ -242,6 +254,7 @@ export class HeadFollower {
 
   /** One question to the leading node: what comes after the head, or near its tip after a gap. */
   async #step(leader: RpcClient): Promise<void> {
+    if (this.#options.follows === 'tip') return this.#jump(leader)
     const call = { signal: this.#ending.signal }
     let from = this.#nextHeight()
     if (from === undefined) {
@@ -262,12 +275,18 @@ export class HeadFollower {
   async #jump(leader: RpcClient): Promise<void> {
     const call = { signal: this.#ending.signal }
     const { height } = await leader.call('chain_getStatus', {}, call)
-    const from = Math.max(0, height - JUMP_BACK)
-    const range = { from, to: from + HEADERS_MAX - 1 }
-    const reply = await leader.call('chain_getCertifiedHeaders', range, call)
-    await this.#options.trust.follow(reply.headers, leader)
+    if (height <= (this.#head?.header.height ?? -1)) return
+    let from = height
+    const newest = { from, to: from }
+    let { headers } = await leader.call('chain_getCertifiedHeaders', newest, call)
+    if (!headers[0]?.certificate) {
+      from = Math.max(0, height - JUMP_BACK)
+      const range = { from, to: from + HEADERS_MAX - 1 }
+      headers = (await leader.call('chain_getCertifiedHeaders', range, call)).headers
+    }
+    await this.#options.trust.follow(headers, leader)
     this.#pending = []
-    this.#take(leader, reply.headers, from)
+    this.#take(leader, headers, from)
   }
 
   #nextHeight(): number | undefined {
@@ -300,6 +319,7 @@ export class HeadFollower {
 
   #advance(newest: FinalHeader): void {
     this.#head = newest
+    this.#newestHeight = Math.max(this.#newestHeight, newest.header.height)
     this.#first.resolve()
     const head = headOf(newest)
     for (const listener of this.#listeners) listener(head)

@@ -117,6 +117,7 @@ test('a transaction is submitted, proven final with its receipts, or expires', a
   const servers = [await serve(ledger), await serve(ledger)]
   const refusal = (code: string, message: string) => new TypeError(`${code}: ${message}`)
   const client = await follow(ledger, servers, { refusal })
+  expect((await client.account(addresses.payer))?.nonce).toBe(0)
   const transaction = transfer(ledger, 5n, 0)
   const id = await client.submit(transaction)
   expect(id).toBe(bytesToHex(transactionId(transaction)))
@@ -126,6 +127,8 @@ test('a transaction is submitted, proven final with its receipts, or expires', a
   const outcome = await waiting
   expect(outcome.height).toBe(ledger.status().height)
   expect(outcome.receipts).toHaveLength(1)
+  // What was read before the transfer was final is not remembered after it.
+  expect((await client.account(addresses.payer))?.nonce).toBe(1)
   await expect(client.submit(transfer(ledger, 5n, 0))).rejects.toThrow('NONCE_TOO_LOW')
   const height = ledger.status().height
   const never = client.outcome('00'.repeat(32), height + 1)
@@ -305,6 +308,27 @@ test('follows validators that change, and starts again from what it came to trus
   // A block from before that trust is shown by its place in history.
   const old = await second.outcome(bytesToHex(transactionId(transaction)), header.height)
   expect(old.height).toBe(header.height)
+})
+
+test('a client that follows the tip asks for one header at a time and the ends of epochs', async () => {
+  const ledger = createLedgerStory(params)
+  for (let i = 0; i < 95; i++) ledger.append([])
+  const server = await serve(ledger)
+  const certifiedHeader = ledger.certifiedHeader.bind(ledger)
+  let served = 0
+  ledger.certifiedHeader = (height) => {
+    served++
+    return certifiedHeader(height)
+  }
+  const client = await follow(ledger, [server], { allowSingleEndpoint: true, follows: 'tip' })
+  const { epoch } = await client.head()
+  expect((await client.head()).height).toBe(ledger.status().height)
+  // The end of each epoch before this one, and the newest header.
+  expect(served).toBe(epoch - 1 + 1)
+  for (let i = 0; i < 20; i++) ledger.append([])
+  await expect.poll(async () => (await client.head()).height, soon).toBe(ledger.status().height)
+  expect((await client.account(addresses.payer))?.balance).toBe(1_000_000n)
+  expect(served).toBeLessThanOrEqual(epoch + 20)
 })
 
 test('one node alone is not enough unless it is allowed', async () => {

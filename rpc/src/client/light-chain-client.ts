@@ -63,6 +63,8 @@ export interface LightChainClientOptions {
   readonly onAlarm?: (alarm: ForkAlarm) => void
   /** Makes the error for what the chain refuses; default RpcError. */
   readonly refusal?: (code: string, message: string) => Error
+  /** Every block (default), or the newest one at each poll: for a phone or a page. */
+  readonly follows?: 'blocks' | 'tip'
   readonly compareMs?: number
   readonly minimumPollMs?: number
   readonly requestTimeoutMs?: number
@@ -103,6 +105,7 @@ export class LightChainClient implements ChainView {
         aheadMs: params.clockAheadMs,
         onTrust: options.onTrust,
       }),
+      follows: options.follows ?? 'blocks',
       minimumPollMs: options.minimumPollMs ?? MINIMUM_POLL_MS,
       compareMs: options.compareMs ?? COMPARE_MS,
       onAlarm: options.onAlarm ?? (() => undefined),
@@ -345,9 +348,9 @@ export class LightChainClient implements ChainView {
     signal: AbortSignal,
   ): Promise<OutcomeView | undefined> {
     const question = { id, timeoutMs, prove: true }
-    const check = async (status: ResultOf<'chain_waitTransaction'>) => {
-      if (status.state !== 'final' || status.height === null) return undefined
-      return checkOutcome(id, status, await this.#follower.finalHeader(status.height))
+    const check = async (status: ResultOf<'chain_waitTransaction'>, client: RpcClient) => {
+      if (status.state !== 'final' || !status.proof) return undefined
+      return checkOutcome(id, status, await this.#follower.trustHeader(status.proof, client))
     }
     const options = { signal }
     const first = await this.#pool.askAndRead('chain_waitTransaction', question, check, options)
@@ -357,7 +360,7 @@ export class LightChainClient implements ChainView {
       try {
         const { height } = await other.call('chain_getStatus', {})
         if (height < headHeight) continue
-        return await check(await other.call('chain_waitTransaction', question))
+        return await check(await other.call('chain_waitTransaction', question), other)
       } catch (error) {
         if (!isNodeFailure(error)) throw error
       }

@@ -64,10 +64,11 @@ export class RecordReader {
 
   /** Asks once per block and question, however many ask it. */
   async #once<T>(key: string, ask: () => Promise<T>): Promise<T> {
-    const { header } = await this.#follower.head()
-    if (header.height !== this.#answersHeight || this.#answers.size >= ANSWERS_KEPT) {
+    await this.#follower.head()
+    const { newestHeight } = this.#follower
+    if (newestHeight !== this.#answersHeight || this.#answers.size >= ANSWERS_KEPT) {
       this.#answers.clear()
-      this.#answersHeight = header.height
+      this.#answersHeight = newestHeight
     }
     const known = this.#answers.get(key)
     if (known) return known as Promise<T>
@@ -138,8 +139,7 @@ export class RecordReader {
 
   /** The certified header of an answer that is not long outdated. */
   async #fresh(proofs: StateProofsJson, client: RpcClient): Promise<FinalHeader> {
-    const { header } = await this.#follower.head()
-    if (proofs.height < header.height - STALE_BLOCKS_MAX) {
+    if (proofs.height < this.#follower.newestHeight - STALE_BLOCKS_MAX) {
       throw new RpcError('UNAVAILABLE', 'the node lags behind the chain')
     }
     return this.#follower.trustHeader(proofs, client)

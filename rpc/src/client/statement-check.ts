@@ -1,9 +1,10 @@
-import { bytesEqual, fault, ok, parseAddress, parseHex, type Result } from '@ioex/chain/bytes'
+import { fault, formatAddress, ok, parseHex, type Result } from '@ioex/chain/bytes'
 import { type FinalHeader, verifyReceiptIn, verifyRecordAt, verifyReward } from '@ioex/chain/light'
 import type { NetworkParams } from '@ioex/chain/params'
-import { statementOf } from '@ioex/chain/rules'
-import type { Epoch, Receipt } from '@ioex/chain/types'
+import { type Statement, statementOf } from '@ioex/chain/rules'
+import { type Epoch, type Receipt, ReceiptKind } from '@ioex/chain/types'
 import type { ResultOf } from '../contract/methods.ts'
+import { receiptToJson } from '../contract/receipt-json.ts'
 import type { ShownHeader } from './head-follower.ts'
 import { shownIn } from './outcome-check.ts'
 import { readStateProof } from './proof-reader.ts'
@@ -18,49 +19,78 @@ export interface StatementQuestion {
   readonly epoch: number
 }
 
-/** Sums of a view that follow from its receipts. */
-const SUMS = [
-  'fees',
-  'burned',
-  'toValidators',
-  'net',
-  'held',
-  'released',
-  'forfeited',
-  'byteFees',
-  'debtPaid',
-  'paid',
-] as const
-
 /**
- * Checks a statement down to certified headers: each receipt stands in its block, all sums are
- * those of the receipts, F and M are those of the epoch's record, and, once the epoch is closed,
- * the fees are the node's leaf in the reward tree, so that no receipt with a fee was left out.
+ * Makes a statement of what a node shows, down to certified headers: each receipt stands in its
+ * block, all sums are made from the receipts, F and M from the epoch's record. Once the epoch is
+ * closed, the fees must be the node's leaf in the reward tree, so that no receipt with a fee can
+ * be left out. Nothing that the node merely says remains.
  */
 export async function checkStatement(
   view: StatementView,
   question: StatementQuestion,
   trust: (shown: ShownHeader) => Promise<FinalHeader>,
 ): Promise<StatementView> {
+  const { params, node, epoch } = question
   const { proof } = view
   if (!proof || proof.receipts.length !== view.receipts.length) throw unproven('has no proof')
-  const node = parseAddress(view.node, question.params.addressPrefix)
-  if (!node.ok || !bytesEqual(node.value, question.node) || view.epoch !== question.epoch) {
-    throw unproven('is of another node or epoch')
-  }
   const state = await trust(proof.epoch)
-  const record = readEpoch(state, view, question.epoch)
+  const record = readEpoch(state, view, epoch)
   if (!record.ok) throw unproven(record.fault.message)
   const receipts: Receipt[] = []
   for (const [i, shown] of proof.receipts.entries()) {
     const header = await trust(shown)
     receipts.push(shownIn(header, verifyReceiptIn, view.receipts[i]?.ssz ?? '', shown))
   }
-  const checked = compare(view, record.value, receipts, question, state.header.epoch)
-  if (checked.ok) return view
-  // What an open epoch holds can change between two reads of an honest node.
-  if (!view.inputs.closed) throw new RpcError('BAD_RESPONSE', checked.fault.message)
-  throw unproven(checked.fault.message)
+  const own = statementOf(params, epoch, record.value, node, receipts)
+  const places = new Set(receipts.map(({ height, index }) => `${height} ${index}`))
+  if (places.size !== receipts.length || own.receipts.length !== receipts.length) {
+    throw unproven('a receipt is repeated, or of another node or epoch')
+  }
+  const closed = state.header.epoch > epoch
+  if (closed) {
+    const fees = checkFee(view, record.value, own.fees, node)
+    if (!fees.ok) throw unproven(fees.fault.message)
+  }
+  const { height } = state.header
+  return { ...statementToJson(own, record.value, question, closed), height, proof }
+}
+
+function statementToJson(
+  own: Statement,
+  record: Epoch,
+  { params, node, epoch }: StatementQuestion,
+  closed: boolean,
+) {
+  const subsidy = closed || own.subsidyCredited ? own.subsidy : 0n
+  const due = subsidy > 0n ? ('pending' as const) : ('none' as const)
+  return {
+    node: formatAddress(node, params.addressPrefix),
+    epoch,
+    fees: own.fees.toString(),
+    burned: own.burned.toString(),
+    toValidators: own.toValidators.toString(),
+    net: own.net.toString(),
+    held: own.held.toString(),
+    released: own.released.toString(),
+    forfeited: own.forfeited.toString(),
+    byteFees: own.byteFees.toString(),
+    debtPaid: own.debtPaid.toString(),
+    paid: own.paid.toString(),
+    subsidy: subsidy.toString(),
+    forfeits: own.receipts.filter(({ body }) => body.selector === ReceiptKind.forfeit).length,
+    subsidyState: own.subsidyCredited ? ('credited' as const) : due,
+    receipts: own.receipts.map((receipt) => receiptToJson(receipt, params.addressPrefix)),
+    inputs: {
+      phi: params.phi,
+      nu: params.nu,
+      rho: params.rho,
+      epochFees: record.fees.toString(),
+      epochBurned: record.burned.toString(),
+      emission: record.emission.toString(),
+      emissionCap: params.emissionCapUnits.toString(),
+      closed,
+    },
+  }
 }
 
 function readEpoch({ header }: FinalHeader, { proof }: StatementView, epoch: number) {
@@ -69,35 +99,6 @@ function readEpoch({ header }: FinalHeader, { proof }: StatementView, epoch: num
   const record = read.ok ? verifyRecordAt(header.stateRoot, 'epochs', epoch, read.value) : read
   if (!record.ok) return record
   return record.value ? ok(record.value) : fault('PROOF_SHAPE', 'the epoch has no record')
-}
-
-function compare(
-  view: StatementView,
-  record: Epoch,
-  receipts: readonly Receipt[],
-  { params, node, epoch }: StatementQuestion,
-  epochNow: number,
-): Result<undefined> {
-  const ids = new Set(receipts.map(({ height, index }) => `${height} ${index}`))
-  const own = statementOf(params, epoch, record, node, receipts)
-  if (ids.size !== receipts.length || own.receipts.length !== receipts.length) {
-    return fault('STATEMENT_WRONG', 'a receipt is repeated, or of another node or epoch')
-  }
-  const wrong = SUMS.find((name) => own[name].toString() !== view[name])
-  if (wrong) return fault('STATEMENT_WRONG', `${wrong} is not the sum of the receipts`)
-  const { inputs } = view
-  const isClosed = epochNow > epoch
-  const isRecord =
-    inputs.epochFees === record.fees.toString() &&
-    inputs.epochBurned === record.burned.toString() &&
-    inputs.emission === record.emission.toString() &&
-    inputs.closed === isClosed
-  if (!isRecord) return fault('STATEMENT_WRONG', "the inputs are not those of the epoch's record")
-  if (!isClosed) return ok()
-  if (own.subsidy.toString() !== view.subsidy) {
-    return fault('STATEMENT_WRONG', 'the subsidy is not M x fees / F')
-  }
-  return checkFee(view, record, own.fees, node)
 }
 
 /** The node's leaf: without one it booked no fees. */

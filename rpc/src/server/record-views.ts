@@ -8,15 +8,12 @@ import {
   NONE,
   type Rail,
   RailType,
-  type Receipt,
-  ReceiptBodyType,
-  ReceiptKind,
-  ReceiptType,
 } from '@ioex/chain/types'
 import type { ResultOf } from '../contract/methods.ts'
-import type { ReceiptView } from '../contract/receipts-methods.ts'
 import { sszToJson } from '../contract/ssz-json.ts'
 import type { Indexed } from './ledger-source.ts'
+
+export { receiptToJson as receiptView } from '../contract/receipt-json.ts'
 
 /** Records as callers read them: main fields by their everyday names, the record, its bytes. */
 
@@ -24,7 +21,6 @@ export type NodeView = ResultOf<'nodes_list'>['nodes'][number]
 export type RailView = ResultOf<'rails_list'>['rails'][number]
 export type ContractView = ResultOf<'contracts_list'>['contracts'][number]
 
-const kindNames = Object.keys(ReceiptKind) as (keyof typeof ReceiptKind)[]
 const roleNames = ['peer', 'bootstrap', 'validator'] as const
 
 export const noneToNull = (index: number) => (index === NONE ? null : index)
@@ -103,19 +99,5 @@ export function contractView({ index, record }: Indexed<Contract>, prefix: strin
     rails: slots.flatMap(({ rail }) => (rail === null ? [] : [rail])),
     slots,
     ssz: bytesToHex(ContractType.serialize(record)),
-  }
-}
-
-export function receiptView(receipt: Receipt, prefix: string): ReceiptView {
-  const type = kindNames[receipt.body.selector]
-  return {
-    id: bytesToHex(ReceiptType.hashTreeRoot(receipt)),
-    type: type as keyof typeof ReceiptKind,
-    height: receipt.height,
-    epoch: receipt.epoch,
-    transaction: noneToNull(receipt.transaction),
-    index: receipt.index,
-    body: sszToJson(ReceiptBodyType, receipt.body, prefix),
-    ssz: bytesToHex(ReceiptType.serialize(receipt)),
   }
 }
