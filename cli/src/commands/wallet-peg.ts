@@ -36,6 +36,8 @@ import { readWallet, readWalletFace } from '../wallet/wallet-file.ts'
 /** Main-chain fee of a deposit, sela: the least that the main chain takes. */
 const MAIN_FEE = 100n
 const POLL_MS = 500
+/** Five times what the main network's confirmations take. */
+const CREDIT_WAIT_MS = 60 * 60_000
 
 /** wallet deposit-address | deposit | withdraw: coin from and to the main chain. */
 export function registerPegCommands(wallet: Command): void {
@@ -184,13 +186,15 @@ async function waitForCredit(context: CommandContext, txid: string) {
   const client = await context.client()
   const { depositConfirmations } = await client.call('peg_getStatus', {})
   const bar = context.output.progress('main-chain blocks', depositConfirmations)
+  const deadline = Date.now() + CREDIT_WAIT_MS
   try {
-    for (;;) {
+    while (Date.now() < deadline) {
       const { deposit: found, waiting } = await client.call('peg_getDeposit', { txid })
       if (found) return found
       if (waiting) bar.update(waiting.confirmations)
       await new Promise((done) => setTimeout(done, POLL_MS))
     }
+    throw new CommandError('NOT_CREDITED', `not credited yet: see "ioex peg deposit ${txid}"`)
   } finally {
     bar.stop()
   }
