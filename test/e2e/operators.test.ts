@@ -9,6 +9,7 @@ import { freePort } from '../../cli/src/devnet/free-port.ts'
 import { COMPILE_CACHE, until } from './network-harness.ts'
 
 const MAIN = fileURLToPath(new URL('../../cli/src/main.ts', import.meta.url))
+const RESTART_DEADLINE_MS = 150_000
 const PASSPHRASE = 'correct horse battery staple'
 
 let folder: string
@@ -271,7 +272,8 @@ describe('nodes of four operators, joined by a genesis file', () => {
       '--metrics',
       'none',
     )
-    await until('new blocks with both', async () => (await height(1)) > before + 5)
+    // It listens for another signer of its key before it votes, and neither can do without it.
+    await until('new blocks', async () => (await height(1)) > before + 5, RESTART_DEADLINE_MS)
     await until('its second role', async () => again.text().includes('bootstrap is ready'))
     again.child.kill('SIGTERM')
     expect(await again.ended, again.text()).toBe(0)

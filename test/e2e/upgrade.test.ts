@@ -5,6 +5,7 @@ import { createRpcClient } from '@ioex/rpc/client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { logPath } from '../../cli/src/devnet/devnet-files.ts'
 import type { NodeConfig } from '../../cli/src/nodes/node-config.ts'
+import { ioex } from './ioex-process.ts'
 import { statusOf, TestNetwork, until, untilHeight } from './network-harness.ts'
 
 const EPOCH = presets.ci.epochBlocks
@@ -85,5 +86,15 @@ describe('a new protocol version', () => {
     const { height } = await statusOf(validators()[0] as never)
     await validators()[3]?.start()
     await untilHeight(validators()[3] as never, height + 3)
+  })
+
+  test('an auditor who knows the version replays the whole chain; one who does not, stops at it', async () => {
+    const { data } = network.options
+    const audit = (...more: string[]) =>
+      ioex(['audit', '--data', data, '--rpc', network.running.rpcUrls()[0] as string, ...more])
+    const right = await audit('--forks', join(data, 'forks.json'))
+    expect(right.code, right.err).toBe(0)
+    const wrong = await audit('--json')
+    expect([wrong.code, wrong.err.includes('protocol version')]).toEqual([1, true])
   })
 })

@@ -1,4 +1,5 @@
 import { fault, ok, type Result } from '../bytes/result.ts'
+import { paramsAt } from '../params/forks.ts'
 import { BASIS_POINTS } from '../params/network-params.ts'
 import { emissionOf } from '../rules/subsidy.ts'
 import type { LedgerDraft } from '../state/ledger-draft.ts'
@@ -109,7 +110,6 @@ export class ReceiptTally {
    * minted(e) <= rho x burned(e) (PROTOCOL 7).
    */
   checkMint(ledger: LedgerDraft): Result<undefined> {
-    const { params } = ledger
     for (let epoch = 0; epoch < ledger.epochs.count; epoch++) {
       const record = ledger.epochs.get(epoch)
       const minted = this.#minted.get(epoch) ?? 0n
@@ -119,7 +119,7 @@ export class ReceiptTally {
           `receipts mint ${minted} units for epoch ${epoch}, its record not`,
         )
       }
-      if (minted * BASIS_POINTS > BigInt(params.rho) * record.burned) {
+      if (minted * BASIS_POINTS > BigInt(paramsAt(ledger.params, epoch).rho) * record.burned) {
         return fault('MINT_ABOVE_CEILING', `epoch ${epoch} minted more than rho of what it burned`)
       }
     }

@@ -1,4 +1,5 @@
 import { bytesToHex, fromHex, type Hex } from '../bytes/hex.ts'
+import { paramsAt } from '../params/forks.ts'
 import { type Statement, statementOf } from '../rules/statement.ts'
 import type { Ledger } from '../state/ledger.ts'
 import { type Receipt, ReceiptKind } from '../types/receipts.ts'
@@ -33,7 +34,7 @@ export function recomputeStatements(
     const record = ledger.epochs.get(epoch)
     if (!record) continue
     const node = fromHex(address)
-    const statement = statementOf(ledger.params, epoch, record, node, own)
+    const statement = statementOf(paramsAt(ledger.params, epoch), epoch, record, node, own)
     statements.push({ node, epoch, statement })
   }
   return statements.sort((a, b) => a.epoch - b.epoch)

@@ -15,12 +15,15 @@ import { decodeGenesis, GENESIS_BYTES_MAX } from '@ioex/chain/types'
 import { genesisFileText, readGenesisFile } from '@ioex/genesis/builder'
 import { createRpcClient } from '@ioex/rpc/client'
 import { createAuditedNode } from './audited-node.ts'
+import { readGenesis } from '../nodes/genesis-of.ts'
 
 export type AuditPhase = 'download' | 'replay'
 
 export interface RunAuditOptions {
   /** Path of the genesis file: the only thing that is trusted. */
   readonly genesisFile: string
+  /** Forks of the network that this release does not carry: what the auditor believes to rule. */
+  readonly forksFile?: string | undefined
   /** Where the export is or is to be written; left out: a folder that is removed afterwards. */
   readonly exportFolder?: string
   /**
@@ -97,7 +100,7 @@ export async function auditNetwork(
 
 async function auditFolder(options: RunAuditOptions, folder: string): Promise<AuditReport> {
   const { rpcUrl, epoch, node, contract, onProgress } = options
-  const { genesis, genesisText } = await readTrusted(options.genesisFile)
+  const { genesis, genesisText } = await readTrusted(options.genesisFile, options.forksFile)
   const { addressPrefix } = genesis.params
   const question = { epoch, contract, node: nodeOf(node, addressPrefix) }
   const audited =
@@ -131,7 +134,10 @@ async function auditFolder(options: RunAuditOptions, folder: string): Promise<Au
 }
 
 /** The trusted genesis, and the one text that genesis.json of an export of it has. */
-async function readTrusted(path: string): Promise<{ genesis: Genesis; genesisText: string }> {
+async function readTrusted(
+  path: string,
+  forksFile: string | undefined,
+): Promise<{ genesis: Genesis; genesisText: string }> {
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error
     throw new AuditError(
@@ -146,7 +152,9 @@ async function readTrusted(path: string): Promise<{ genesis: Genesis; genesisTex
   const decoded = bytes.ok ? decodeGenesis(bytes.value) : bytes
   assert(decoded.ok, 'the genesis was built from this document')
   const { network } = genesis.value.params
-  return { genesis: genesis.value, genesisText: genesisFileText(network, decoded.value) }
+  const genesisText = genesisFileText(network, decoded.value)
+  if (forksFile === undefined) return { genesis: genesis.value, genesisText }
+  return { genesis: await readGenesis(path, forksFile), genesisText }
 }
 
 function nodeOf(

@@ -41,6 +41,7 @@ Examples:
 `
 
 interface AuditFlags {
+  readonly forks?: string
   readonly export?: string
   readonly epoch?: number
   readonly node?: string
@@ -58,6 +59,7 @@ export function registerAudit(program: Command): void {
     .option('--node <node>', "show what this node earned: its index or its key's address")
     .option('--contract <index>', 'show the rails of this contract', countArgument)
     .option('--trust-anchor <file>', 'genesis file to trust, default DATA/genesis.json')
+    .option('--forks <file>', 'forks of the network that this release does not carry')
     .addHelpText('after', EXAMPLES)
     .action(async (flags: AuditFlags, command: Command) => {
       const context = await contextOf(command)
@@ -82,6 +84,7 @@ async function optionsOf(
       flags.trustAnchor === undefined
         ? join(settings.data, 'genesis.json')
         : resolve(io.folder, flags.trustAnchor),
+    forksFile: flags.forks && resolve(io.folder, flags.forks),
     ...(folder !== undefined && { exportFolder: folder }),
     ...(!isOffline && { rpcUrl: settings.rpc }),
     epoch,

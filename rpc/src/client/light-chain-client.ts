@@ -8,7 +8,7 @@ import {
   parseHex,
 } from '@ioex/chain/bytes'
 import { type TrustedEpoch, trustingMs } from '@ioex/chain/light'
-import type { NetworkParams } from '@ioex/chain/params'
+import { type NetworkParams, paramsAt } from '@ioex/chain/params'
 import type { RecordPlace } from '@ioex/chain/state'
 import {
   type Account,
@@ -77,11 +77,13 @@ export interface LightChainClientOptions {
  */
 export class LightChainClient implements ChainView {
   readonly chainId: Uint8Array
-  readonly params: NetworkParams
+  /** Of genesis, with the forks after it. */
+  readonly #schedule: NetworkParams
   readonly #options: LightChainClientOptions
   readonly #pool: EndpointPool
   readonly #follower: HeadFollower
   readonly #reader: RecordReader
+  #epoch = 0
   readonly #settledEpochs = new Map<number, Epoch>()
   readonly #inventories = new Map<string, readonly InventoryEntry[]>()
 
@@ -93,7 +95,7 @@ export class LightChainClient implements ChainView {
     }
     this.#options = options
     this.chainId = chainId
-    this.params = params
+    this.#schedule = params
     const timeout = requestTimeoutMs === undefined ? {} : { timeoutMs: requestTimeoutMs }
     this.#pool = new EndpointPool(endpoints.map((url) => createRpcClient({ url, ...timeout })))
     this.#follower = new HeadFollower({
@@ -110,7 +112,15 @@ export class LightChainClient implements ChainView {
       compareMs: options.compareMs ?? COMPARE_MS,
       onAlarm: options.onAlarm ?? (() => undefined),
     })
+    this.#follower.onHead(({ epoch }) => {
+      this.#epoch = epoch
+    })
     this.#reader = new RecordReader(this.#pool, this.#follower, params.addressPrefix)
+  }
+
+  /** Parameters of the epoch that the newest head is in. */
+  get params(): NetworkParams {
+    return paramsAt(this.#schedule, this.#epoch)
   }
 
   /** Begins to follow; resolves with the first certified head. */
@@ -269,7 +279,7 @@ export class LightChainClient implements ChainView {
   async statement(node: Uint8Array, epoch: number): Promise<StatementView> {
     const question = { node: this.#text(node), epoch, prove: true }
     const check = (view: StatementView, client: RpcClient) =>
-      checkStatement(view, { params: this.params, node, epoch }, (shown) =>
+      checkStatement(view, { params: paramsAt(this.#schedule, epoch), node, epoch }, (shown) =>
         this.#follower.trustHeader(shown, client),
       )
     const first = await this.#pool.askAndRead('rewards_getStatement', question, check)

@@ -1,4 +1,5 @@
 import { bytesEqual, bytesToHex, formatAddress } from '@ioex/chain/bytes'
+import { paramsAt } from '@ioex/chain/params'
 import { rewardProof } from '@ioex/chain/rules'
 import type { Receipt } from '@ioex/chain/types'
 import type { ListProofJson } from '../contract/json-forms.ts'
@@ -127,7 +128,7 @@ async function receiptProofs(ledger: LedgerSource, receipts: readonly Receipt[])
 }
 
 async function statement(ledger: LedgerSource, id: number | string, epoch: number) {
-  const { params } = ledger
+  const params = paramsAt(ledger.params, epoch)
   const prefix = params.addressPrefix
   const status = ledger.status()
   const record = await ledger.epoch(epoch)
