@@ -11,10 +11,6 @@ const CHECK_BYTES = SIGNATURE_BYTES + HASH_BYTES + PUBLIC_KEY_BYTES
 /** Checks that a thread takes at a time: about a millisecond of work. */
 const SHARE_CHECKS = 16
 
-/** Places of the two counters. */
-const NEXT = 0
-const DONE = 1
-
 /**
  * Signature checks in memory that several threads see. Each takes the next share until none is
  * left, so that a thread that is held up delays nobody.
@@ -24,8 +20,8 @@ export interface SignatureShares {
   readonly checks: SharedArrayBuffer
   /** One byte per check: 1 if the signature is valid. */
   readonly verdicts: SharedArrayBuffer
-  /** Two numbers: where the next share begins, and how many checks are done. */
-  readonly progress: SharedArrayBuffer
+  /** One number: where the next share begins. */
+  readonly next: SharedArrayBuffer
 }
 
 /** Copies checks into shared memory; all have fields of their right length. */
@@ -39,18 +35,18 @@ export function shareChecks(checks: readonly SignatureCheck[]): SignatureShares 
     bytes.set(publicKey, at + SIGNATURE_BYTES + HASH_BYTES)
   }
   const verdicts = new SharedArrayBuffer(checks.length)
-  const progress = new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT)
-  return { count: checks.length, checks: shared, verdicts, progress }
+  const next = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)
+  return { count: checks.length, checks: shared, verdicts, next }
 }
 
 /** Checks share after share until none is left. */
 export function workOff(shares: SignatureShares, secp: Secp256k1): void {
-  const { count, checks, verdicts, progress } = shares
+  const { count, checks, verdicts, next } = shares
   const bytes = new Uint8Array(checks)
   const valid = new Uint8Array(verdicts)
-  const counters = new Int32Array(progress)
+  const cursor = new Int32Array(next)
   for (;;) {
-    const from = Atomics.add(counters, NEXT, SHARE_CHECKS)
+    const from = Atomics.add(cursor, 0, SHARE_CHECKS)
     if (from >= count) return
     const to = Math.min(from + SHARE_CHECKS, count)
     for (let i = from; i < to; i++) {
@@ -63,11 +59,5 @@ export function workOff(shares: SignatureShares, secp: Secp256k1): void {
       )
       valid[i] = isValid ? 1 : 0
     }
-    Atomics.add(counters, DONE, to - from)
   }
-}
-
-/** Whether every check has its verdict. */
-export function isWorkedOff({ count, progress }: SignatureShares): boolean {
-  return Atomics.load(new Int32Array(progress), DONE) >= count
 }

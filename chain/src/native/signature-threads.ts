@@ -11,7 +11,7 @@ import {
 } from '../bytes/signature.ts'
 import { HASH_BYTES } from '../bytes/hash.ts'
 import { nativeSecp256k1 } from './install-native-crypto.ts'
-import { isWorkedOff, shareChecks, type SignatureShares, workOff } from './signature-shares.ts'
+import { shareChecks, workOff } from './signature-shares.ts'
 
 /** Threads beside the main one: more help little, since everything else stays where it is. */
 const THREADS_MAX = 2
@@ -28,7 +28,7 @@ export interface SignatureThreadsOptions {
 /**
  * Checks many signatures at once on several threads and remembers the valid ones while a block is
  * executed: the rules check the same signatures in the same order and get the same answers, only
- * sooner. A thread that fails is not used again; the main thread does the rest.
+ * sooner. A thread that fails is not used again; the main thread does what is left.
  */
 export class SignatureThreads {
   readonly #secp: Secp256k1
@@ -67,7 +67,7 @@ export class SignatureThreads {
   async during<T>(checks: readonly SignatureCheck[], run: () => Promise<T>): Promise<T> {
     const open = this.#valid.size === 0 ? checks : checks.filter((check) => !this.#isKnown(check))
     if (open.length < this.#checksMin || this.#threads < 1) return run()
-    await this.#check(open.filter(isWellFormed))
+    this.#check(open.filter(isWellFormed))
     try {
       return await run()
     } finally {
@@ -81,64 +81,32 @@ export class SignatureThreads {
     await Promise.all(workers.map((worker) => worker.terminate()))
   }
 
-  async #check(checks: readonly SignatureCheck[]): Promise<void> {
+  /**
+   * Waits for nobody: what another thread has taken and not finished when the rest is done, at most
+   * a share of each, is left to the rule.
+   */
+  #check(checks: readonly SignatureCheck[]): void {
     while (this.#workers.length < this.#threads) this.#workers.push(this.#newWorker())
     const shares = shareChecks(checks)
-    const others = this.#workers.map((worker) => this.#handOver(worker, shares))
+    for (const worker of this.#workers) worker.postMessage(shares)
     workOff(shares, this.#secp)
-    await workedOff(shares, others)
     const verdicts = new Uint8Array(shares.verdicts)
     for (const [i, { signature, digest, publicKey }] of checks.entries()) {
-      // A share that a failed thread took stays 0: the rule checks those itself.
       if (verdicts[i] === 1) this.#valid.add(nameOf(signature, digest, publicKey))
     }
   }
 
   #newWorker(): Worker {
     const worker = new Worker(new URL('./signature-worker.ts', import.meta.url))
+    const gone = () => {
+      this.#workers = this.#workers.filter((other) => other !== worker)
+    }
+    worker.on('error', gone)
+    worker.on('exit', gone)
     // It must not keep a process alive that is done.
     worker.unref()
     return worker
   }
-
-  /** Resolves when the thread has found no more work, or is gone. */
-  #handOver(worker: Worker, shares: SignatureShares): Promise<void> {
-    return new Promise((resolve) => {
-      const gone = () => {
-        this.#workers = this.#workers.filter((other) => other !== worker)
-        finish()
-      }
-      const finish = () => {
-        worker.off('message', finish)
-        worker.off('error', gone)
-        worker.off('exit', gone)
-        worker.unref()
-        resolve()
-      }
-      worker.ref()
-      worker.on('message', finish)
-      worker.on('error', gone)
-      worker.on('exit', gone)
-      worker.postMessage(shares)
-    })
-  }
-}
-
-/**
- * Waits for the shares that other threads have taken, not for threads: one that is still starting
- * has taken none. At the latest when all have said they are done, or are gone.
- */
-function workedOff(shares: SignatureShares, others: readonly Promise<void>[]): Promise<void> {
-  if (isWorkedOff(shares)) return Promise.resolve()
-  return new Promise((resolve) => {
-    let left = others.length
-    for (const other of others) {
-      void other.then(() => {
-        left -= 1
-        if (left === 0 || isWorkedOff(shares)) resolve()
-      })
-    }
-  })
 }
 
 /** Others are refused by every implementation, but have no place in the shared memory. */

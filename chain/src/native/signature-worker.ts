@@ -5,8 +5,7 @@ import { type SignatureShares, workOff } from './signature-shares.ts'
 
 const secp = nativeSecp256k1() ?? pureSecp256k1
 
-/** A thread that works off shares of signature checks, and says when it found none left. */
+/** A thread that works off shares of signature checks. */
 parentPort?.on('message', (shares: SignatureShares) => {
   workOff(shares, secp)
-  parentPort?.postMessage('done')
 })

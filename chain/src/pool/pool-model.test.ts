@@ -199,6 +199,8 @@ class Add implements fc.Command<Reference, PoolWorld> {
     if (code === 'ok') {
       model.signed.add(id)
       model.waiting.push({ id, body: tx.body })
+      // One that is held takes nobody's place but its own.
+      if (isHeld) expect(gone.filter(({ body }) => body.nonce !== tx.body.nonce)).toEqual([])
       this.#checkGone(gone, tx.body, { model, before, tails, worths })
     } else {
       expect(gone).toEqual([])
