@@ -1,0 +1,137 @@
+import { bytesToHex } from '@ioex/chain/bytes'
+import { asInternalHash, decodeTransaction, merkleBranch, merkleRoot } from '@ioex/chain/elastos'
+import { BlockBodyType, HeaderType, PayloadKind, type Transaction } from '@ioex/chain/types'
+import type { RpcClient } from '@ioex/rpc/client'
+import { describe, expect, test, vi } from 'vitest'
+import {
+  keyOf,
+  memoTransaction,
+  SampleChain,
+} from '../../../chain/src/rules/testing/sample-chain.ts'
+import { verifyAnchor } from './verify-anchor.ts'
+
+// Generous, because the machine may be busy; nothing here waits for a time to pass.
+vi.setConfig({ testTimeout: 60_000 })
+
+const T0 = 1_700_000_001
+const EPOCH = 1
+const HEADERS_ON_TOP = 3
+
+/** A chain whose first epoch is anchored by memo, and the answers of a node that has it. */
+function anchoredNode() {
+  const chain = new SampleChain({ params: { epochBlocks: 3 } })
+  const blocks: { height: number; header: string; body: string }[] = []
+  const block = (transactions: Transaction[] = []) => {
+    chain.block(transactions)
+    blocks.push({
+      height: chain.height,
+      header: bytesToHex(HeaderType.serialize(chain.header)),
+      body: bytesToHex(BlockBodyType.serialize({ transactions })),
+    })
+  }
+  for (let i = 0; i < 4; i++) block()
+  const checkpointHash = chain.hashes[3] as Uint8Array
+  const raw = memoTransaction(
+    chain.chainId,
+    { epoch: EPOCH, checkpointHash, validatorIndex: 0 },
+    keyOf('validator-0').secretKey,
+  )
+  const decoded = decodeTransaction(raw)
+  if (!decoded.ok) throw new Error(decoded.fault.message)
+  const ids = [asInternalHash(new Uint8Array(32).fill(7)), decoded.value.id]
+  block([chain.mainHeaders([chain.main.mine(T0, merkleRoot(ids))])])
+  const { hash: mainHash, height: mainHeight } = chain.main.tip
+  const branch = merkleBranch(ids, 1)
+  const value = {
+    epoch: EPOCH,
+    checkpointHash,
+    transaction: raw,
+    branch,
+    branchIndex: 1,
+    mainHeight,
+  }
+  block([chain.bySystem({ selector: PayloadKind.anchor, value })])
+  const recordedAt = chain.height
+  for (let i = 1; i <= HEADERS_ON_TOP; i++) block([chain.mainHeaders([chain.main.mine(T0 + i)])])
+  const answers: Record<string, unknown> = {
+    anchor_get: {
+      epoch: EPOCH,
+      checkpointHash: bytesToHex(checkpointHash),
+      state: 'final',
+      mainHeight,
+      mainHash: bytesToHex(mainHash),
+      mainTransaction: bytesToHex(decoded.value.id),
+      method: 'memo',
+      height: recordedAt,
+      proof: {
+        transaction: bytesToHex(raw),
+        branch: branch.map((hash) => bytesToHex(hash)),
+        branchIndex: 1,
+        mainHeight,
+      },
+    },
+    chain_getStatus: { chainId: bytesToHex(chain.chainId), height: chain.height },
+    chain_getParams: { epochBlocks: 3, mainArbiters: [] },
+    chain_getValidators: {
+      validators: [{ consensusKey: bytesToHex(keyOf('validator-0').publicKey) }],
+    },
+  }
+  return { answers, blocks }
+}
+
+type Node = ReturnType<typeof anchoredNode>
+
+function clientOf({ answers, blocks }: Node): RpcClient {
+  const call = (method: string, params: { from?: number; to?: number }) => {
+    if (method !== 'chain_getRawBlocks') return Promise.resolve(answers[method])
+    const { from = 0, to = 0 } = params
+    const found = blocks.filter(({ height }) => height >= from && height <= to)
+    return Promise.resolve({ blocks: found, next: null })
+  }
+  return { call } as unknown as RpcClient
+}
+
+/** The code of the verdict after a change of what the node answers. */
+async function codeAfter(change: (anchor: Record<string, never>, node: Node) => void) {
+  const node = anchoredNode()
+  change(node.answers['anchor_get'] as Record<string, never>, node)
+  const { valid, code } = await verifyAnchor(clientOf(node), EPOCH)
+  return valid ? 'ok' : code
+}
+
+const set = (target: object, fields: object) => void Object.assign(target, fields)
+
+describe('anchor verify', () => {
+  test('each step holds, headers on top included', async () => {
+    const verdict = await verifyAnchor(clientOf(anchoredNode()), EPOCH)
+    expect(verdict).toMatchObject({ valid: true, headersChecked: HEADERS_ON_TOP + 1 })
+    expect(verdict.checks.length).toBeGreaterThan(9)
+    expect(verdict.checks.every(({ ok }) => ok)).toBe(true)
+  })
+
+  test('a node that lies about any part of it is found out', async () => {
+    const other = '11'.repeat(32)
+    expect(await codeAfter((anchor) => set(anchor, { mainTransaction: other }))).toBe(
+      'ANCHOR_TRANSACTION',
+    )
+    expect(await codeAfter((anchor) => set(anchor, { checkpointHash: other }))).toBe(
+      'ANCHOR_MEMO_OTHER',
+    )
+    expect(await codeAfter((anchor) => set(anchor, { mainHash: other }))).toBe(
+      'ANCHOR_HEADER_UNKNOWN',
+    )
+    const branch = [other]
+    expect(await codeAfter((anchor) => set(anchor['proof'] ?? {}, { branch }))).toBe(
+      'MAIN_BRANCH_ROOT',
+    )
+    const validators = [{ consensusKey: bytesToHex(keyOf('stranger').publicKey) }]
+    expect(
+      await codeAfter((_anchor, { answers }) =>
+        set(answers, { chain_getValidators: { validators } }),
+      ),
+    ).toBe('MAIN_ANCHOR_SIGNATURE')
+    expect(
+      await codeAfter((_anchor, { blocks }) => set(blocks[2] ?? {}, { header: blocks[1]?.header })),
+    ).toBe('ANCHOR_CHECKPOINT')
+  })
+})
