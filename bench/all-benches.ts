@@ -4,6 +4,7 @@ import { consensusRound } from './consensus-round.ts'
 import { dataChannel } from './data-channel.ts'
 import { encodePacks } from './encode-pack.ts'
 import { importTransfers } from './import-transfers.ts'
+import { joining } from './joining.ts'
 import { lightClient } from './light-client.ts'
 import { mainHeaders } from './main-headers.ts'
 import { proofsAndPay } from './proofs-and-pay.ts'
@@ -12,6 +13,7 @@ import { stateRoots } from './state-root.ts'
 export const allBenches: readonly Bench[] = [
   importTransfers,
   stateRoots,
+  joining,
   consensusRound,
   proofsAndPay,
   mainHeaders,
