@@ -56,7 +56,9 @@ async function prepare(folder: string, count: number) {
 async function reprove(store: LevelStore) {
   const { params, chainId } = sameGenesis()
   const loader = ledgerLoader(params, chainId)
-  for await (const entry of store.stateEntries()) assert(loader.add(entry).ok, 'it reads')
+  for await (const entries of store.stateEntries()) {
+    for (const entry of entries) assert(loader.add(entry).ok, 'it reads')
+  }
   const ledger = loader.finish()
   assert(ledger.ok, 'it is whole')
   return ledger.value

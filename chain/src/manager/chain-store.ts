@@ -58,13 +58,16 @@ export interface ReceiptPage {
   readonly next: ReceiptPosition | undefined
 }
 
+/** A part of the stored state under its key. */
+export interface StateEntry {
+  readonly key: string
+  readonly bytes: Uint8Array
+}
+
 /** The state as it stood when the view was taken, whatever is committed meanwhile. */
 export interface StateView {
   /** Entries whose keys lie in [from, to), in order. */
-  range(
-    from: string,
-    to: string,
-  ): AsyncIterable<{ readonly key: string; readonly bytes: Uint8Array }>
+  range(from: string, to: string): AsyncIterable<StateEntry>
   close(): Promise<void>
 }
 
@@ -74,7 +77,8 @@ export interface ChainStore {
   tipHeight(): Promise<number | undefined>
   /** Atomic and synced: after it resolves, a crash loses nothing of it. */
   commit(batch: CommitBatch): Promise<void>
-  stateEntries(): AsyncIterable<StateChange>
+  /** All of them in order of their keys, many at a time. */
+  stateEntries(): AsyncIterable<readonly StateEntry[]>
   /** Taken at once: what is committed after this call is not in it. */
   stateView(): StateView
   block(height: number): Promise<StoredBlock | undefined>

@@ -46,9 +46,11 @@ async function readChain(store: ChainStore, genesis: Genesis): Promise<OpenedCha
   }
   const head = await headAt(store, tip)
   const loader = ledgerLoader(genesis.params, genesis.chainId)
-  for await (const entry of store.stateEntries()) {
-    const added = loader.add(entry)
-    if (!added.ok) throw damaged(added.fault.message)
+  for await (const entries of store.stateEntries()) {
+    for (const entry of entries) {
+      const added = loader.add(entry)
+      if (!added.ok) throw damaged(added.fault.message)
+    }
   }
   const ledger = loader.finish()
   if (!ledger.ok) throw damaged(ledger.fault.message)

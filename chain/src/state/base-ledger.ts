@@ -109,7 +109,7 @@ export class BaseLedger implements LedgerDraft {
   readonly schedule: NetworkParams
   readonly chainId: Uint8Array
   readonly tables: BaseTables
-  readonly addresses = new AddressIndex()
+  readonly addresses: AddressIndex
   readonly nodeAddresses = new Map<Hex, number>()
   readonly depositIds = new Map<Hex, number>()
   readonly withdrawalIds = new Map<Hex, number>()
@@ -137,10 +137,12 @@ export class BaseLedger implements LedgerDraft {
       deposits: valueTable('deposits', records.deposits),
       withdrawals: valueTable('withdrawals', records.withdrawals),
     }
-    for (let index = 0; index < this.accounts.count; index++) {
-      const start = index * ACCOUNT_BYTES
-      this.addresses.add(bytesToHex(accounts.subarray(start, start + 20)), index)
-    }
+    this.addresses = AddressIndex.of(
+      Array.from({ length: this.accounts.count }, (_, index) => {
+        const start = index * ACCOUNT_BYTES
+        return bytesToHex(accounts.subarray(start, start + 20))
+      }),
+    )
     for (const [index, node] of records.nodes.entries()) {
       this.nodeAddresses.set(bytesToHex(addressOf(node.nodeKey)), index)
     }

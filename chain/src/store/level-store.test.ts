@@ -71,7 +71,7 @@ describe.each([
     ]
     await store.commit({ blocks: [block(1)], state })
     await store.commit({ blocks: [block(2)], state: [{ key: 'a1', bytes: null }] })
-    const entries = await Array.fromAsync(store.stateEntries())
+    const entries = (await Array.fromAsync(store.stateEntries())).flat()
     expect(entries).toEqual([{ key: 'b1', bytes: Uint8Array.of(2) }])
     await store.close()
   })

@@ -50,7 +50,7 @@ beforeAll(async () => {
     if (!isCheckpointHeight(at.params, header.height)) return
     headers.set(header.epoch, header)
     const entries: StateChange[] = []
-    for await (const entry of at.store.stateEntries()) entries.push(entry)
+    for await (const batch of at.store.stateEntries()) entries.push(...batch)
     entriesAt.set(header.epoch, entries)
     const view = at.store.stateView()
     const roots = stateRoots(at.ledger)
