@@ -182,5 +182,27 @@ describe('joining by snapshot', () => {
     const anchors = () => Promise.resolve([{ checkpoint, mainHeight: 100, index: 1 }])
     expect(await joinWith(shelf, { peers: mixed, anchors })).toBe(true)
     await expectJoined()
-  })
+  }, 60_000)
 })
+
+test('opening a database finds what was changed or is missing, behind records too', async () => {
+  const { store } = manager
+  const { genesis } = new CertifiedChain().sample
+  const tip = await store.block((await store.tipHeight()) as number)
+  if (!tip) throw new Error('a tip')
+  const blocks = [{ ...tip, transactionIds: [], receipts: [] }]
+  await openChain(store, genesis)
+  const all = (await Array.fromAsync(store.stateEntries())).flat()
+  for (const kind of ['i', 'w', 'a', 'e']) {
+    const entry = all.find(({ key }) => key.startsWith(kind))
+    if (!entry) throw new Error('an entry')
+    const other = Uint8Array.from(entry.bytes)
+    other[2] = (other[2] as number) ^ 1
+    for (const bytes of [other, null]) {
+      await store.commit({ blocks, state: [{ key: entry.key, bytes }] })
+      await expect(openChain(store, genesis)).rejects.toThrow(/the database is damaged/)
+    }
+    await store.commit({ blocks, state: [entry] })
+    await openChain(store, genesis)
+  }
+}, 60_000)

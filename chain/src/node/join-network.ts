@@ -42,8 +42,8 @@ import { genesisBlock } from './open-chain.ts'
 
 /** Nearer than this, replaying the blocks is no work worth a snapshot. */
 export const SNAPSHOT_LEAD_EPOCHS = 2
-/** How long a node with an empty folder looks for somebody who is ahead. */
-const LOOK_AROUND_MS = 5000
+/** How long a node with an empty folder waits for most of its peers to say where they are. */
+const LOOK_AROUND_MS = 15_000
 const LOOK_AGAIN_MS = 100
 const RETRY_MS = 1000
 const TRIES_MAX = 30
@@ -109,10 +109,12 @@ async function epochAhead(options: JoinOptions): Promise<number> {
   const end = Date.now() + LOOK_AROUND_MS
   for (;;) {
     const silent = peers.peers().filter((peer) => !said.has(peer))
-    for (const peer of silent) {
-      const status = await statusOf(options, peer)
-      if (status) said.set(peer, status)
-    }
+    await Promise.all(
+      silent.map(async (peer) => {
+        const status = await statusOf(options, peer)
+        if (status) said.set(peer, status)
+      }),
+    )
     if (2 * said.size > peersExpected || Date.now() > end) break
     await setTimeout(LOOK_AGAIN_MS)
   }

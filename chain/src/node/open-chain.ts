@@ -2,9 +2,12 @@ import { bytesEqual, bytesToHex } from '../bytes/hex.ts'
 import type { FinalBlock } from '../consensus/machine-interface.ts'
 import type { ChainStore, CommittedBlock } from '../manager/chain-store.ts'
 import type { Genesis } from '../rules/genesis-state.ts'
+import { inventoryTree } from '../rules/inventory.ts'
+import { rewardRoot } from '../rules/reward-tree.ts'
 import { ledgerLoader, type Ledger, stateRoot } from '../state/ledger.ts'
 import { BlockType } from '../types/block.ts'
 import { CertificateType, JustificationType } from '../types/consensus-objects.ts'
+import { ZERO_HASH } from '../types/primitives.ts'
 
 /** The database does not hold the chain it should; the message says what to do. */
 export class ChainDataError extends Error {
@@ -57,7 +60,36 @@ async function readChain(store: ChainStore, genesis: Genesis): Promise<OpenedCha
   if (!bytesEqual(stateRoot(ledger.value), head.header.stateRoot)) {
     throw damaged(`the state does not match block ${tip}`)
   }
+  const list = damagedList(ledger.value)
+  if (list) throw damaged(list)
   return { ledger: ledger.value, head }
+}
+
+/** Epochs whose reward leaves are hashed again at a start; of older ones the number must fit. */
+const REWARDS_HASHED = 16
+
+/**
+ * What stands behind records, which the state root covers only by the roots in them: names the first
+ * list that does not lead to its root.
+ */
+function damagedList(ledger: Ledger): string | undefined {
+  for (let index = 0; index < ledger.nodes.count; index++) {
+    const node = ledger.nodes.get(index)
+    if (!node) continue
+    const lists = [ledger.inventory(index), ...ledger.inventorySnapshots(index)]
+    const roots = [node.inventoryRoot, ...node.snapshots.map(({ root }) => root)]
+    const fits = roots.every((root, i) => bytesEqual(inventoryTree(lists[i] ?? []).root, root))
+    if (!fits || lists.length !== roots.length) return `an inventory of node ${index}`
+  }
+  for (let index = 0; index < ledger.epochs.count; index++) {
+    const epoch = ledger.epochs.get(index)
+    if (!epoch || bytesEqual(epoch.rewardRoot, ZERO_HASH)) continue
+    const leaves = ledger.rewardLeaves(index)
+    const isRecent = index >= ledger.epochs.count - REWARDS_HASHED
+    const fits = !isRecent || bytesEqual(rewardRoot(leaves), epoch.rewardRoot)
+    if (!fits || leaves.length !== epoch.rewardCount) return `the reward leaves of epoch ${index}`
+  }
+  return undefined
 }
 
 async function headAt(store: ChainStore, height: number): Promise<FinalBlock> {
