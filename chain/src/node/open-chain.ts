@@ -69,8 +69,8 @@ async function readChain(store: ChainStore, genesis: Genesis): Promise<OpenedCha
 const REWARDS_HASHED = 16
 
 /**
- * What stands behind records, which the state root covers only by the roots in them: names the first
- * list that does not lead to its root.
+ * What stands behind records, which the state root covers only by the roots in them: names the
+ * first list that does not lead to its root.
  */
 function damagedList(ledger: Ledger): string | undefined {
   for (let index = 0; index < ledger.nodes.count; index++) {

@@ -12,7 +12,7 @@ export class AddressIndex {
   /** Sorted runs in sorted order; none is empty. */
   readonly #blocks: Hex[][] = []
 
-  /** Index of many addresses at once, account 0 first: sorted once instead of put in their places. */
+  /** Index of many addresses at once, account 0 first: sorted, not put in one by one. */
   static of(addresses: readonly Hex[]): AddressIndex {
     const made = new AddressIndex()
     for (const [index, address] of addresses.entries()) made.#indexes.set(address, index)
