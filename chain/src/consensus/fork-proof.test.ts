@@ -61,6 +61,20 @@ describe('a fork stops the machine and names who made it', () => {
     expect(outcome(bench)).toMatchObject({ guilty: [1, 2, 3], kinds: [finalize, notarize] })
   })
 
+  test('the link that tells lies below others', () => {
+    const bench = new MachineBench({ self: undefined })
+    commit(bench, bench.propose(1))
+    const first = bench.propose(2, undefined, OTHER)
+    const second = bench.propose(4, first)
+    const links = [linkOf(bench.propose(5, second)), linkOf(second), linkOf(first)]
+    const ours = bench.certificate(finalize, 1, new Uint8Array(32).fill(1))
+    const theirs = bench.certificate(finalize, 5, new Uint8Array(32).fill(5))
+    expect(contradictionTo(ours, theirs, links)?.statement).toMatchObject({
+      kind: nullify,
+      view: 1,
+    })
+  })
+
   test('the same, found from below: an older view is final on another chain', () => {
     for (const skipped of [true, false]) {
       const bench = new MachineBench({ self: undefined })

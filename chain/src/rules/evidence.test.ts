@@ -185,6 +185,34 @@ describe('slashing', () => {
     expect(members(3)).toEqual([1, 2])
   })
 
+  test('a jailed validator is out even with the stake that its slash left it', () => {
+    const world = new StakeWorld()
+    expect(codeOf(world.accuse(world.doubleVote(1)))).toBe('ok')
+    world.nextEpoch()
+    expect(world.validator(1)).toMatchObject({ bond: 25n * UNITS, power: 0 })
+    expect(world.set(3).map(({ validator }) => validator)).toEqual([0, 2, 3])
+  })
+
+  test('who leaves a slashed pool in many steps takes nothing from those who stay', () => {
+    const world = new StakeWorld()
+    const [alice, bob] = [keyOf('alice'), keyOf('bob')]
+    world.delegate(alice, 1, 33n * UNITS + 5n)
+    const leaver = world.newestRecord()
+    world.delegate(bob, 1, 10n * UNITS + 1n)
+    const stayer = world.newestRecord()
+    while (world.epoch < 4) world.nextEpoch()
+    world.accuse(world.doubleVote(1))
+    const worth = () => {
+      const { delegated, shares } = world.validator(1)
+      return ((world.draft.delegations.get(stayer)?.shares ?? 0n) * delegated) / shares
+    }
+    const before = worth()
+    expect(before).toBeGreaterThan(0n)
+    for (let i = 0; i < 600; i++) expect(codeOf(world.unbond(alice, 1, 1n, leaver))).toBe('ok')
+    expect(worth()).toBeGreaterThanOrEqual(before)
+    world.audit()
+  })
+
   test('stake on its way out pays at release, if it still had weight at the deed', () => {
     const world = new StakeWorld()
     const bob = keyOf('bob')
