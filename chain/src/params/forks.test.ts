@@ -1,7 +1,8 @@
 import { presets } from '@ioex/genesis/presets'
 import { fc, test as law } from '@fast-check/vitest'
 import { describe, expect, test } from 'vitest'
-import { type ParamsFork, paramsAt, withForks } from './forks.ts'
+import { paramsAt, withForks } from './forks.ts'
+import type { ParamsFork } from './network-params.ts'
 import { encodeParams } from './params-codec.ts'
 
 const base = presets.ci

@@ -1,31 +1,10 @@
 import { assert } from '../bytes/assert.ts'
-import { assertParams, type NetworkParams } from './network-params.ts'
-
-/** What no fork may change: a chain that already runs is laid out by it. */
-const FROZEN = [
-  'network',
-  'addressPrefix',
-  'protocolVersion',
-  'epochBlocks',
-  'mainChain',
-  'proofWindowEpochs',
-  'proofBytesMeanEpochs',
-  'beaconRingEpochs',
-  'forks',
-] as const satisfies readonly (keyof NetworkParams)[]
-
-export type ForkChanges = Partial<Omit<NetworkParams, (typeof FROZEN)[number]>>
-
-/**
- * A protocol version and the epoch from which it rules (PROTOCOL 11). Forks are what a release
- * knows of a running network: genesis, and so the chain id, does not commit to them.
- */
-export interface ParamsFork {
-  /** First epoch of the version. */
-  readonly epoch: number
-  readonly protocolVersion: number
-  readonly changes: ForkChanges
-}
+import {
+  assertParams,
+  FROZEN_PARAMS,
+  type NetworkParams,
+  type ParamsFork,
+} from './network-params.ts'
 
 /** Parameters after each number of forks, by the base that genesis gives. */
 const derivations = new WeakMap<NetworkParams, readonly NetworkParams[]>()
@@ -65,7 +44,7 @@ export function withForks(params: NetworkParams, forks: readonly ParamsFork[]): 
     assert(fork.protocolVersion > before.protocolVersion, 'a fork raises the protocol version')
     for (const name of Object.keys(fork.changes)) {
       assert(name in params, `there is no parameter "${name}"`)
-      assert(!(FROZEN as readonly string[]).includes(name), `no fork can change "${name}"`)
+      assert(!(FROZEN_PARAMS as readonly string[]).includes(name), `no fork can change "${name}"`)
     }
     before = fork
   }

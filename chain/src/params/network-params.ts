@@ -1,6 +1,5 @@
 import { assert } from '../bytes/assert.ts'
 import { MAIN_HEADERS_PER_TRANSACTION_MAX } from '../types/transactions.ts'
-import type { ParamsFork } from './forks.ts'
 
 /** Difficulty rules of the main chain that this network follows. */
 export interface MainChainRules {
@@ -107,6 +106,32 @@ export interface NetworkParams {
    * empty where they change by election and nobody can know them beforehand.
    */
   readonly mainArbiters: readonly string[]
+}
+
+/** What no fork may change: a chain that already runs is laid out by it. */
+export const FROZEN_PARAMS = [
+  'network',
+  'addressPrefix',
+  'protocolVersion',
+  'epochBlocks',
+  'mainChain',
+  'proofWindowEpochs',
+  'proofBytesMeanEpochs',
+  'beaconRingEpochs',
+  'forks',
+] as const satisfies readonly (keyof NetworkParams)[]
+
+export type ForkChanges = Partial<Omit<NetworkParams, (typeof FROZEN_PARAMS)[number]>>
+
+/**
+ * A protocol version and the epoch from which it rules (PROTOCOL 11). Forks are what a release
+ * knows of a running network: genesis, and so the chain id, does not commit to them.
+ */
+export interface ParamsFork {
+  /** First epoch of the version. */
+  readonly epoch: number
+  readonly protocolVersion: number
+  readonly changes: ForkChanges
 }
 
 export const BASIS_POINTS = 10_000n

@@ -3,7 +3,8 @@ import { type Command, Option } from 'commander'
 import { contextOf } from '../command-context.ts'
 import { interruption } from '../interruption.ts'
 import { usageError } from '../output/failure.ts'
-import { addKeyFlags, type KeyFlags } from './validator.ts'
+import type { KeyFlags } from '../operate/init-actions.ts'
+import { addKeyFlags } from './validator.ts'
 
 const EXAMPLES = `
 Every option is also read from IOEX_* (--main-chain: IOEX_MAIN_CHAIN) and from the file that

@@ -1,6 +1,7 @@
 import { UNITS_PER_IOEX } from '@ioex/chain/types'
 import type { Command } from 'commander'
 import { argument, contextOf } from '../command-context.ts'
+import type { KeyFlags } from '../operate/init-actions.ts'
 import type { StakeFlags } from '../operate/stake-actions.ts'
 import { parseAmount } from '../output/amount.ts'
 
@@ -18,12 +19,6 @@ Examples:
   $ ioex validator delegate ioex1… 250
 `
 const DEFAULT_BOND = 10_000n * UNITS_PER_IOEX
-
-export interface KeyFlags {
-  readonly passphrase: boolean
-  readonly wallet?: string
-  readonly payout?: string
-}
 
 /** Flags of every command that makes keys. */
 export function addKeyFlags(command: Command): Command {

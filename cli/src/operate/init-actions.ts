@@ -3,12 +3,17 @@ import { bytesToHex, formatAddress, publicKeyOf } from '@ioex/chain/bytes'
 import { peerIdOfKey } from '@ioex/chain/net'
 import { entryFileText } from '@ioex/genesis/builder'
 import { type CommandContext, readAddressArgument } from '../command-context.ts'
-import type { KeyFlags } from '../commands/validator.ts'
 import { readGenesis } from '../nodes/genesis-of.ts'
 import { identityPath, writeIdentity } from '../nodes/node-owner.ts'
 import { formatIoex } from '../output/amount.ts'
 import { factsText } from '../output/table.ts'
 import { entryPath, type KeyKeeping, keyOf, ownerOf, writeEntry } from './node-keys.ts'
+
+export interface KeyFlags {
+  readonly passphrase: boolean
+  readonly wallet?: string
+  readonly payout?: string
+}
 
 function keepingOf({ settings, io, passphrase }: CommandContext, flags: KeyFlags) {
   return {
