@@ -78,6 +78,11 @@ export function simulatedKey(validator: number): Uint8Array {
   return key
 }
 
+/** Whose key it is. */
+export function validatorOf(publicKey: Uint8Array): number {
+  return publicKey[1] as number
+}
+
 export function signWith(key: Uint8Array, statement: Statement): Uint8Array {
   const mixer = new Mixer()
   mixer.word(key[1] as number)

@@ -2,12 +2,15 @@ import { bytesToHex, type Hex } from '../../chain/src/bytes/hex.ts'
 import { isValidCertificate } from '../../chain/src/consensus/certificate.ts'
 import type { EpochValidator, JustifiedBlock } from '../../chain/src/consensus/machine-interface.ts'
 import { type Certificate, type Vote, VoteKind } from '../../chain/src/types/consensus-objects.ts'
-import { cheapCrypto, simulatedKey } from './cheap-crypto.ts'
+import { cheapCrypto, simulatedKey, validatorOf } from './cheap-crypto.ts'
 
 /** An invariant that does not hold. Everything else that throws is a bug of the machine, too. */
 export class Violation extends Error {
   override name = 'Violation'
 }
+
+/** Members of an epoch's set. */
+export type SetOf = (epoch: number) => readonly EpochValidator[]
 
 interface SentVotes {
   notarize: Hex | undefined
@@ -17,7 +20,7 @@ interface SentVotes {
 
 /** What honest nodes said and did, seen from outside the code under test. */
 export class Checker {
-  readonly #validators: readonly EpochValidator[]
+  readonly #setOf: SetOf
   readonly #honest: ReadonlySet<number>
   readonly #chain = new Map<number, Hex>()
   readonly #sent = new Map<string, SentVotes>()
@@ -27,12 +30,8 @@ export class Checker {
   /** Where more are faulty than may be, agreement can break; everything else holds. */
   readonly #mayFork: boolean
 
-  constructor(
-    validators: readonly EpochValidator[],
-    honest: ReadonlySet<number>,
-    mayFork: boolean,
-  ) {
-    this.#validators = validators
+  constructor(setOfEpoch: SetOf, honest: ReadonlySet<number>, mayFork: boolean) {
+    this.#setOf = setOfEpoch
     this.#honest = honest
     this.#mayFork = mayFork
   }
@@ -41,10 +40,18 @@ export class Checker {
     return this.#chain.size
   }
 
-  /** I4: no honest validator ever sends contradicting votes, across restarts. */
-  sent(vote: Vote): void {
+  /**
+   * I4: no honest validator ever sends contradicting votes, across restarts and lost disks.
+   * I15: each vote stands under the sender's place in the epoch's set; who is not in it is silent.
+   */
+  sent(validator: number, vote: Vote): void {
     const { kind, epoch, view, hash } = vote.statement
-    const place = `${vote.validator}/${epoch}/${view}`
+    if (this.#validatorAt(epoch, vote.validator) !== validator) {
+      throw new Violation(
+        `I15 validator ${validator} votes in a place of ${epoch}/${view} not its own`,
+      )
+    }
+    const place = `${validator}/${epoch}/${view}`
     const before = this.#sent.get(place) ?? {
       notarize: undefined,
       finalize: undefined,
@@ -72,10 +79,10 @@ export class Checker {
     this.#sent.set(place, before)
   }
 
-  /** I2, I3, and that whatever a node believes certified is. */
+  /** I2, I3, and that whatever a node believes certified is, by the set of its epoch (I15). */
   certified(certificate: Certificate): void {
     const { kind, epoch, view, hash } = certificate.statement
-    if (!isValidCertificate(certificate, this.#validators, this.#crypto)) {
+    if (!isValidCertificate(certificate, this.#setOf(epoch), this.#crypto)) {
       throw new Violation(`a node accepted a false certificate for ${epoch}/${view}`)
     }
     const place = `${epoch}/${view}`
@@ -122,9 +129,17 @@ export class Checker {
   }
 
   /** I7, for those whom a fork proof names. */
-  blamed(validators: readonly number[]): void {
-    const wronged = validators.find((validator) => this.#honest.has(validator))
+  blamed(indexes: readonly number[], epoch: number): void {
+    const wronged = indexes
+      .map((index) => this.#validatorAt(epoch, index))
+      .find((validator) => validator !== undefined && this.#honest.has(validator))
     if (wronged !== undefined) throw new Violation(`I7 honest validator ${wronged} is blamed`)
+  }
+
+  /** Whose place in an epoch's set this is. */
+  #validatorAt(epoch: number, index: number): number | undefined {
+    const member = this.#setOf(epoch)[index]
+    return member && validatorOf(member.publicKey)
   }
 
   #disagree(what: string): void {
@@ -133,8 +148,10 @@ export class Checker {
 
   /** I7: evidence never names an honest validator, and its votes do contradict. */
   accused(first: Vote, second: Vote): void {
-    if (first.validator !== second.validator || this.#honest.has(first.validator)) {
-      throw new Violation(`I7 evidence against honest validator ${first.validator}`)
+    const accused = this.#validatorAt(first.statement.epoch, first.validator)
+    const isOne = first.validator === second.validator && accused !== undefined
+    if (!isOne || this.#honest.has(accused)) {
+      throw new Violation(`I7 evidence against honest validator ${accused}`)
     }
     const { statement: a } = first
     const { statement: b } = second

@@ -7,7 +7,8 @@ import {
 import type { EpochValidator } from '../../chain/src/consensus/machine-interface.ts'
 import { quorumOf } from '../../chain/src/consensus/quorum.ts'
 import type { Certificate } from '../../chain/src/types/consensus-objects.ts'
-import { Violation } from './checker.ts'
+import { validatorOf } from './cheap-crypto.ts'
+import { type SetOf, Violation } from './checker.ts'
 import type { Instance } from './instance.ts'
 import type { CommittedBlock } from './simulated-disk.ts'
 
@@ -28,7 +29,7 @@ export function checkGuilt(
   one: Instance,
   other: Instance,
   height: number,
-  validators: readonly EpochValidator[],
+  setOfEpoch: SetOf,
   honest: ReadonlySet<number>,
 ): void {
   const chains = [one, other].map(({ disk }) => finalityAbove(disk.chain, height))
@@ -38,13 +39,16 @@ export function checkGuilt(
   const [lower, higher] = isFirstLower ? [a, b] : [b, a]
   const contradiction = contradictionTo(lower.certificate, higher.certificate, higher.links)
   if (!contradiction) throw new Violation(`I8 the chains do not show who forked at ${height}`)
+  const { epoch } = lower.certificate.statement
+  const validators = setOfEpoch(epoch)
   const guilty = guiltyVotes(lower.certificate, contradiction).map(({ first }) => first.validator)
   const { quorum, total } = quorumOf(validators)
   const weight = guilty.reduce((sum, index) => sum + (validators[index]?.weight ?? 0), 0)
   if (weight < 2 * quorum - total || 3 * weight <= total) {
     throw new Violation(`I8 only weight ${weight} of ${total} is shown guilty of the fork`)
   }
-  if (guilty.some((index) => honest.has(index))) {
+  const isHonest = ({ publicKey }: EpochValidator) => honest.has(validatorOf(publicKey))
+  if (guilty.some((index) => isHonest(validators[index] as EpochValidator))) {
     throw new Violation('I7 an honest validator is shown guilty of a fork')
   }
 }

@@ -15,10 +15,12 @@ import type {
 } from '../../chain/src/consensus/machine-interface.ts'
 import { createMachine, type MachineState } from '../../chain/src/consensus/machine-state.ts'
 import type { Vote } from '../../chain/src/types/consensus-objects.ts'
-import { cheapCrypto, hashHeader, simulatedKey } from './cheap-crypto.ts'
+import { cheapCrypto, hashHeader, simulatedKey, validatorOf } from './cheap-crypto.ts'
 import { Violation } from './checker.ts'
+import { setOf } from './scenario.ts'
 import { completeHeader } from './simulated-blocks.ts'
 import { SimulatedDisk } from './simulated-disk.ts'
+import { SimulatedLease } from './simulated-lease.ts'
 import type { World } from './world.ts'
 
 /** Content that every honest node refuses. */
@@ -29,7 +31,8 @@ export class Instance {
   readonly name: string
   readonly validator: number
   readonly honest: boolean
-  readonly disk: SimulatedDisk
+  disk: SimulatedDisk
+  readonly lease = new SimulatedLease()
   /** False for a liar that keeps its honest half's proposals to itself. */
   proposesHonestly = true
   readonly #world: World
@@ -85,6 +88,13 @@ export class Instance {
     heap.schedule(heap.now + random.between(50, 4_000), () => this.start())
   }
 
+  /** Loses its whole disk with the crash; what it leased to its signer is kept elsewhere. */
+  wipe(): void {
+    this.crash()
+    this.disk = new SimulatedDisk(this.#world.genesis)
+    this.lease.forbidLeased()
+  }
+
   receive(from: string, message: ConsensusMessage): void {
     this.step({ type: 'message', nowMs: this.nowMs, from, message })
   }
@@ -126,13 +136,19 @@ export class Instance {
     const epoch = Math.floor(head.header.height / scenario.epochBlocks) + 1
     const setup: EpochSetup = {
       epoch,
-      validators: scenario.validators,
-      previousValidators: epoch === 1 ? [] : scenario.validators,
+      validators: setOf(scenario, epoch),
+      previousValidators: epoch === 1 ? [] : setOf(scenario, epoch - 1),
       start: this.disk.blockAt((epoch - 1) * scenario.epochBlocks),
       lastHeight: epoch * scenario.epochBlocks,
     }
     const crypto = cheapCrypto(simulatedKey(this.validator))
-    return createMachine({ setup, head, self: this.validator, signAbove: 0, timing, crypto })
+    const index = setup.validators.findIndex(
+      ({ publicKey }) => validatorOf(publicKey) === this.validator,
+    )
+    // One that is not of the set follows as an observer.
+    const self = index < 0 ? undefined : index
+    const signAbove = this.lease.signAbove(epoch)
+    return createMachine({ setup, head, self, signAbove, timing, crypto })
   }
 
   /** Effects in order, with a crash possible between any two. */
@@ -207,11 +223,13 @@ export class Instance {
   #halt({ reason, guilty }: Extract<RelayEffect, { type: 'halt' }>): void {
     if (!this.honest) return
     if (!this.#world.scenario.tooManyFaulty) throw new Violation(`an honest node halted: ${reason}`)
-    this.#world.checker.blamed(guilty)
+    this.#world.checker.blamed(guilty, this.machine?.config.setup.epoch ?? 0)
   }
 
   #append(record: LogRecord): void {
-    this.disk.append(record, this.machine?.config.setup.epoch ?? 0)
+    const epoch = this.machine?.config.setup.epoch ?? 0
+    if (record.type === 'vote') this.lease.cover(epoch, record.vote.statement.view)
+    this.disk.append(record, epoch)
   }
 
   #setTimer({ timer, view, atMs }: Extract<RelayEffect, { type: 'setTimer' }>): void {
@@ -286,7 +304,7 @@ export class Instance {
 
   #checkSent(message: ConsensusMessage): void {
     if (!this.honest) return
-    for (const vote of ownVotesIn(message)) this.#world.checker.sent(vote)
+    for (const vote of ownVotesIn(message)) this.#world.checker.sent(this.validator, vote)
   }
 
   /** I13: memory grows only with the views that are not final. */

@@ -13,6 +13,7 @@ import {
 import { ZERO_HASH } from '../../chain/src/types/primitives.ts'
 import { hashHeader, hashJustification, signWith, simulatedKey } from './cheap-crypto.ts'
 import type { Instance } from './instance.ts'
+import { setOf } from './scenario.ts'
 import { completeHeader } from './simulated-blocks.ts'
 import type { World } from './world.ts'
 
@@ -37,6 +38,7 @@ export class Liar {
 
   #tick(): void {
     const { heap, random } = this.#world
+    // One that left the set still talks, in a place that is not its own.
     if (this.#instance.machine) {
       const lie = random.pick(['votes', 'votes', 'proposals', 'certificate', 'bundle'] as const)
       if (lie === 'votes') this.#lieInVotes()
@@ -45,6 +47,11 @@ export class Liar {
       else this.#forge(true)
     }
     heap.schedule(heap.now + random.between(TICK_MS / 2, TICK_MS * 2), () => this.#tick())
+  }
+
+  /** Own place in the set, or any. */
+  get #index(): number {
+    return this.#instance.machine?.config.self ?? this.#instance.validator
   }
 
   #epoch(): number {
@@ -69,8 +76,9 @@ export class Liar {
 
   #sign(kind: VoteKind, view: number, hash: Uint8Array): Vote {
     const { validator } = this.#instance
+    const key = simulatedKey(validator)
     const statement: Statement = { kind, epoch: this.#epoch(), view, hash }
-    return { statement, validator, signature: signWith(simulatedKey(validator), statement) }
+    return { statement, validator: this.#index, signature: signWith(key, statement) }
   }
 
   #someHash(view: number): Uint8Array {
@@ -89,10 +97,10 @@ export class Liar {
   }
 
   #lieInProposals(): void {
-    const { machine, validator } = this.#instance
+    const { machine } = this.#instance
     if (!machine) return
     const leads = [0, 0, 1, 2].map((ahead) => machine.view + ahead)
-    const view = leads.find((each) => leaderOf(machine, each) === validator)
+    const view = leads.find((each) => leaderOf(machine, each) === this.#index)
     if (view === undefined) return
     const times = this.#world.random.pick([1, 1, 1, 2])
     for (let i = 0; i < times; i++) this.#propose(view)
@@ -100,7 +108,7 @@ export class Liar {
 
   /** On any certified block, with or without the certificates that would allow it. */
   #propose(view: number): void {
-    const { machine, validator } = this.#instance
+    const { machine } = this.#instance
     const { random } = this.#world
     if (!machine) return
     const rounds = [...machine.rounds.values()].filter((round) => round.notarized)
@@ -128,7 +136,7 @@ export class Liar {
         parentHash: parent.statement.hash,
         parentView,
         justHash: random.chance(0.9) ? hashJustification(justification) : random.bytes(32),
-        proposer: validator,
+        proposer: this.#index,
       },
       txRoot,
     )
@@ -138,7 +146,7 @@ export class Liar {
 
   /** A certificate of its own signature alone, repeated for everybody or standing alone. */
   #forged(kind: VoteKind, view: number, hash: Uint8Array): Certificate {
-    const { validators } = this.#world.scenario
+    const validators = setOf(this.#world.scenario, this.#epoch())
     const vote = this.#sign(kind, view, hash)
     if (this.#world.random.chance(0.5)) {
       const votes = new Map(validators.map((_, index) => [index, vote]))
@@ -146,7 +154,7 @@ export class Liar {
     }
     const alone = assembleCertificate(
       vote.statement,
-      new Map([[vote.validator, vote]]),
+      new Map([[vote.validator % validators.length, vote]]),
       validators.length,
     )
     const repeated = Array.from({ length: validators.length }, () => vote.signature)

@@ -109,6 +109,18 @@ const MUTANTS: readonly Mutant[] = [
     to: 'if (header.height < 0) {',
   },
   {
+    name: 'last epoch judged by the set of this one',
+    file: `${CONSENSUS}/justification.ts`,
+    from: 'isValidCertificate(certificate, setup.previousValidators, crypto)',
+    to: 'isValidCertificate(certificate, setup.validators, crypto)',
+  },
+  {
+    name: 'votes below the lease after a lost disk',
+    file: `${CONSENSUS}/voting.ts`,
+    from: 'self !== undefined && view > signAbove && !state.finished',
+    to: 'self !== undefined && signAbove >= 0 && !state.finished',
+  },
+  {
     name: 'descendants of a committed block dropped',
     file: `${CONSENSUS}/block-tree.ts`,
     from: 'if (parentHash === head.hash) continue',

@@ -3,15 +3,23 @@ import type {
   EpochValidator,
 } from '../../chain/src/consensus/machine-interface.ts'
 import { quorumOf } from '../../chain/src/consensus/quorum.ts'
-import { simulatedKey } from './cheap-crypto.ts'
-import type { Random } from './random.ts'
+import { simulatedKey, validatorOf } from './cheap-crypto.ts'
+import { Random } from './random.ts'
 
 /** More views than any history has before calm. */
 const SPLIT_VIEWS = 100
 
+/** Beside the seed of all else, so that what it drew before stays as it was. */
+const CHANGES_SEED = 0x1500_0000
+
 /** Everything that a seed decides before the first event. Times in ms of virtual time. */
 export interface Scenario {
+  /** Everybody who is a validator at some time: one node each. */
   readonly validators: readonly EpochValidator[]
+  /** Members and weights of epochs 1, 2, ..., again from the first after the last. */
+  readonly sets: readonly (readonly EpochValidator[])[]
+  /** Loses its whole disk, but not its signer's lease. */
+  readonly wiped?: { readonly validator: number; readonly atMs: number } | undefined
   /** Two instances with one key, each running honest code in its own part of the network. */
   readonly twins: ReadonlySet<number>
   /** Say anything to anybody. */
@@ -54,8 +62,14 @@ export function drawScenario(random: Random, seed: number, tooManyFaulty: boolea
   // A validator whose clock is wrong by this much cannot vote: it counts as faulty.
   const bearable = faultyWeightMax(validators) >= (validators[0]?.weight ?? 0)
   const skewed = bearable && twins.size + liars.size === 0 && random.chance(0.3)
+  const faulty = new Set([...twins, ...liars, ...(skewed ? [0] : [])])
+  const changes = new Random(seed + CHANGES_SEED)
+  const sets = tooManyFaulty ? [validators] : drawSets(changes, validators, faulty)
+  const wiped = tooManyFaulty ? undefined : drawWiped(changes, sets, count, faulty, calmFromMs)
   return {
     validators,
+    sets,
+    wiped,
     twins,
     liars,
     epochBlocks: random.pick([2, 3, 5, 8, 40]),
@@ -74,6 +88,50 @@ export function drawScenario(random: Random, seed: number, tooManyFaulty: boolea
     ...(tooManyFaulty && random.chance(0.7) ? splitHonest(random, validators.length, twins) : {}),
     coded: seed % 10 === 0,
   }
+}
+
+/** The set of an epoch; epochs count from 1. */
+export function setOf({ sets }: Scenario, epoch: number): readonly EpochValidator[] {
+  return sets[(epoch - 1) % sets.length] as readonly EpochValidator[]
+}
+
+/** A few sets of different members and weights, each of which bears its faulty members. */
+function drawSets(
+  random: Random,
+  all: readonly EpochValidator[],
+  faulty: ReadonlySet<number>,
+): (readonly EpochValidator[])[] {
+  if (random.chance(0.6)) return [all]
+  const sets = [all]
+  for (let tries = random.between(3, 12); tries > 0; tries--) {
+    const members = all.flatMap((each) =>
+      random.chance(0.75) ? [{ ...each, weight: random.between(1, 3) }] : [],
+    )
+    if (members.length >= 3 && canBear(members, faulty)) sets.push(members)
+  }
+  return sets
+}
+
+/** Until its lease is over it cannot vote: it counts as faulty in every set. */
+function drawWiped(
+  random: Random,
+  sets: readonly (readonly EpochValidator[])[],
+  validators: number,
+  faulty: ReadonlySet<number>,
+  calmFromMs: number,
+) {
+  if (random.chance(0.6)) return undefined
+  const validator = random.between(0, validators - 1)
+  const lost = new Set([...faulty, validator])
+  if (faulty.has(validator) || !sets.every((set) => canBear(set, lost))) return undefined
+  return { validator, atMs: random.between(1_000, calmFromMs) }
+}
+
+function canBear(set: readonly EpochValidator[], faulty: ReadonlySet<number>): boolean {
+  const weight = set
+    .filter(({ publicKey }) => faulty.has(validatorOf(publicKey)))
+    .reduce((sum, each) => sum + each.weight, 0)
+  return weight <= faultyWeightMax(set)
 }
 
 /** f by weight: what is left over must be a quorum. */

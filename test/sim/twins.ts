@@ -43,11 +43,13 @@ export function runTwins(plan: TwinsPlan, number: number, trace?: (line: string)
     { length: plan.views },
     (_, view) => (Math.floor(number / splits ** view) % splits) * 2,
   )
+  const validators = Array.from({ length: VALIDATORS }, (_, index) => ({
+    publicKey: simulatedKey(index),
+    weight: 1,
+  }))
   const scenario: Scenario = {
-    validators: Array.from({ length: VALIDATORS }, (_, index) => ({
-      publicKey: simulatedKey(index),
-      weight: 1,
-    })),
+    validators,
+    sets: [validators],
     twins: new Set(plan.twins),
     liars: new Set(),
     epochBlocks: 40,

@@ -15,7 +15,7 @@ import { Instance } from './instance.ts'
 import { Liar } from './liar.ts'
 import { SimulatedNetwork } from './network.ts'
 import { Random } from './random.ts'
-import { drawScenario, type Scenario } from './scenario.ts'
+import { drawScenario, type Scenario, setOf } from './scenario.ts'
 import { genesisHeader } from './simulated-blocks.ts'
 
 /** Blocks that every honest node must commit once the network is calm, and how soon. */
@@ -80,6 +80,7 @@ export class World {
       ...drawn,
       calmFromMs: EPOCH_START_MS + drawn.calmFromMs,
       clusterCrashAtMs: drawn.clusterCrashAtMs && EPOCH_START_MS + drawn.clusterCrashAtMs,
+      wiped: drawn.wiped && { ...drawn.wiped, atMs: EPOCH_START_MS + drawn.wiped.atMs },
     }
     const header = genesisHeader(EPOCH_START_MS - 1_000)
     this.genesis = { hash: bytesToHex(hashHeader(header)), header, certificate: undefined }
@@ -88,7 +89,8 @@ export class World {
       [...validators.keys()].filter((index) => !twins.has(index) && !liars.has(index)),
     )
     this.honest = honest
-    this.checker = new Checker(validators, honest, this.scenario.tooManyFaulty)
+    const setOfEpoch = (epoch: number) => setOf(this.scenario, epoch)
+    this.checker = new Checker(setOfEpoch, honest, this.scenario.tooManyFaulty)
     for (const index of validators.keys()) {
       this.instances.push(new Instance(this, `${index}`, index, honest.has(index)))
       if (twins.has(index)) this.instances.push(new Instance(this, `${index}'`, index, false))
@@ -184,6 +186,8 @@ export class World {
       heap.schedule(heap.now + random.between(0, 500), () => instance.start())
       if (scenario.liars.has(instance.validator)) new Liar(this, instance)
     }
+    const { wiped } = scenario
+    if (wiped) heap.schedule(wiped.atMs, () => this.instanceOf(`${wiped.validator}`)?.wipe())
     if (scenario.clusterCrashAtMs === undefined) return
     heap.schedule(scenario.clusterCrashAtMs, () => {
       for (const instance of this.instances) instance.crash()
@@ -199,7 +203,7 @@ export class World {
         const height = forkHeight(one, other)
         if (height === undefined) continue
         forks += 1
-        checkGuilt(one, other, height, this.scenario.validators, this.honest)
+        checkGuilt(one, other, height, (epoch) => setOf(this.scenario, epoch), this.honest)
       }
     }
     return forks
