@@ -3,12 +3,19 @@ import { bytesToHex, utf8ToBytes } from '../bytes/hex.ts'
 import type { Fault } from '../bytes/result.ts'
 import { addressOf } from '../bytes/signature.ts'
 import type { Genesis } from '../rules/genesis-state.ts'
+import type { Ledger } from '../state/ledger.ts'
+import type { Receipt } from '../types/receipts.ts'
 import { AskedReceipts } from './asked-receipts.ts'
 import type { AskedFindings, AuditReport, Falsehood } from './audit-report.ts'
 import type { ServedAnswers } from './audited-node.ts'
 import { ChainReplay } from './chain-replay.ts'
 import { compareReceipts, compareStatement } from './compare-answers.ts'
-import { type ExportManifest, GENESIS_FILE, MANIFEST_FILE } from './export-format.ts'
+import {
+  type ExportManifest,
+  type ExportRecord,
+  GENESIS_FILE,
+  MANIFEST_FILE,
+} from './export-format.ts'
 import { readBlocks, readBounded, readManifest, strayEntries } from './read-export.ts'
 import { checkRailSums, recomputeContract } from './recomputed-contract.ts'
 import { type RecomputedStatement, recomputeStatements } from './recomputed-statements.ts'
@@ -35,6 +42,16 @@ export interface AuditOptions {
   /** A node whose answers are compared with what the replay gives. */
   readonly answers?: ServedAnswers | undefined
   readonly onProgress?: ((blocks: number, total: number) => void) | undefined
+  /** Sees each block after it was recomputed, with the ledger as it stands then. */
+  readonly onBlock?: ((block: ReplayedBlock) => void) | undefined
+}
+
+/** A block that was found true. */
+export interface ReplayedBlock {
+  readonly record: ExportRecord
+  readonly receipts: readonly Receipt[]
+  /** The replay's own, which goes on changing: only to be read. */
+  readonly ledger: Ledger
 }
 
 /** The question names something that the audited chain does not have. */
@@ -113,13 +130,14 @@ class ExportAudit {
   }
 
   async #replayBlocks({ lastHeight }: ExportManifest): Promise<Falsehood | undefined> {
-    const { folder, onProgress } = this.#options
+    const { folder, onProgress, onBlock } = this.#options
     for await (const { file, height, record } of readBlocks(folder, lastHeight)) {
       if (!record.ok) return falsehoodOf(file, height, record.fault)
       const receipts = this.replay.apply(record.value)
       if (!receipts.ok) return falsehoodOf(file, height, receipts.fault)
       this.#ask()
       if (this.#isAsked) this.#asked?.add(receipts.value)
+      onBlock?.({ record: record.value, receipts: receipts.value, ledger: this.replay.ledger })
       onProgress?.(height + 1, lastHeight + 1)
     }
     return undefined

@@ -1,16 +1,8 @@
-import { bytesEqual, bytesToHex, fromHex, parseHex } from '@ioex/chain/bytes'
+import { bytesToHex, fromHex, parseHex } from '@ioex/chain/bytes'
 import {
-  asInternalHash,
-  checkAuxPow,
   type DecodedHeader,
   type DecodedTransaction,
   decodeHeaderWithAuxPow,
-  decodeTransaction,
-  findMemoAnchor,
-  hashMeetsBits,
-  isSideChainPowSignedBy,
-  verifyMemoAnchor,
-  verifyTransactionInclusion,
 } from '@ioex/chain/elastos'
 import {
   BlockBodyType,
@@ -22,6 +14,14 @@ import {
 import type { RpcClient } from '@ioex/rpc/client'
 import type { ResultOf } from '@ioex/rpc/contract'
 import { CommandError } from '../output/failure.ts'
+import {
+  checkBranch,
+  checkMainHeader,
+  checkMemo,
+  checkSideChainPow,
+  checkTransaction,
+  followHeaders,
+} from './anchor-checks.ts'
 import { hashJson } from './plain-json.ts'
 import { type Check, Verdict } from './verdict.ts'
 
@@ -29,7 +29,7 @@ import { type Check, Verdict } from './verdict.ts'
 const BLOCKS_PER_CALL = 64
 const BODY_BYTES_MAX = 8 * 1024 * 1024
 /** Main headers on top of the anchor that are followed; FINAL on the main network. */
-const FOLLOWED_MAX = 100
+export const FOLLOWED_MAX = 100
 
 type AnchorProof = Required<ResultOf<'anchor_get'>>
 
@@ -49,6 +49,8 @@ export interface AnchorVerdict {
   readonly mainHeight: number
   readonly mainBlock: { readonly internal: string; readonly display: string }
   readonly headersChecked: number
+  /** On the main chain of the export; missing where a node was asked. */
+  readonly confirmations?: number
 }
 
 /**
@@ -84,20 +86,6 @@ export async function verifyAnchor(client: RpcClient, epoch: number): Promise<An
   }
 }
 
-function checkTransaction(verdict: Verdict, anchor: AnchorProof): DecodedTransaction | undefined {
-  const bytes = parseHex(anchor.proof.transaction, 64 * 1024)
-  const decoded = bytes.ok ? decodeTransaction(bytes.value) : bytes
-  verdict.take('the main-chain transaction is well-formed', decoded)
-  if (!decoded.ok) return undefined
-  verdict.expect(
-    'its id is the one on record',
-    bytesToHex(decoded.value.id) === anchor.mainTransaction,
-    'ANCHOR_TRANSACTION',
-    'the transaction has another id than the anchor',
-  )
-  return decoded.value
-}
-
 async function checkCarrier(
   verdict: Verdict,
   client: RpcClient,
@@ -105,48 +93,19 @@ async function checkCarrier(
   decoded: DecodedTransaction,
   chainId: string,
 ): Promise<void> {
-  const { payload, payloadVersion } = decoded.transaction
-  if (payload.kind !== 'side-chain-pow') return checkMemo(verdict, client, anchor, decoded, chainId)
-  const names =
-    payloadVersion === 0 &&
-    bytesToHex(payload.sideGenesisHash) === chainId &&
-    bytesToHex(payload.sideBlockHash) === anchor.checkpointHash
-  verdict.expect(
-    'it is a SideChainPow of this chain and this checkpoint',
-    names,
-    'MAIN_ANCHOR_BLOCK',
-    'the SideChainPow names another chain or checkpoint',
-  )
+  if (decoded.transaction.payload.kind !== 'side-chain-pow') {
+    const keys = () => memoKeys(client, anchor.epoch)
+    return checkMemo(verdict, anchor, decoded, chainId, keys)
+  }
   const params = await client.call('chain_getParams', {})
-  const keys = Array.isArray(params['mainArbiters']) ? params['mainArbiters'] : []
-  if (keys.length === 0) return
-  verdict.expect(
-    'an arbiter of the network signed it',
-    keys.some((key) => isSideChainPowSignedBy(decoded, fromHex(String(key)))),
-    'MAIN_ANCHOR_SIGNATURE',
-    'the SideChainPow is not signed by an arbiter',
-  )
+  const keys = Array.isArray(params['mainArbiters']) ? params['mainArbiters'].map(String) : []
+  checkSideChainPow(verdict, anchor, decoded, chainId, keys)
 }
 
-async function checkMemo(
-  verdict: Verdict,
-  client: RpcClient,
-  anchor: AnchorProof,
-  decoded: DecodedTransaction,
-  chainId: string,
-): Promise<void> {
-  const found = findMemoAnchor(decoded)
-  if (!verdict.take('it carries a memo of this chain', found) || !found.ok) return
-  const memo = found.value.anchor
-  verdict.expect(
-    'the memo names this epoch and checkpoint',
-    memo.epoch === anchor.epoch && bytesToHex(memo.checkpointHash) === anchor.checkpointHash,
-    'ANCHOR_MEMO_OTHER',
-    'the memo commits to another checkpoint',
-  )
-  // Keys may rotate: the set of the epoch itself or of one after it holds the signer.
+/** Keys may rotate: the set of the epoch itself or of one after it holds the signer. */
+async function memoKeys(client: RpcClient, anchored: number): Promise<string[]> {
   const keys = new Set<string>()
-  for (const epoch of [anchor.epoch, anchor.epoch + 1, undefined]) {
+  for (const epoch of [anchored, anchored + 1, undefined]) {
     const given = epoch === undefined ? {} : { epoch }
     const sets = await client.call('chain_getValidators', given).catch(() => undefined)
     for (const entry of sets?.validators ?? []) {
@@ -154,14 +113,7 @@ async function checkMemo(
       for (const key of [consensusKey, publicKey]) if (typeof key === 'string') keys.add(key)
     }
   }
-  const id = fromHex(chainId)
-  const isSigned = [...keys].some((key) => verifyMemoAnchor(memo, id, fromHex(key)).ok)
-  verdict.expect(
-    'a validator signed it',
-    isSigned,
-    'MAIN_ANCHOR_SIGNATURE',
-    'the memo is signed by no validator that the node names',
-  )
+  return [...keys]
 }
 
 /**
@@ -221,58 +173,6 @@ async function headersIn(client: RpcClient, from: number, to: number): Promise<D
     next = page.next
   }
   return headers
-}
-
-function checkMainHeader(
-  verdict: Verdict,
-  anchor: AnchorProof,
-  header: DecodedHeader | undefined,
-): void {
-  const isKnown = header !== undefined && bytesToHex(header.hash) === anchor.mainHash
-  verdict.expect(
-    'its main header is on record',
-    isKnown,
-    'ANCHOR_HEADER_UNKNOWN',
-    'the node does not show the main header of the anchor (pruned, or replaced by another)',
-  )
-  if (!header) return
-  verdict.take('Bitcoin miners committed to the header', checkAuxPow(header.auxPow, header.hash))
-  verdict.expect(
-    'their work meets its target',
-    hashMeetsBits(header.bitcoinParentHash, header.header.bits),
-    'MAIN_HEADER_WORK',
-    'the Bitcoin header does not meet the target',
-  )
-}
-
-function checkBranch(
-  verdict: Verdict,
-  { proof }: AnchorProof,
-  { id }: DecodedTransaction,
-  { header }: DecodedHeader,
-): void {
-  const branch = proof.branch.map((hash) => asInternalHash(fromHex(hash)))
-  const included = verifyTransactionInclusion(id, branch, proof.branchIndex, header.merkleRoot)
-  verdict.take('the transaction stands in that block', included)
-}
-
-/** Links and work of the headers on top; gives how many stand in a row with the first. */
-function followHeaders(verdict: Verdict, headers: readonly DecodedHeader[]): number {
-  let depth = Math.min(1, headers.length)
-  for (let i = 1; i < headers.length; i++) {
-    const [below, header] = [headers[i - 1], headers[i]] as [DecodedHeader, DecodedHeader]
-    if (!bytesEqual(header.header.previous, below.hash)) break
-    if (!hashMeetsBits(header.bitcoinParentHash, header.header.bits)) break
-    if (!checkAuxPow(header.auxPow, header.hash).ok) break
-    depth++
-  }
-  verdict.expect(
-    `${depth} main headers in a row carry it`,
-    depth === headers.length && depth > 0,
-    'MAIN_HEADER_PREVIOUS',
-    'the headers above the anchor do not follow from its own',
-  )
-  return depth
 }
 
 /** The anchored hash is that of a block of this chain, the last one of its epoch. */

@@ -7,6 +7,7 @@ import {
   downloadExport,
   type Falsehood,
   MANIFEST_FILE,
+  type ReplayedBlock,
 } from '@ioex/chain/audit'
 import { assert, bytesToHex, parseAddress, parseHex } from '@ioex/chain/bytes'
 import { installNativeCrypto } from '@ioex/chain/native'
@@ -36,6 +37,8 @@ export interface RunAuditOptions {
   readonly node?: number | string | undefined
   readonly contract?: number | undefined
   readonly onProgress?: (done: number, total: number, phase: AuditPhase) => void
+  /** Sees each block after it was recomputed. */
+  readonly onBlock?: (block: ReplayedBlock) => void
 }
 
 /** The audit cannot be held: no genesis file, no such export, a node of another chain. */
@@ -99,7 +102,7 @@ export async function auditNetwork(
 }
 
 async function auditFolder(options: RunAuditOptions, folder: string): Promise<AuditReport> {
-  const { rpcUrl, epoch, node, contract, onProgress } = options
+  const { rpcUrl, epoch, node, contract, onProgress, onBlock } = options
   const { genesis, genesisText } = await readTrusted(options.genesisFile, options.forksFile)
   const { addressPrefix } = genesis.params
   const question = { epoch, contract, node: nodeOf(node, addressPrefix) }
@@ -129,6 +132,7 @@ async function auditFolder(options: RunAuditOptions, folder: string): Promise<Au
     genesisText,
     question,
     answers: audited,
+    onBlock,
     onProgress: (blocks, total) => onProgress?.(blocks, total, 'replay'),
   })
 }

@@ -1,9 +1,12 @@
+import { join, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { registerDecode } from '../anchor/decode-command.ts'
 import { type AnchorVerdict, verifyAnchor } from '../anchor/verify-anchor.ts'
-import { contextOf, countArgument } from '../command-context.ts'
+import { verifyExportedAnchor } from '../anchor/verify-exported-anchor.ts'
+import { type CommandContext, contextOf, countArgument } from '../command-context.ts'
 import { CommandError } from '../output/failure.ts'
 import { factsText } from '../output/table.ts'
+import { shownAudit } from './audit.ts'
 
 const EXAMPLES = `
 Example:
@@ -11,6 +14,20 @@ Example:
   $ ioex anchor verify 12
   $ ioex anchor decode header 00000000b331…
 `
+
+const VERIFY_EXAMPLES = `
+With --from everything is recomputed from the exported blocks; only the genesis file is trusted.
+
+Examples:
+  $ ioex anchor verify 12
+  $ ioex audit --export history && ioex anchor verify 12 --from history --trust-anchor genesis.json
+`
+
+interface VerifyFlags {
+  readonly from?: string
+  readonly trustAnchor?: string
+  readonly forks?: string
+}
 
 /** anchor status: how deep the newest anchored checkpoint lies in the main chain. */
 export function registerAnchor(program: Command): void {
@@ -45,14 +62,42 @@ export function registerAnchor(program: Command): void {
     .command('verify')
     .description('check the anchor that covers an epoch, step by step, down to the Bitcoin work')
     .argument('<epoch>', 'epoch whose checkpoint must be anchored', countArgument)
-    .action(async (epoch: number, _options, command: Command) => {
+    .option('--from <dir>', 'prove it from an export alone, without any node')
+    .option(
+      '--trust-anchor <file>',
+      'with --from: genesis file to trust, default DATA/genesis.json',
+    )
+    .option('--forks <file>', 'with --from: forks that this release does not carry')
+    .addHelpText('after', VERIFY_EXAMPLES)
+    .action(async (epoch: number, flags: VerifyFlags, command: Command) => {
       const context = await contextOf(command)
-      const verdict = await verifyAnchor(await context.client(), epoch)
+      const verdict = await verdictOf(context, epoch, flags)
       context.output.result(verdict, () => verdictText(verdict))
       if (verdict.valid) return
       throw new CommandError('ANCHOR_INVALID', `the anchor of epoch ${epoch} does not hold`)
     })
   registerDecode(anchor)
+}
+
+async function verdictOf(
+  context: CommandContext,
+  epoch: number,
+  { from, trustAnchor, forks }: VerifyFlags,
+): Promise<AnchorVerdict> {
+  if (from === undefined) return verifyAnchor(await context.client(), epoch)
+  const { io, settings } = context
+  const folder = resolve(io.folder, from)
+  const genesisFile =
+    trustAnchor === undefined
+      ? join(settings.data, 'genesis.json')
+      : resolve(io.folder, trustAnchor)
+  const forksFile = forks && resolve(io.folder, forks)
+  return verifyExportedAnchor({
+    folder,
+    epoch,
+    replay: (onBlock) =>
+      shownAudit(context, { genesisFile, forksFile, exportFolder: folder, onBlock }),
+  })
 }
 
 /** Beyond this many epochs the main chain, or whoever pays there, needs a look. */

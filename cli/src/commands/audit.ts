@@ -64,7 +64,7 @@ export function registerAudit(program: Command): void {
     .action(async (flags: AuditFlags, command: Command) => {
       const context = await contextOf(command)
       const { rpc } = command.optsWithGlobals<{ rpc?: string }>()
-      const report = await audit(context, await optionsOf(context, flags, rpc !== undefined))
+      const report = await shownAudit(context, await optionsOf(context, flags, rpc !== undefined))
       context.output.result(reportToJson(report), () => reportText(report, context.output))
       if (!report.falsehood) return
       throw new CommandError('AUDIT_FALSEHOOD', falsehoodText(report.falsehood))
@@ -98,7 +98,11 @@ const PHASES: Readonly<Record<AuditPhase, string>> = {
   replay: 'recomputing blocks',
 }
 
-async function audit({ output }: CommandContext, options: RunAuditOptions): Promise<AuditReport> {
+/** runAudit with its progress shown and its errors as those of a command. */
+export async function shownAudit(
+  { output }: CommandContext,
+  options: RunAuditOptions,
+): Promise<AuditReport> {
   let bar: { readonly phase: AuditPhase; readonly progress: Progress } | undefined
   const onProgress = (done: number, total: number, phase: AuditPhase) => {
     if (bar?.phase !== phase) {
