@@ -8,6 +8,7 @@ import { joining } from './joining.ts'
 import { lightClient } from './light-client.ts'
 import { mainHeaders } from './main-headers.ts'
 import { proofsAndPay } from './proofs-and-pay.ts'
+import { scale } from './scale.ts'
 import { stateRoots } from './state-root.ts'
 
 export const allBenches: readonly Bench[] = [
@@ -19,6 +20,7 @@ export const allBenches: readonly Bench[] = [
   mainHeaders,
   auditReplay,
   lightClient,
+  scale,
   encodePacks,
   dataChannel,
 ]

@@ -49,7 +49,7 @@ function redeem(rails: number): Comparison {
 }
 
 /** What a proof must hash, with nothing around it. */
-function hashesOf({ openings }: Prove): () => void {
+export function hashesOf({ openings }: Prove): () => void {
   const draw = new Uint8Array(34)
   const leafEntry = new Uint8Array(25)
   const innerEntry = new Uint8Array(97)

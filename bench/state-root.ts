@@ -26,7 +26,7 @@ function accountRows(count: number): Uint8Array {
 }
 
 /** Hashes that no implementation avoids: each touched record, then each node above one. */
-function pairsAbove(indexes: readonly number[], count: number): number {
+export function pairsAbove(indexes: readonly number[], count: number): number {
   let pairs = indexes.length
   let row = new Set(indexes)
   for (let width = count; width > 1; width = Math.ceil(width / 2)) {

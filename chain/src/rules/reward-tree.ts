@@ -1,5 +1,5 @@
 import { assert } from '../bytes/assert.ts'
-import { sha256 } from '../bytes/hash.ts'
+import { HASH_BYTES, sha256 } from '../bytes/hash.ts'
 import { bytesEqual } from '../bytes/hex.ts'
 import type { RewardLeaf } from '../state/ledger-draft.ts'
 
@@ -23,10 +23,22 @@ export function rewardCountLeaf(count: number): Uint8Array {
   return sha256(LEAF_PREFIX, bytes)
 }
 
-export function rewardLeafHash({ node, fee }: RewardLeaf): Uint8Array {
-  const bytes = new Uint8Array(8)
-  new DataView(bytes.buffer).setBigUint64(0, fee, true)
-  return sha256(LEAF_PREFIX, node, bytes)
+/** Hashes of fees that were seen: each is a value that never changes. */
+const leafHashes = new WeakMap<RewardLeaf, Uint8Array>()
+
+/**
+ * Booking a fee asks for it at once, so that the close of an epoch, when the next block waits,
+ * finds half of the tree's hashes done.
+ */
+export function rewardLeafHash(leaf: RewardLeaf): Uint8Array {
+  let hash = leafHashes.get(leaf)
+  if (!hash) {
+    const bytes = new Uint8Array(8)
+    new DataView(bytes.buffer).setBigUint64(0, leaf.fee, true)
+    hash = sha256(LEAF_PREFIX, leaf.node, bytes)
+    leafHashes.set(leaf, hash)
+  }
+  return hash
 }
 
 /** What merkletreejs is given as hash function: it passes both children in one piece. */
@@ -41,12 +53,18 @@ function levelsOf(fees: readonly RewardLeaf[]): Uint8Array[][] {
 
 function levelsAbove(leaves: Uint8Array[]): Uint8Array[][] {
   const levels = [leaves]
+  const children = new Uint8Array(1 + 2 * HASH_BYTES)
+  children.set(NODE_PREFIX)
   for (let nodes = levels[0] as Uint8Array[]; nodes.length > 1; ) {
     const above: Uint8Array[] = []
     for (let i = 0; i < nodes.length; i += 2) {
       const left = nodes[i] as Uint8Array
       const right = nodes[i + 1]
-      above.push(right ? sha256(NODE_PREFIX, left, right) : left)
+      if (right) {
+        children.set(left, 1)
+        children.set(right, 1 + HASH_BYTES)
+      }
+      above.push(right ? sha256(children) : left)
     }
     levels.push(above)
     nodes = above

@@ -10,6 +10,7 @@ import { burnBaseFee } from './fees.ts'
 import { forfeitHeld, isHoldForfeit } from './held-pay.ts'
 import { askOf, contractOf, nodeOf, stopOf } from './rail-terms.ts'
 import { railBase, railEpochs } from './resolution-log.ts'
+import { rewardLeafHash } from './reward-tree.ts'
 import { type RailEpochs, type RailTotals, railTotals } from './settlement.ts'
 
 /** What settling rails booked, units: differences to their previous totals. */
@@ -194,7 +195,9 @@ function addFee(draft: LedgerDraft, nodeIndex: number, fee: bigint, epoch: numbe
   assert(isFirst || node.pendingEpoch === epoch, 'a fee is booked before the node was touched')
   const pendingLeaf = isFirst ? leaves.length : node.pendingLeaf
   const pendingFee = node.pendingFee + fee
-  leaves[pendingLeaf] = { node: addressOf(node.nodeKey), fee: pendingFee }
+  const leaf = { node: addressOf(node.nodeKey), fee: pendingFee }
+  rewardLeafHash(leaf)
+  leaves[pendingLeaf] = leaf
   draft.setRewardLeaves(epoch, leaves)
   draft.nodes.set(nodeIndex, { ...node, pendingEpoch: epoch, pendingFee, pendingLeaf })
 }

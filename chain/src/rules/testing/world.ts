@@ -14,7 +14,7 @@ import {
 } from '../../bytes/slot-tree.ts'
 import { drawFromSumTree, sumPathOf } from '../../bytes/sum-tree.ts'
 import type { NetworkParams } from '../../params/network-params.ts'
-import { createLedger, draftOf, merge } from '../../state/ledger.ts'
+import { changedRecords, createLedger, draftOf, type Ledger, merge } from '../../state/ledger.ts'
 import type { LedgerDraft } from '../../state/ledger-draft.ts'
 import { type ReceiptBody, ReceiptKind } from '../../types/receipts.ts'
 import type { Contract, Epoch, InventoryEntry, Node, Rail } from '../../types/records.ts'
@@ -75,7 +75,7 @@ export function actor(name: string): Actor {
 }
 
 /** A slot of a provider: seeded bytes and their tree. */
-interface Slot {
+export interface Slot {
   readonly bytes: Uint8Array
   readonly tree: SlotTree
 }
@@ -113,6 +113,8 @@ export interface RailTerms {
   readonly price?: bigint
   readonly unitPrice?: bigint
   readonly leaves?: number
+  /** The bytes of the slot; made up where there are none. As many leaves as `leaves`. */
+  readonly data?: Slot
   /** Number that the grant bears, where not the right one. */
   readonly refill?: number
 }
@@ -149,9 +151,11 @@ export class World {
   /** Rails whose bytes their node has dropped. */
   readonly dropped = new Set<number>()
 
-  constructor(overrides: Partial<NetworkParams> = {}) {
+  /** `ledger` is of the same parameters and has no epoch yet. */
+  constructor(overrides: Partial<NetworkParams> = {}, ledger?: Ledger) {
     this.params = { ...presets.local, baseFeePerByte: 0n, ...overrides }
-    this.draft = draftOf(createLedger(this.params, sha256(utf8ToBytes('test chain'))))
+    const chainId = sha256(utf8ToBytes('test chain'))
+    this.draft = draftOf(ledger ?? createLedger(this.params, chainId))
     this.draft.epochs.set(0, newEpoch(0, { q1: 0n, q2: 0n }))
     this.nextEpoch()
   }
@@ -211,9 +215,10 @@ export class World {
       this.context(sender, (receipt) => emitted.push(receipt)),
     )
     if (!applied.ok) return applied
+    const written = [...changedRecords(attempt, 'nodes')]
     merge(attempt)
     this.receipts.push(...emitted.map((receipt) => ({ ...receipt, at: this.epoch })))
-    for (let node = 0; node < this.draft.nodes.count; node++) {
+    for (const { index: node } of written) {
       const entries = this.draft.inventory(node)
       this.#inventories.set(bytesToHex(inventoryTree(entries).root), entries)
     }
@@ -263,7 +268,7 @@ export class World {
     const record = this.draft.contracts.get(contract)
     assert(record, 'a contract was opened')
     const leaves = terms.leaves ?? record.maxLeaves
-    const data = slotData(`${contract} ${record.generation} ${slot}`, leaves)
+    const data = terms.data ?? slotData(`${contract} ${record.generation} ${slot}`, leaves)
     const grant: SlotGrant = {
       contract,
       salt: record.salt,
