@@ -1,4 +1,7 @@
 import { parseArgs } from 'node:util'
+import { installNativeCrypto } from '../../chain/src/native/install-native-crypto.ts'
+import { simulateEconomics } from './economics/economics.ts'
+import { jsonReport, textReport } from './economics/report.ts'
 import { runSeed } from './run-seed.ts'
 import { runTwins, twinsScenarioCount } from './twins.ts'
 import { checkVotingModel } from './voting-model.ts'
@@ -6,7 +9,12 @@ import { checkVotingModel } from './voting-model.ts'
 const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: '1' },
-    count: { type: 'string', default: '1000' },
+    count: { type: 'string' },
+    economics: { type: 'boolean', default: false },
+    nodes: { type: 'string', default: '100' },
+    months: { type: 'string', default: '0.5' },
+    epochs: { type: 'string', default: '120' },
+    slots: { type: 'string', default: '20' },
     stop: { type: 'boolean', default: false },
     trace: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
@@ -20,19 +28,25 @@ const { values } = parseArgs({
 if (values.help) {
   console.log(`Usage: npm run sim -- [--seed N] [--count M] [--faulty] [--stop] [--trace] [--json]
        npm run sim -- --twins V | --model V
+       npm run sim -- --economics [--seed N] [--count M] [--epochs E] [--slots S]
+                      [--nodes N] [--months M] [--json]
 Runs M seeded histories of the consensus machine from seed N on and checks every step.
   --stop   ends at the first failure
   --faulty more weight is faulty than may be: forks happen, each must name a third as guilty
   --trace  prints every event and effect (use with --count 1)
   --twins  instead: each validator of four twinned, every split of V views (3: minutes)
-  --model  instead: every reachable state of the voting rules in V views (3: half a minute)`)
+  --model  instead: every reachable state of the voting rules in V views (3: half a minute)
+  --economics instead: every known way to cheat against its honest twin, over M seeds (1), E epochs
+           and S slots each, then a market of N nodes (0: none) over M months; fails if one pays`)
   process.exit(0)
 }
 if (values.model !== undefined) process.exit(searchModel(naturalNumber('model', values.model)))
 if (values.twins !== undefined) process.exit(splitTwins(naturalNumber('twins', values.twins)))
 
+if (values.economics) process.exit(await compareProfits())
+
 const first = naturalNumber('seed', values.seed)
-const count = naturalNumber('count', values.count)
+const count = naturalNumber('count', values.count ?? '1000')
 const started = process.hrtime.bigint()
 let events = 0
 let blocks = 0
@@ -99,6 +113,21 @@ function splitTwins(views: number): number {
     console.log(`validator ${twin} twinned: ${scenarios} scenarios`)
   }
   return failures === 0 ? 0 : 1
+}
+
+async function compareProfits(): Promise<number> {
+  await installNativeCrypto()
+  const result = simulateEconomics({
+    seed: naturalNumber('seed', values.seed),
+    count: naturalNumber('count', values.count ?? '1'),
+    nodes: naturalNumber('nodes', values.nodes),
+    months: Number(values.months),
+    epochs: naturalNumber('epochs', values.epochs),
+    slots: naturalNumber('slots', values.slots),
+    progress: (line) => console.error(line),
+  })
+  console.log(values.json ? jsonReport(result) : textReport(result))
+  return result.attacks.some(({ profits }) => profits) ? 1 : 0
 }
 
 function naturalNumber(name: string, text: string): number {
