@@ -18,7 +18,7 @@ import { merkleBranch, merkleRoot } from '../elastos/merkle.ts'
 import { type DecodedTransaction, decodeTransaction } from '../elastos/transaction.ts'
 import { isDepositTo } from '../rules/deposit-content.ts'
 import { MAIN_TRANSACTION_BYTES_MAX } from '../types/transactions.ts'
-import type { MainChainClient } from './main-chain-client.ts'
+import type { MainBlockSource } from './main-sources.ts'
 
 /** A main-chain block as far as we need it, checked by the header rules. */
 export interface FollowedBlock {
@@ -68,7 +68,7 @@ export class MainBlockRefusedError extends Error {
 }
 
 export interface FetchOptions {
-  readonly client: MainChainClient
+  readonly client: MainBlockSource
   readonly params: MainChainParams
   /** Anchors of and deposits to this side chain are collected. */
   readonly sideGenesisHash: Uint8Array | undefined

@@ -8,7 +8,6 @@ import {
 import type { HeaderContext, MainChainParams } from '../elastos/header-rules.ts'
 import { decodeTransaction } from '../elastos/transaction.ts'
 import {
-  type FetchOptions,
   fetchBlock,
   type FollowedBlock,
   inclusionOf,
@@ -17,7 +16,13 @@ import {
   type PowAnchorSighting,
   type TransactionInclusion,
 } from './followed-block.ts'
-import type { MainChainClient } from './main-chain-client.ts'
+import {
+  dueSources,
+  type MainBlockSource,
+  MainSource,
+  type NamedSource,
+  type SourceStatus,
+} from './main-sources.ts'
 
 const DEFAULT_POLL_MS = 1000
 /** Blocks held in memory: as many headers as the side chain's state keeps, twice. */
@@ -26,9 +31,19 @@ const DEFAULT_WINDOW_BLOCKS = 4096
 const KEPT_BELOW_BLOCKS = 1024
 /** Blocks that left the best chain, remembered so that whoever stands on one is led back. */
 const ORPHANS_MAX = 4096
+/** A source may differ in so many newest blocks without alarm: miners disagree so deep at most. */
+const DISAGREEMENT_BLOCKS = 6
+/** A source that is slow gives way to the others after so long, and goes on in its next turn. */
+const DEFAULT_TURN_MS = 30_000
 
 export interface FollowerOptions {
-  readonly client: MainChainClient
+  readonly client: MainBlockSource
+  /**
+   * More main nodes. All are asked in turn and the branch with the most work is followed, whoever
+   * shows it; one that lies, stalls or is gone is asked ever more rarely, the others go on.
+   */
+  readonly others?: readonly NamedSource[]
+  readonly turnMs?: number
   readonly params: MainChainParams
   /** The trusted block above which to read: from genesis, or from the side chain's state. */
   readonly start: HeaderContext
@@ -38,6 +53,8 @@ export interface FollowerOptions {
   readonly windowBlocks?: number
   /** Told after the best chain changed. */
   readonly onChange?: () => void
+  /** Told once each time a source comes to stand on another branch than the followed one. */
+  readonly onContradiction?: (source: SourceStatus, sharedHeight: number) => void
   /** Told of what went wrong in a poll; the next poll tries again. */
   readonly onProblem?: (error: unknown) => void
 }
@@ -51,8 +68,14 @@ export interface FollowerStatus {
   readonly tip: MainTip
   /** Best height that the node named last; our tip lags behind it while catching up. */
   readonly nodeHeight: number
-  /** What went wrong in the last poll, in plain words. */
+  /** What went wrong in the last poll, in plain words; with several sources, where all failed. */
   readonly problem: string | undefined
+  readonly sources: readonly SourceStatus[]
+}
+
+/** A source answers, but so slowly that its turn ended. */
+export class MainSourceSlowError extends Error {
+  override name = 'MainSourceSlowError'
 }
 
 /** The reorganisation reaches below everything that we hold. */
@@ -61,12 +84,12 @@ export class MainForkTooDeepError extends Error {
 }
 
 /**
- * Follows the main chain through a node's JSON-RPC and keeps its recent blocks: what proposers
+ * Follows the main chain through one or more nodes and keeps its recent blocks: what proposers
  * put into mainHeaders, and proofs for transactions. Consensus trusts nothing of it.
  */
 export class MainChainFollower {
   private readonly options: FollowerOptions
-  private readonly fetching: FetchOptions
+  private readonly sources: readonly MainSource[]
   /** Context of the block below the window's first. */
   private base: HeaderContext
   private readonly blocks: FollowedBlock[] = []
@@ -74,7 +97,6 @@ export class MainChainFollower {
   /** Left blocks by hash, with the hash of the block below. Insertion order is age. */
   private readonly orphans = new Map<string, { height: number; previous: string }>()
   private released: number
-  private nodeHeight: number
   private problem: string | undefined
   private timer: NodeJS.Timeout | undefined
   private polling: Promise<void> | undefined
@@ -85,12 +107,8 @@ export class MainChainFollower {
     this.options = options
     this.base = options.start
     this.released = options.start.previous.height
-    this.nodeHeight = this.released
-    this.fetching = {
-      client: options.client,
-      params: options.params,
-      sideGenesisHash: options.sideGenesisHash,
-    }
+    const first = { name: 'main node', client: options.client }
+    this.sources = [first, ...(options.others ?? [])].map((source) => new MainSource(source))
   }
 
   get tip(): MainTip {
@@ -104,7 +122,15 @@ export class MainChainFollower {
 
   status(): FollowerStatus {
     const { height, hash } = this.tip
-    return { tip: { height, hash }, nodeHeight: this.nodeHeight, problem: this.problem }
+    // A source that failed has not shown that its height is true.
+    const good = this.sources.filter((each) => !each.problem)
+    const heights = (good.length > 0 ? good : this.sources).map((each) => each.height)
+    return {
+      tip: { height, hash },
+      nodeHeight: Math.max(this.released, ...heights),
+      problem: this.problem,
+      sources: this.sources.map((source) => source.status()),
+    }
   }
 
   start(): void {
@@ -186,11 +212,7 @@ export class MainChainFollower {
     const place = this.places.get(toInternalHex(id))
     const block = place && this.blockAt(place.height)
     if (!place || !block) return undefined
-    const raw = await this.options.client.getRawTransaction(toDisplayHash(id))
-    const decoded = decodeTransaction(raw)
-    if (!decoded.ok || !bytesEqual(decoded.value.id, id)) {
-      throw new MainBlockRefusedError('MAIN_BLOCK_ROOT', 'the node gave another transaction')
-    }
+    const raw = await this.rawTransaction(id)
     return inclusionOf(block.transactionIds, place.index, block.header, raw)
   }
 
@@ -243,25 +265,82 @@ export class MainChainFollower {
     }, delayMs)
   }
 
+  /** The bytes of a transaction from whichever source has them. */
+  private async rawTransaction(id: InternalHash): Promise<Uint8Array> {
+    let refused: unknown
+    for (const { client } of this.sources) {
+      try {
+        const raw = await client.getRawTransaction(toDisplayHash(id))
+        const decoded = decodeTransaction(raw)
+        if (decoded.ok && bytesEqual(decoded.value.id, id)) return raw
+        throw new MainBlockRefusedError('MAIN_BLOCK_ROOT', 'the node gave another transaction')
+      } catch (error) {
+        refused ??= error
+      }
+    }
+    throw refused
+  }
+
+  /** Gives each source that is due its turn; rejects where none of them could be read. */
   private async pollOnce(): Promise<void> {
-    try {
-      this.nodeHeight = (await this.options.client.getBlockCount()) - 1
-      const shared = await this.findFork()
-      await this.take(shared)
-      this.problem = undefined
-    } catch (error) {
-      this.problem = error instanceof Error ? error.message : String(error)
-      throw error
+    const nowMs = Date.now()
+    const due = dueSources(this.sources, nowMs)
+    const failures: unknown[] = []
+    for (const source of due) {
+      if (this.closing) return
+      try {
+        await this.takeTurn(source)
+        source.succeed()
+      } catch (error) {
+        failures.push(error)
+        if (error instanceof MainForkTooDeepError) this.mark(source, true, this.baseHeight)
+        const isNews = source.fail(error, Date.now())
+        const isAlone = this.sources.length === 1
+        if (isNews && !isAlone) this.options.onProblem?.(error)
+      }
+    }
+    const [error] = failures
+    const isNobodyLeft = this.sources.every(({ problem }) => problem !== undefined)
+    this.problem = isNobodyLeft ? errorText(error) : undefined
+    if (isNobodyLeft) throw error
+  }
+
+  /** Reads what one source has more than we. */
+  private async takeTurn(source: MainSource): Promise<void> {
+    const deadlineMs = Date.now() + (this.options.turnMs ?? DEFAULT_TURN_MS)
+    source.height = (await source.client.getBlockCount()) - 1
+    const tip = await source.client.getBlockHash(source.height)
+    if (source.lesserTip !== tip) {
+      const shared = await this.findFork(source, deadlineMs)
+      source.lesserTip = (await this.take(source, shared, deadlineMs)) ? tip : undefined
+      this.judge(source, shared)
     }
   }
 
-  /** Height of the highest block that the node has in common with us. */
-  private async findFork(): Promise<number> {
-    let height = Math.min(this.tip.height, this.nodeHeight)
+  /** Alarms where a source stays on a branch of its own. */
+  private judge(source: MainSource, shared: number): void {
+    const depth = Math.min(source.height, this.tip.height) - shared
+    const contradicts = source.lesserTip !== undefined && depth > DISAGREEMENT_BLOCKS
+    this.mark(source, contradicts, shared)
+  }
+
+  private mark(source: MainSource, contradicts: boolean, shared: number): void {
+    const isNews = contradicts && !source.contradicts
+    source.contradicts = contradicts
+    if (isNews) this.options.onContradiction?.(source.status(), shared)
+  }
+
+  /** Height of the highest block that the source has in common with us. */
+  private async findFork(source: MainSource, deadlineMs: number): Promise<number> {
+    let height = Math.min(this.tip.height, source.height)
+    if (height < this.baseHeight) {
+      throw new MainSourceSlowError(`the main node has stopped at height ${height}`)
+    }
     while (height >= this.baseHeight) {
-      const theirs = fromDisplayHash(await this.options.client.getBlockHash(height))
+      const theirs = fromDisplayHash(await source.client.getBlockHash(height))
       const ours = this.hashAt(height)
       if (ours && bytesEqual(ours, theirs)) return height
+      if (Date.now() > deadlineMs) throw new MainSourceSlowError('the main node answers too slowly')
       height--
     }
     throw new MainForkTooDeepError(
@@ -272,19 +351,22 @@ export class MainChainFollower {
   /**
    * Fetches what is above the shared block. On our tip each block counts at once; a fork is
    * taken when it carries more work than what we have above the shared block.
+   * @returns true where the source's branch was read whole and has no more work than ours
    */
-  private async take(shared: number): Promise<void> {
-    const windowBlocks = this.options.windowBlocks ?? DEFAULT_WINDOW_BLOCKS
-    const last = Math.min(this.nodeHeight, this.released + windowBlocks)
+  private async take(source: MainSource, shared: number, deadlineMs: number): Promise<boolean> {
+    const { params, sideGenesisHash, windowBlocks = DEFAULT_WINDOW_BLOCKS } = this.options
+    const fetching = { client: source.client, params, sideGenesisHash }
+    const last = Math.min(source.height, this.released + windowBlocks)
     let keep = shared - this.baseHeight
     let toBeat = this.blocks.slice(keep).reduce((sum, block) => sum + block.work, 0n)
     let context = this.context(keep)
     let branch: FollowedBlock[] = []
     let changed = false
+    let height = shared + 1
     try {
-      for (let height = shared + 1; height <= last && !this.closing; height++) {
-        const hash = await this.options.client.getBlockHash(height)
-        const block = await fetchBlock(this.fetching, hash, context)
+      for (; height <= last && !this.closing && Date.now() <= deadlineMs; height++) {
+        const hash = await source.client.getBlockHash(height)
+        const block = await fetchBlock(fetching, hash, context)
         context = block.context
         branch.push(block)
         toBeat -= block.work
@@ -298,6 +380,11 @@ export class MainChainFollower {
     } finally {
       if (changed) this.options.onChange?.()
     }
+    const isForked = branch.length > 0 && height > source.height
+    if (branch.length > 0 && !isForked && Date.now() > deadlineMs) {
+      throw new MainSourceSlowError('the main node shows its branch too slowly')
+    }
+    return isForked
   }
 
   /** The blocks of the window from `keep` on give way to the branch. */
@@ -325,4 +412,8 @@ export class MainChainFollower {
   private forget(block: FollowedBlock): void {
     for (const id of block.transactionIds) this.places.delete(toInternalHex(id))
   }
+}
+
+function errorText(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }

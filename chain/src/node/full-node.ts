@@ -38,6 +38,8 @@ export interface FullNodeOptions {
   /** Multiaddrs of other full nodes. */
   readonly peers: readonly string[]
   readonly mainChainUrl: string
+  /** JSON-RPC of more main nodes; of all the branch with the most work is followed. */
+  readonly mainChainOtherUrls?: readonly string[] | undefined
   /** Default snapshot; nodes that audit the whole history use full. */
   readonly sync?: SyncMode | undefined
   /** Undefined for a node that only follows. */
@@ -295,17 +297,26 @@ function createFollower(
   options: FullNodeOptions,
   ledger: ChainManager['ledger'],
 ): MainChainFollower {
-  const { mainChainUrl, genesis, logger } = options
+  const { mainChainUrl, mainChainOtherUrls = [], genesis, logger } = options
   const { mainTipHeight, mainBaseHeight } = ledger.globals()
   const from = Math.max(mainBaseHeight, mainTipHeight - FOLLOW_BELOW_TIP)
   const start = mainHeaderAt(ledger, from)
   assert(start, 'the ledger keeps its recent main headers')
   return new MainChainFollower({
     client: createMainChainClient({ url: mainChainUrl }),
+    others: mainChainOtherUrls.map((url) => ({
+      name: url,
+      client: createMainChainClient({ url }),
+    })),
     params: genesis.params.mainChain,
     start: headerContext(ledger, start),
     sideGenesisHash: genesis.chainId,
     pollMs: Math.min(1000, Math.max(50, genesis.params.mainBlockMs / 4)),
     onProblem: (error) => logger.warn({ reason: String(error) }, 'main chain not followed'),
+    onContradiction: ({ name, height }, sharedHeight) =>
+      logger.error(
+        { name, height, sharedHeight },
+        'ALARM: a main node stands on another branch than the one with the most work',
+      ),
   })
 }

@@ -42,6 +42,8 @@ export const NodeConfigSchema = z.strictObject({
   asksOwnNode: z.boolean().optional(),
   /** JSON-RPC of the main-chain node that a full node follows. */
   mainChainUrl: url.optional(),
+  /** JSON-RPC of more main-chain nodes: compared, and followed where the first fails. */
+  mainChainOtherUrls: z.array(url).max(8).optional(),
   /**
    * The validator's key never signed before: it may start without a signing history. Unset: it
    * may where the folder holds no chain, which is safe only for keys that never leave the folder.

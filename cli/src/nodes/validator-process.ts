@@ -42,6 +42,7 @@ export async function startValidator(
     announce: config.announce,
     peers: config.peers,
     mainChainUrl,
+    mainChainOtherUrls: config.mainChainOtherUrls,
     sync: config.sync,
     validator: {
       consensusKey,

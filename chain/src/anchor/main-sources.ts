@@ -1,0 +1,83 @@
+import type { MainChainClient } from './main-chain-client.ts'
+
+/** What a follower asks of a main node. */
+export type MainBlockSource = Pick<
+  MainChainClient,
+  'getBlockCount' | 'getBlockHash' | 'getBlockRaw' | 'getBlockTransactionIds' | 'getRawTransaction'
+>
+
+export interface NamedSource {
+  /** For logs, e.g. its address. */
+  readonly name: string
+  readonly client: MainBlockSource
+}
+
+/** How a source does. */
+export interface SourceStatus {
+  readonly name: string
+  /** Best height that it named last; -1 before the first answer. */
+  readonly height: number
+  /** What went wrong in its last turn, in plain words. */
+  readonly problem: string | undefined
+  /** It stands on another branch than the one with the most work, deeper than usual. */
+  readonly contradicts: boolean
+}
+
+const BACKOFF_FIRST_MS = 1000
+const BACKOFF_MAX_MS = 5 * 60_000
+const BACKOFF_DOUBLINGS_MAX = 10
+
+/** One source with what its turns showed. */
+export class MainSource {
+  readonly name: string
+  readonly client: MainBlockSource
+  height = -1
+  contradicts = false
+  /** Tip of a branch that was read whole and has less work than ours: not read again. */
+  lesserTip: string | undefined
+  #problem: string | undefined
+  #failures = 0
+  #dueMs = 0
+
+  constructor({ name, client }: NamedSource) {
+    this.name = name
+    this.client = client
+  }
+
+  get problem(): string | undefined {
+    return this.#problem
+  }
+
+  /** Before this time the others are asked alone. */
+  get dueMs(): number {
+    return this.#dueMs
+  }
+
+  succeed(): void {
+    this.#problem = undefined
+    this.#failures = 0
+    this.#dueMs = 0
+  }
+
+  /** Gives whether the failure is news. */
+  fail(error: unknown, nowMs: number): boolean {
+    const isNews = this.#failures === 0
+    const doublings = Math.min(this.#failures, BACKOFF_DOUBLINGS_MAX)
+    this.#failures++
+    this.#dueMs = nowMs + Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** doublings)
+    this.#problem = error instanceof Error ? error.message : String(error)
+    return isNews
+  }
+
+  status(): SourceStatus {
+    const { name, height, problem, contradicts } = this
+    return { name, height, problem, contradicts }
+  }
+}
+
+/** Those whose turn it is; where all of them wait, the one that has waited longest. */
+export function dueSources(sources: readonly MainSource[], nowMs: number): readonly MainSource[] {
+  const due = sources.filter(({ dueMs }) => dueMs <= nowMs)
+  if (due.length > 0) return due
+  return [...sources].sort((a, b) => a.dueMs - b.dueMs).slice(0, 1)
+}
