@@ -84,12 +84,17 @@ export function listRoot(roots: Uint8Array, limit: number): Uint8Array {
   const count = roots.length / HASH_BYTES
   const depth = denseDepth(limit)
   assert(Number.isInteger(count) && count <= limit && 2 ** depth === limit, 'a list in its limit')
-  let row: Uint8Array = count === 0 ? zeroHash(0) : roots
-  for (let level = 0; level < depth; level++) {
-    const nodes = row.length / HASH_BYTES
-    row = hashPairs(nodes % 2 === 0 ? row : padded(row, nodes, level))
+  return sha256(nodeOver(roots, 0, depth), countChunk(count))
+}
+
+/** The node of level `to` over a row of nodes of level `from`, behind which the tree is empty. */
+export function nodeOver(nodes: Uint8Array, from: number, to: number): Uint8Array {
+  let row: Uint8Array = nodes.length === 0 ? zeroHash(from) : nodes
+  for (let level = from; level < to; level++) {
+    const width = row.length / HASH_BYTES
+    row = hashPairs(width % 2 === 0 ? row : padded(row, width, level))
   }
-  return sha256(row, countChunk(count))
+  return row
 }
 
 /** Roots of values of an SSZ union: each root with its selector mixed in. */

@@ -4,29 +4,13 @@ import type { Hex } from '../bytes/hex.ts'
 const BLOCK_ENTRIES_MAX = 1024
 
 /**
- * Addresses (lower-case hex) with their account indexes, by hash and in order. Insertion and
- * search of a predecessor cost O(sqrt n) in the worst case and are fast up to millions.
+ * Addresses (lower-case hex) of a draft's new accounts with their indexes, by hash and in order.
+ * Insertion and search of a predecessor cost O(sqrt n) in the worst case.
  */
 export class AddressIndex {
   readonly #indexes = new Map<Hex, number>()
   /** Sorted runs in sorted order; none is empty. */
   readonly #blocks: Hex[][] = []
-
-  /** Index of many addresses at once, account 0 first: sorted, not put in one by one. */
-  static of(addresses: readonly Hex[]): AddressIndex {
-    const made = new AddressIndex()
-    for (const [index, address] of addresses.entries()) made.#indexes.set(address, index)
-    assert(made.#indexes.size === addresses.length, 'an address has one account')
-    const sorted = [...addresses].sort(compareHex)
-    for (let from = 0; from < sorted.length; from += BLOCK_ENTRIES_MAX / 2) {
-      made.#blocks.push(sorted.slice(from, from + BLOCK_ENTRIES_MAX / 2))
-    }
-    return made
-  }
-
-  get size(): number {
-    return this.#indexes.size
-  }
 
   get(address: Hex): number | undefined {
     return this.#indexes.get(address)
@@ -82,8 +66,4 @@ function firstGreater(length: number, holds: (index: number) => boolean): number
     else low = middle + 1
   }
   return low
-}
-
-function compareHex(a: Hex, b: Hex): number {
-  return a < b ? -1 : a > b ? 1 : 0
 }

@@ -12,10 +12,11 @@ import {
   type Peg,
   PegType,
 } from '../types/records.ts'
-import { AddressIndex } from './address-index.ts'
+import { AccountOrder } from './account-order.ts'
 import type { LedgerDraft, RecordTable, RewardLeaf } from './ledger-draft.ts'
 import {
   ACCOUNT_BYTES,
+  ADDRESS_BYTES,
   recordCodecs,
   recordLeaves,
   type TableName,
@@ -73,6 +74,16 @@ class AccountTable implements BaseTable<Account> {
     return this.tree.count
   }
 
+  /** With room behind the last account. */
+  get rows(): Uint8Array {
+    return this.#rows
+  }
+
+  addressOf(account: number): Uint8Array {
+    const start = account * ACCOUNT_BYTES
+    return this.#rows.slice(start, start + ADDRESS_BYTES)
+  }
+
   get(index: number): Readonly<Account> | undefined {
     if (index < 0 || index >= this.count) return undefined
     const start = index * ACCOUNT_BYTES
@@ -109,7 +120,8 @@ export class BaseLedger implements LedgerDraft {
   readonly schedule: NetworkParams
   readonly chainId: Uint8Array
   readonly tables: BaseTables
-  readonly addresses: AddressIndex
+  readonly addresses: AccountOrder
+  readonly #accounts: AccountTable
   readonly nodeAddresses = new Map<Hex, number>()
   readonly depositIds = new Map<Hex, number>()
   readonly withdrawalIds = new Map<Hex, number>()
@@ -121,12 +133,14 @@ export class BaseLedger implements LedgerDraft {
   currentGlobals: Globals = GlobalsType.defaultValue()
   currentPeg: Peg = PegType.defaultValue()
 
+  /** Throws AddressTwiceError on content that is no state. */
   constructor(params: NetworkParams, chainId: Uint8Array, content: BaseContent = emptyContent()) {
     this.schedule = params
     this.chainId = chainId
     const { accounts, ...records } = content
+    this.#accounts = new AccountTable(accounts, treeOfAccounts(accounts))
     this.tables = {
-      accounts: new AccountTable(accounts, treeOfAccounts(accounts)),
+      accounts: this.#accounts,
       nodes: valueTable('nodes', records.nodes),
       rails: valueTable('rails', records.rails),
       contracts: valueTable('contracts', records.contracts),
@@ -137,12 +151,7 @@ export class BaseLedger implements LedgerDraft {
       deposits: valueTable('deposits', records.deposits),
       withdrawals: valueTable('withdrawals', records.withdrawals),
     }
-    this.addresses = AddressIndex.of(
-      Array.from({ length: this.accounts.count }, (_, index) => {
-        const start = index * ACCOUNT_BYTES
-        return bytesToHex(accounts.subarray(start, start + 20))
-      }),
-    )
+    this.addresses = AccountOrder.of(this.#accounts, this.#accounts.count)
     for (const [index, node] of records.nodes.entries()) {
       this.nodeAddresses.set(bytesToHex(addressOf(node.nodeKey)), index)
     }
@@ -204,7 +213,10 @@ export class BaseLedger implements LedgerDraft {
   }
 
   accountIndex(address: Uint8Array): number | undefined {
-    return this.addresses.get(bytesToHex(address))
+    return this.addresses.get(address)
+  }
+  addressOf(account: number): Uint8Array {
+    return this.#accounts.addressOf(account)
   }
   nodeIndex(nodeAddress: Uint8Array): number | undefined {
     return this.nodeAddresses.get(bytesToHex(nodeAddress))
@@ -216,8 +228,7 @@ export class BaseLedger implements LedgerDraft {
     return this.withdrawalIds.get(bytesToHex(id))
   }
   accountBefore(address: Uint8Array): number | undefined {
-    const before = this.addresses.below(bytesToHex(address)) ?? this.addresses.greatest()
-    return before === undefined ? undefined : this.addresses.get(before)
+    return this.addresses.below(address) ?? this.addresses.greatest()
   }
 
   inventory(node: number): readonly InventoryEntry[] {

@@ -1,6 +1,6 @@
 import { assert } from '../bytes/assert.ts'
 import type { LeafRow } from '../bytes/dense-tree.ts'
-import { bytesToHex, type Hex } from '../bytes/hex.ts'
+import { bytesToHex, fromHex, type Hex } from '../bytes/hex.ts'
 import { addressOf } from '../bytes/signature.ts'
 import { paramsAt } from '../params/forks.ts'
 import type { NetworkParams } from '../params/network-params.ts'
@@ -266,15 +266,17 @@ export class DraftLayer implements LedgerDraft {
   }
 
   accountIndex(address: Uint8Array): number | undefined {
-    return this.indexOfAddress(bytesToHex(address))
+    return this.#indexOf(address, undefined)
   }
-  indexOfAddress(address: Hex): number | undefined {
-    const own = this.newAddresses.get(address)
+  /** @param known the address as hex, once a draft that has new accounts needed it */
+  #indexOf(address: Uint8Array, known: Hex | undefined): number | undefined {
+    const hex = this.#newAddresses === undefined ? known : (known ?? bytesToHex(address))
+    const own = hex === undefined ? undefined : this.#newAddresses?.get(hex)
     if (own !== undefined) return own
     const { parent } = this
     return parent instanceof BaseLedger
-      ? parent.addresses.get(address)
-      : parent.indexOfAddress(address)
+      ? parent.accountIndex(address)
+      : parent.#indexOf(address, hex)
   }
   nodeIndex(nodeAddress: Uint8Array): number | undefined {
     return this.newNodes.get(bytesToHex(nodeAddress)) ?? this.parent.nodeIndex(nodeAddress)
@@ -287,19 +289,23 @@ export class DraftLayer implements LedgerDraft {
     return this.newWithdrawals.get(bytesToHex(id)) ?? this.parent.withdrawalIndex(id)
   }
   accountBefore(address: Uint8Array): number | undefined {
-    const before = this.#below(bytesToHex(address)) ?? this.#greatest()
-    return before === undefined ? undefined : this.indexOfAddress(before)
+    const before = this.#below(address, bytesToHex(address)) ?? this.#greatest()
+    return before === undefined ? undefined : this.#indexOf(fromHex(before), before)
   }
-  #below(address: Hex): Hex | undefined {
+  #below(address: Uint8Array, hex: Hex): Hex | undefined {
     const { parent } = this
     const inherited =
-      parent instanceof BaseLedger ? parent.addresses.below(address) : parent.#below(address)
-    return later(this.newAddresses.below(address), inherited)
+      parent instanceof BaseLedger
+        ? hexAddressOf(parent, parent.addresses.below(address))
+        : parent.#below(address, hex)
+    return later(this.newAddresses.below(hex), inherited)
   }
   #greatest(): Hex | undefined {
     const { parent } = this
     const inherited =
-      parent instanceof BaseLedger ? parent.addresses.greatest() : parent.#greatest()
+      parent instanceof BaseLedger
+        ? hexAddressOf(parent, parent.addresses.greatest())
+        : parent.#greatest()
     return later(this.newAddresses.greatest(), inherited)
   }
 
@@ -324,6 +330,10 @@ export class DraftLayer implements LedgerDraft {
 }
 
 const unindexed = () => {}
+
+function hexAddressOf(base: BaseLedger, account: number | undefined): Hex | undefined {
+  return account === undefined ? undefined : bytesToHex(base.addressOf(account))
+}
 
 function later(a: Hex | undefined, b: Hex | undefined): Hex | undefined {
   if (a === undefined || b === undefined) return a ?? b

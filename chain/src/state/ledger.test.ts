@@ -248,4 +248,37 @@ describe('stored state', () => {
       expect(loaded.ok ? key : loaded.fault.code).toBe('STATE_DAMAGED')
     }
   })
+
+  test('entries come in any order; a gap, a key of no record, an address twice are faults', () => {
+    const ledger = createLedger(params, chainId)
+    const draft = draftOf(ledger)
+    for (let i = 0; i < 40; i++) credit(draft, address(i), BigInt(i + 1))
+    draft.setGlobals({ ...draft.globals(), height: 1 })
+    draft.setPeg({ ...draft.peg() })
+    const entries = changesOf(draft)
+    const root = rootHex(draft)
+    fc.assert(
+      fc.property(fc.shuffledSubarray(entries, { minLength: entries.length }), (shuffled) => {
+        const loaded = loadLedger(params, chainId, shuffled)
+        expect(loaded.ok && rootHex(loaded.value)).toBe(root)
+      }),
+      { numRuns: 20 },
+    )
+    const account = entries.find(({ key }) => key === 'a00000007') as StateChange
+    const other = (key: string) => ({ ...account, key })
+    for (const key of [
+      'a00000029',
+      'affffffff',
+      'a0000002',
+      'a0000002G',
+      'a0000002:',
+      'a0000002A',
+    ]) {
+      const loaded = loadLedger(params, chainId, [...entries, other(key)])
+      expect(loaded.ok ? key : loaded.fault.code).toBe('STATE_DAMAGED')
+    }
+    // The next index is no gap, but the account stands there already.
+    const twice = loadLedger(params, chainId, [...entries, other('a00000028')])
+    expect(twice.ok || twice.fault.message).toContain('an address of two accounts')
+  })
 })

@@ -1,13 +1,15 @@
 import { assert } from '../bytes/assert.ts'
 import { type LeafRow, leafRow, overlayRows } from '../bytes/dense-tree.ts'
+import { fromHex } from '../bytes/hex.ts'
 import { fault, ok, type Result } from '../bytes/result.ts'
 import type { NetworkParams } from '../params/network-params.ts'
 import { GlobalsType, type InventoryEntry, PegType } from '../types/records.ts'
+import { AddressTwiceError } from './account-order.ts'
+import { AccountReader } from './account-reader.ts'
 import { BaseLedger, type BaseTable } from './base-ledger.ts'
 import { DraftLayer, type LayerTable, type LedgerParent } from './draft-layer.ts'
 import type { LedgerDraft, RewardLeaf } from './ledger-draft.ts'
 import {
-  ACCOUNT_BYTES,
   chunkKey,
   InventoryChunkType,
   inventoryKey,
@@ -132,7 +134,9 @@ const NO_LEAVES = leafRow(new Map())
 
 function mergeIntoBase(layer: DraftLayer, base: BaseLedger): void {
   for (const table of tableNames) commitTable(layer, base, table)
-  for (const [address, index] of layer.newAddresses.entries()) base.addresses.add(address, index)
+  for (const [address, index] of layer.newAddresses.entries()) {
+    base.addresses.add(fromHex(address), index)
+  }
   for (const [address, index] of layer.newNodes) base.nodeAddresses.set(address, index)
   for (const [id, index] of layer.newDeposits) base.depositIds.set(id, index)
   for (const [id, index] of layer.newWithdrawals) base.withdrawalIds.set(id, index)
@@ -239,20 +243,23 @@ const sideListTags: ReadonlySet<string> = new Set([
 
 /** Takes stored entries one by one, in any order, and builds the ledger they describe. */
 export interface LedgerLoader {
-  /** Faults with STATE_DAMAGED on an entry that cannot be read. */
+  /** Faults with STATE_DAMAGED on an entry that cannot be read. Keeps the bytes, not an account's. */
   add(entry: StateChange): Result<undefined>
   /** Faults with STATE_DAMAGED where entries are missing. The caller compares the state root. */
   finish(): Result<Ledger>
 }
 
 export function ledgerLoader(params: NetworkParams, chainId: Uint8Array): LedgerLoader {
+  const accounts = new AccountReader()
   const entries = new Map<string, Uint8Array>()
   const lists = new Map<string, Uint8Array[]>()
   return {
     add(entry) {
       if (entry.bytes === null) return damaged(entry.key)
       const tag = entry.key.charAt(0)
-      if (sideListTags.has(tag)) {
+      if (tag === stateTags.accounts) {
+        if (!accounts.add(entry.key, entry.bytes)) return damaged(entry.key)
+      } else if (sideListTags.has(tag)) {
         const chunk = Number.parseInt(entry.key.slice(-8), 16)
         const list = entry.key.slice(0, -8)
         const chunks = lists.get(list) ?? []
@@ -263,7 +270,7 @@ export function ledgerLoader(params: NetworkParams, chainId: Uint8Array): Ledger
       }
       return ok()
     },
-    finish: () => readLedger(params, chainId, entries, lists),
+    finish: () => readLedger(params, chainId, { accounts, entries, lists }),
   }
 }
 
@@ -300,12 +307,13 @@ type ChunkedLists = ReadonlyMap<string, readonly Uint8Array[]>
 function readLedger(
   params: NetworkParams,
   chainId: Uint8Array,
-  entries: Entries,
-  lists: ChunkedLists,
+  { accounts, entries, lists }: { accounts: AccountReader; entries: Entries; lists: ChunkedLists },
 ): Result<Ledger> {
   try {
+    const rows = accounts.finish()
+    if (rows === undefined) throw new DamagedEntry('an account before the last')
     const ledger = new BaseLedger(params, chainId, {
-      accounts: readAccounts(entries),
+      accounts: rows,
       nodes: readTable('nodes', entries),
       rails: readTable('rails', entries),
       contracts: readTable('contracts', entries),
@@ -321,10 +329,11 @@ function readLedger(
     readSideLists(ledger, lists)
     const singles = 2
     const records = tableNames.reduce((sum, table) => sum + ledger.tables[table].count, singles)
-    if (records !== entries.size) throw new DamagedEntry('count of entries')
+    if (records !== entries.size + ledger.accounts.count) throw new DamagedEntry('count of entries')
     return ok(ledger)
   } catch (error) {
     if (error instanceof DamagedEntry) return damaged(error.key)
+    if (error instanceof AddressTwiceError) return damaged('an address of two accounts')
     throw error
   }
 }
@@ -366,17 +375,6 @@ function readTable<K extends Exclude<TableName, 'accounts'>>(
     records.push(decode(recordCodecs[table], key, bytes))
   }
   return records
-}
-
-function readAccounts(entries: Entries): Uint8Array {
-  const found: Uint8Array[] = []
-  for (const { key, bytes } of rows('accounts', entries)) {
-    if (bytes.length !== ACCOUNT_BYTES) throw new DamagedEntry(key)
-    found.push(bytes)
-  }
-  const accounts = new Uint8Array(found.length * ACCOUNT_BYTES)
-  for (const [index, bytes] of found.entries()) accounts.set(bytes, index * ACCOUNT_BYTES)
-  return accounts
 }
 
 function readSideLists(ledger: BaseLedger, lists: ChunkedLists): void {

@@ -25,6 +25,7 @@ import {
   WithdrawalRecordType,
 } from '../types/records.ts'
 import { flatRootsOf } from '../bytes/flat-roots.ts'
+import { nodeRoot } from './node-root.ts'
 
 /** What each dense table of the state holds. */
 export interface TableRecords {
@@ -69,7 +70,7 @@ export const recordCodecs: { readonly [K in TableName]: RecordCodec<TableRecords
     // The leaf is the root of the record as 64 bytes, not of the container (PROTOCOL 2).
     hashTreeRoot: (record) => hashPairs(accountRows([record])),
   },
-  nodes: codec(NodeType),
+  nodes: { ...codec(NodeType), hashTreeRoot: nodeRoot },
   rails: codec(RailType),
   contracts: codec(ContractType),
   validators: codec(ValidatorType),
@@ -125,8 +126,10 @@ function leavesOneByOne<K extends TableName>(table: K): Leaves<K> {
 }
 
 export const ACCOUNT_BYTES = 64
+/** An account's address stands first in its row. */
+export const ADDRESS_BYTES = 20
 /** Where the fields of an account stand in its 64 bytes; its SSZ form, written without detours. */
-const NEXT_ADDRESS_AT = 20
+const NEXT_ADDRESS_AT = ADDRESS_BYTES
 const BALANCE_AT = 40
 const BOND_AT = 48
 const NONCE_AT = 56
@@ -231,6 +234,20 @@ export const stateTags = {
 
 export function recordKey(table: TableName, index: number): string {
   return stateTags[table] + hex32(index)
+}
+
+/** Index of a record by its key, whose tag is known; undefined where it is no such key. */
+export function indexOfRecordKey(key: string): number | undefined {
+  if (key.length !== 9) return undefined
+  let index = 0
+  for (let at = 1; at < 9; at++) {
+    const code = key.charCodeAt(at)
+    const digit = code < 0x61 ? code - 0x30 : code - 0x61 + 10
+    // Between the digits and the letters lie codes that give 10 to 48; letters give 10 to 15.
+    if (digit < 0 || digit > 15 || (code < 0x61 && digit > 9)) return undefined
+    index = index * 16 + digit
+  }
+  return index
 }
 
 /** A side list of the state: its tag and whose it is. */
