@@ -40,6 +40,7 @@ export function registerNode(program: Command): void {
     .option('--bootstraps <list>', 'bootstrap nodes of a second role beside a validator')
     .option('--full-nodes <list>', 'JSON-RPC of at least two full nodes (bootstrap, peer)')
     .option('--main-chain <url>', "JSON-RPC of the validator's main-chain node")
+    .option('--main-chain-others <urls>', 'more main-chain nodes, compared: most work wins')
     .option('--rpc-port <port>', 'JSON-RPC of a validator')
     .option('--rpc-host <address>', 'its address, default 127.0.0.1')
     .option('--rpc-public', 'let other machines use the JSON-RPC')

@@ -80,6 +80,7 @@ export function factsOf(node: FullNode, watch: ValidatorWatch) {
     peers: node.network.peers().length,
     waiting: node.pool.size,
     lastAnchoredEpoch,
+    mainSources: node.follower.status().sources,
     protocolVersion: header.version,
     validator: watch.record,
   }

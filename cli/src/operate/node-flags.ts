@@ -43,6 +43,7 @@ const NodeFlagsSchema = z
     bootstraps: list,
     fullNodes: list,
     mainChain: z.string().min(1),
+    mainChainOthers: list,
     rpcHost: z.string().min(1),
     rpcPort: count,
     rpcPublic: flag,

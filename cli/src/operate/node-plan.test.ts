@@ -51,6 +51,17 @@ describe('what flags make of a node', () => {
     expect(local).toMatchObject({ mainChainUrl: 'http://127.0.0.1:22336' })
   })
 
+  test('more main-chain nodes to compare', () => {
+    const mainChainOthers = ['http://10.0.0.2:20336/', 'https://main.example.org']
+    const [config] = planNode({ ...validator, mainChainOthers }, 'main')
+    const mainChainOtherUrls = ['http://10.0.0.2:20336', 'https://main.example.org']
+    expect(config).toMatchObject({ mainChainOtherUrls })
+    expect(NodeConfigSchema.parse(config)).toEqual(config)
+    expect(codeOf({ ...validator, mainChainOthers: ['elsewhere'] })).toBe(
+      'MAIN_CHAIN_OTHERS_INVALID',
+    )
+  })
+
   test('every plan is a config that a node accepts', () => {
     for (const flags of [validator, peer, { ...peer, roles: ['bootstrap'], announce: [] }]) {
       for (const config of planNode({ ...flags, peers: [PEER] }, 'main')) {

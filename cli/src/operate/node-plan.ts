@@ -97,6 +97,9 @@ function partOfRole(
       return {
         rpc: rpcOf(flags, network),
         mainChainUrl: urlOf('mainChain', flags.mainChain ?? defaultMainChain(network)),
+        ...(flags.mainChainOthers && {
+          mainChainOtherUrls: flags.mainChainOthers.map((url) => urlOf('mainChainOthers', url)),
+        }),
         newValidator: flags.newValidator ?? false,
         ...(flags.haltEpoch !== undefined && { haltEpoch: flags.haltEpoch }),
         ...(flags.sync && { sync: flags.sync }),
