@@ -7,6 +7,8 @@ import type { ChildNode } from '../../cli/src/devnet/child-node.ts'
 import { statusOf, TestNetwork, untilHeight } from './network-harness.ts'
 
 const EPOCH = presets.ci.epochBlocks
+/** With one of four down every fourth view waits for its time to be over. */
+const SLOW_MS = 150_000
 
 let network: TestNetwork
 beforeAll(async () => {
@@ -31,11 +33,11 @@ test('a validator whose chain was wiped rejoins by snapshot and votes again', as
   for (const name of ['chain', 'snapshots']) {
     await rm(join(folder, name), { recursive: true, force: true })
   }
-  await untilHeight(first, 4 * EPOCH)
+  await untilHeight(first, 4 * EPOCH, SLOW_MS)
   const { height } = await statusOf(first)
   await victim.start()
   // Beyond the checkpoint by an epoch, so that what it shows below is its own work.
-  const joined = await untilHeight(victim, height + EPOCH)
+  const joined = await untilHeight(victim, height + EPOCH, SLOW_MS)
   expect(await readFile(log, 'utf8')).toContain('the snapshot is the database now')
 
   // It has no history below the checkpoint, and the same blocks as the others above it.
@@ -49,11 +51,11 @@ test('a validator whose chain was wiped rejoins by snapshot and votes again', as
   // With another one dead, three of four are left: finality needs its vote.
   await second.kill()
   const before = await statusOf(first)
-  await untilHeight(first, before.height + EPOCH)
+  await untilHeight(first, before.height + EPOCH, SLOW_MS)
 
   // Its folder is a whole database: started again it goes on from there, and votes.
   await victim.kill()
   await victim.start()
   const { height: target } = await statusOf(first)
-  await untilHeight(victim, target + EPOCH)
+  await untilHeight(victim, target + EPOCH, SLOW_MS)
 })
