@@ -310,6 +310,21 @@ describe('a driver and the world', { timeout: 90_000 }, () => {
     expectNoContradiction()
   })
 
+  test('what comes in the moment the last work ends is done, too', async () => {
+    // No timer and no message ever comes to the rescue.
+    const silent = { now: () => GENESIS_MS, setTimer: () => () => {} }
+    const driver = await start(members[0] as Member, true, { clock: silent })
+    let done = 0
+    for (let turns = 0; turns < 12; turns++) {
+      await driver.advanceTo(() => Promise.resolve())
+      for (let i = 0; i < turns; i++) await Promise.resolve()
+      await driver.advanceTo(async () => {
+        done += 1
+      })
+    }
+    expect(done).toBe(12)
+  })
+
   test('one that just joined signs nothing until its head is near the clock', async () => {
     for (const member of members.slice(0, 3)) await start(member)
     await reaches(3, [a(), b(), c()])

@@ -213,9 +213,7 @@ export class ConsensusDriver {
   #push(work: Work): void {
     if (this.#stopped) return
     this.#work.push(work)
-    this.#busy ??= this.#drain().finally(() => {
-      this.#busy = undefined
-    })
+    this.#busy ??= Promise.resolve().then(() => this.#drain())
   }
 
   /** Runs between two events; a rejection goes to the caller. */
@@ -237,6 +235,8 @@ export class ConsensusDriver {
       }
     } catch (cause) {
       this.#fail({ code: 'DRIVER_FAILED', message: 'consensus cannot go on', cause })
+    } finally {
+      this.#busy = undefined // at once: who pushes next must find nobody at work
     }
   }
 
