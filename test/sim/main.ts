@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util'
 import { installNativeCrypto } from '../../chain/src/native/install-native-crypto.ts'
 import { simulateEconomics } from './economics/economics.ts'
 import { jsonReport, textReport } from './economics/report.ts'
+import { runFullSeeds } from './full-node/run-full-seeds.ts'
 import { runSeed } from './run-seed.ts'
 import { runTwins, twinsScenarioCount } from './twins.ts'
 import { checkVotingModel } from './voting-model.ts'
@@ -19,6 +20,7 @@ const { values } = parseArgs({
     trace: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     faulty: { type: 'boolean', default: false },
+    'full-node': { type: 'boolean', default: false },
     model: { type: 'string' },
     twins: { type: 'string' },
     help: { type: 'boolean', default: false },
@@ -26,13 +28,14 @@ const { values } = parseArgs({
 })
 
 if (values.help) {
-  console.log(`Usage: npm run sim -- [--seed N] [--count M] [--faulty] [--stop] [--trace] [--json]
+  console.log(`Usage: npm run sim -- [--seed N] [--count M] [--faulty | --full-node] [--stop] [--trace] [--json]
        npm run sim -- --twins V | --model V
        npm run sim -- --economics [--seed N] [--count M] [--epochs E] [--slots S]
                       [--nodes N] [--months M] [--json]
 Runs M seeded histories of the consensus machine from seed N on and checks every step.
   --stop   ends at the first failure
   --faulty more weight is faulty than may be: forks happen, each must name a third as guilty
+  --full-node  instead: four whole nodes with pool, rules and store over disks that fail
   --trace  prints every event and effect (use with --count 1)
   --twins  instead: each validator of four twinned, every split of V views (3: minutes)
   --model  instead: every reachable state of the voting rules in V views (3: half a minute)
@@ -47,6 +50,10 @@ if (values.economics) process.exit(await compareProfits())
 
 const first = naturalNumber('seed', values.seed)
 const count = naturalNumber('count', values.count ?? '1000')
+if (values['full-node']) {
+  const { stop, trace } = values
+  process.exit(await runFullSeeds({ first, count, stop, trace }))
+}
 const started = process.hrtime.bigint()
 let events = 0
 let blocks = 0

@@ -2,15 +2,26 @@ import type { EventHeap } from './event-heap.ts'
 import type { Random } from './random.ts'
 import type { Scenario } from './scenario.ts'
 
+/** What a network needs to know of a scenario. */
+type NetworkScenario = Pick<
+  Scenario,
+  'calmFromMs' | 'loss' | 'duplication' | 'delayMaxMs' | 'partitionMs' | 'sidesByView'
+>
+
 /** Loses, delays, repeats and cuts off until calm; then delivers everything soon. */
 export class SimulatedNetwork {
-  readonly #scenario: Scenario
+  readonly #scenario: NetworkScenario
   readonly #heap: EventHeap
   readonly #random: Random
   readonly #names: readonly string[]
   #side = new Map<string, number>()
 
-  constructor(scenario: Scenario, heap: EventHeap, random: Random, names: readonly string[]) {
+  constructor(
+    scenario: NetworkScenario,
+    heap: EventHeap,
+    random: Random,
+    names: readonly string[],
+  ) {
     this.#scenario = scenario
     this.#heap = heap
     this.#random = random

@@ -5,7 +5,7 @@ import type { Genesis } from '../rules/genesis-state.ts'
 import { inventoryTree } from '../rules/inventory.ts'
 import { rewardRoot } from '../rules/reward-tree.ts'
 import { ledgerLoader, type Ledger, stateRoot } from '../state/ledger.ts'
-import { BlockType } from '../types/block.ts'
+import { BlockType, blockHash } from '../types/block.ts'
 import { CertificateType, JustificationType } from '../types/consensus-objects.ts'
 import { ZERO_HASH } from '../types/primitives.ts'
 
@@ -96,7 +96,11 @@ async function headAt(store: ChainStore, height: number): Promise<FinalBlock> {
   const stored = await store.block(height)
   if (!stored) throw damaged(`block ${height} is missing`)
   const { header } = BlockType.deserialize(stored.block)
+  if (!bytesEqual(blockHash(header), stored.hash)) throw damaged(`block ${height} is another one`)
   const certificate = stored.certificate && CertificateType.deserialize(stored.certificate)
+  if (certificate && !bytesEqual(certificate.statement.hash, stored.hash)) {
+    throw damaged(`the certificate of block ${height} is of another one`)
+  }
   return { hash: bytesToHex(stored.hash), header, certificate }
 }
 

@@ -33,7 +33,7 @@ import {
 } from './layout.ts'
 import { subjectsOf } from './receipt-subjects.ts'
 
-type Database = AbstractLevel<Uint8Array, Uint8Array, Uint8Array>
+export type Database = AbstractLevel<Uint8Array, Uint8Array, Uint8Array>
 type Operation = AbstractBatchOperation<Database, Uint8Array, Uint8Array>
 
 const ENCODING = { keyEncoding: 'view', valueEncoding: 'view' } as const
@@ -104,6 +104,11 @@ export class LevelStore implements ChainStore {
       ...ENCODING,
       storeEncoding: 'view',
     }) as unknown as Database
+    return LevelStore.over(db)
+  }
+
+  /** On an open database with keys and values of the encoding `view`, e.g. one that fails. */
+  static over(db: Database): Promise<LevelStore> {
     return LevelStore.#checked(db, 'memory')
   }
 

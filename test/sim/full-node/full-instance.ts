@@ -1,0 +1,348 @@
+import { join } from 'node:path'
+import { pino } from 'pino'
+import { utf8ToBytes } from '../../../chain/src/bytes/hex.ts'
+import type { BlockHost } from '../../../chain/src/driver/block-host.ts'
+import { createConsensusCrypto } from '../../../chain/src/driver/consensus-crypto.ts'
+import { ConsensusDriver } from '../../../chain/src/driver/consensus-driver.ts'
+import type { DriverClock } from '../../../chain/src/driver/driver-clock.ts'
+import { ChainManager } from '../../../chain/src/manager/chain-manager.ts'
+import type { FullNodeNetwork } from '../../../chain/src/net/full-node-network.ts'
+import { encodeBatches } from '../../../chain/src/net/transaction-batch.ts'
+import { openChain } from '../../../chain/src/node/open-chain.ts'
+import { unsigned } from '../../../chain/src/node/system-lane.ts'
+import { TransactionEntry } from '../../../chain/src/node/transaction-entry.ts'
+import { keyOf } from '../../../chain/src/rules/testing/sample-chain.ts'
+import { LevelStore } from '../../../chain/src/store/level-store.ts'
+import { heightKey, Prefix } from '../../../chain/src/store/layout.ts'
+import { BlockSync } from '../../../chain/src/sync/block-sync.ts'
+import { peersOf, serverOf } from '../../../chain/src/sync/testing/served-chain.ts'
+import { PayloadKind } from '../../../chain/src/types/transactions.ts'
+import { FaultyDisk, PowerLoss } from './faulty-disk.ts'
+import type { FullWorld } from './full-world.ts'
+
+const logger = pino({ level: 'silent' })
+const RESERVE_BYTES = 4096
+
+interface Running {
+  readonly manager: ChainManager
+  readonly entry: TransactionEntry
+  readonly sync: BlockSync
+  driver: ConsensusDriver | undefined
+}
+
+/**
+ * A whole full node but for its sockets, its clock and the main chain: driver, manager, rules,
+ * pool and store are those of production.
+ */
+export class FullInstance {
+  readonly name: string
+  disk = new FaultyDisk()
+  readonly #world: FullWorld
+  readonly #folder: string
+  #running: Running | undefined
+  #receive: ((peer: string, bytes: Uint8Array) => void) | undefined
+  #gossip: ((peer: string, batch: Uint8Array) => unknown) | undefined
+  /** The power is gone, though some code does not know it yet. */
+  #dying = false
+  /** Counts starts: timers of an earlier one are void. */
+  #generation = 0
+  /** Calls of the host; says whether anything happened since. */
+  #calls = 0
+  #committed = 0
+  #commits = 0
+  readonly #reads = new Set<Promise<unknown>>()
+
+  constructor(world: FullWorld, name: string, folder: string) {
+    this.#world = world
+    this.name = name
+    this.#folder = join(folder, name)
+  }
+
+  get isUp(): boolean {
+    return this.#running !== undefined && !this.#dying
+  }
+
+  get manager(): ChainManager | undefined {
+    return this.#running?.manager
+  }
+
+  get height(): number {
+    return this.manager?.final.header.height ?? 0
+  }
+
+  get entry(): TransactionEntry | undefined {
+    return this.isUp ? this.#running?.entry : undefined
+  }
+
+  async start(): Promise<void> {
+    this.#generation += 1
+    this.#dying = false
+    const { genesis } = this.#world
+    const running = this.#assemble(await this.#openDisk())
+    this.#running = running
+    const { manager } = running
+    this.#world.checker.restarted(manager, this.#committed)
+    manager.onFinal((block) => {
+      running.entry.afterBlock(block)
+      this.#world.final(this, manager, block)
+    })
+    running.driver = await ConsensusDriver.start({
+      host: this.#host(manager),
+      transport: {
+        broadcast: (message) => {
+          for (const peer of this.#world.others(this)) this.#send(peer, message)
+        },
+        send: (name, message) => {
+          const peer = this.#world.instanceOf(name)
+          if (peer) this.#send(peer, message)
+        },
+        peers: () => this.#world.others(this).map(({ name }) => name),
+        onMessage: (handler) => {
+          this.#receive = handler
+        },
+      },
+      params: genesis.params,
+      chainId: genesis.chainId,
+      directory: this.#folder,
+      validator: { secretKey: keyOf(this.name).secretKey, newValidator: true },
+      reserveBytes: RESERVE_BYTES,
+      logger,
+      clock: this.#clock(),
+    })
+    this.disk.powerAt = () => this.#powerAt()
+  }
+
+  /** Power fails after the effect in hand. */
+  crash(): void {
+    if (!this.isUp) return
+    this.#dying = true
+    void this.#running?.driver?.stop()
+  }
+
+  receive(from: string, bytes: Uint8Array): void {
+    if (this.isUp) this.#receive?.(from, bytes)
+  }
+
+  /** A batch of transactions from a peer. */
+  hear(from: string, batch: Uint8Array): void {
+    if (this.isUp) this.#gossip?.(from, batch)
+  }
+
+  async submit(bytes: Uint8Array): Promise<void> {
+    const admitted = await this.entry?.submit(bytes)
+    if (!admitted?.ok) return
+    for (const peer of this.#world.others(this)) {
+      for (const batch of encodeBatches([bytes])) {
+        this.#world.carry(this, peer, () => peer.hear(this.name, batch))
+      }
+    }
+  }
+
+  async catchUp(): Promise<void> {
+    if (this.isUp) await this.#running?.sync.catchUp()
+  }
+
+  /** Resolves when the node does nothing but wait for messages and timers. */
+  async settle(): Promise<void> {
+    const { driver } = this.#running ?? {}
+    if (!driver) return
+    let before = -1
+    while (this.isUp && before !== this.#calls) {
+      before = this.#calls
+      await Promise.all(this.#reads)
+      // What was in the queue is done before, and the answers to it are in the queue after.
+      await driver.advanceTo(() => Promise.resolve()).catch(() => undefined)
+    }
+    if (this.#dying) await this.#end(driver)
+  }
+
+  async stop(): Promise<void> {
+    await this.#running?.driver?.stop()
+    this.#running = undefined
+  }
+
+  async #end(driver: ConsensusDriver): Promise<void> {
+    await driver.stop()
+    this.#running = undefined
+    this.#receive = undefined
+    const { random, heap } = this.#world
+    const { disk } = this
+    disk.powerAt = () => undefined
+    if (disk.otherWrites > 1) this.#world.checker.report('the store wrote outside of a batch')
+    if (disk.syncedBatches > this.#commits + 1) {
+      this.#world.checker.report('the store wrote more than one batch for a commit')
+    }
+    await disk.losePower(random)
+    const downMs = random.between(200, 3_000)
+    heap.schedule(heap.now + downMs, () => this.#world.run(this, () => this.start()))
+  }
+
+  /** What a start finds; rot must be noticed, and then the chain comes from the peers. */
+  async #openDisk() {
+    const { random, genesis, scenario } = this.#world
+    const isRotten = scenario.rots === this.name && this.#committed > 0 && random.chance(0.8)
+    const place = isRotten ? await this.disk.rot(random, this.#isProven()) : ''
+    try {
+      return await openStore(this.disk, genesis)
+    } catch (error) {
+      if (!isRotten) this.#world.checker.report(`a healthy store is refused: ${String(error)}`)
+      this.#world.noticed += 1
+    }
+    this.disk = new FaultyDisk()
+    this.#committed = 0
+    this.#commits = 0
+    return openStore(this.disk, genesis).catch((error: unknown) => {
+      throw new Error(`no start after ${place}`, { cause: error })
+    })
+  }
+
+  /** Records that every start proves: the state, and the newest block. */
+  #isProven(): (key: Uint8Array) => boolean {
+    const tip = heightKey(Prefix.block, this.#committed)
+    const [state] = utf8ToBytes(Prefix.state)
+    return (key) =>
+      key[0] === state || (key.length === tip.length && key.every((b, i) => b === tip[i]))
+  }
+
+  #assemble({ store, opened }: Awaited<ReturnType<typeof openStore>>): Running {
+    const { genesis, checker, heap } = this.#world
+    const { ledger } = opened
+    const network = {
+      onTransactions: (handler: (peer: string, batch: Uint8Array) => unknown) => {
+        this.#gossip = handler
+      },
+      publishTransactions: () => Promise.resolve(),
+      disconnect: () => checker.report('an honest peer is taken for a forger'),
+    } as unknown as FullNodeNetwork
+    const entry = new TransactionEntry({ ledger, network, logger, nowMs: () => heap.now })
+    const manager = new ChainManager({
+      params: genesis.params,
+      chainId: genesis.chainId,
+      ...opened,
+      store,
+      inputs: {
+        systemLane: (parent) => {
+          const votes = entry.votes.forBlockOn(parent)
+          if (votes.length === 0) return []
+          return [unsigned(parent, { selector: PayloadKind.lateVotes, value: { votes } })]
+        },
+        waiting: (parent) => entry.waiting(parent),
+        isVerified: (root) => entry.isVerified(root),
+        objection: () => undefined,
+      },
+      logger,
+      onBehind: () => this.#world.later(this, () => this.catchUp()),
+      onVote: (vote) => entry.votes.add(vote),
+      onEvidence: ({ validator }) => checker.report(`I7 evidence against validator ${validator}`),
+      onHalt: ({ code, message, cause }) => this.#halted(`${code} ${message}`, cause),
+    })
+    const sync = new BlockSync({
+      manager,
+      peers: {
+        peers: () => this.#reachable().map(({ name }) => name),
+        ask: (name, request, max) => {
+          const served = this.#world.instanceOf(name)?.manager
+          if (!served) return Promise.reject(new Error('gone'))
+          const server = serverOf(served)
+          return peersOf({ [name]: (asked) => server.answer(asked) }).ask(name, request, max)
+        },
+      },
+      crypto: createConsensusCrypto(genesis.chainId, undefined),
+      exclusively: (run) =>
+        this.#running?.driver?.advanceTo(run) ?? Promise.reject(new Error('down')),
+    })
+    return { manager, entry, sync, driver: undefined }
+  }
+
+  #reachable(): FullInstance[] {
+    const { network } = this.#world
+    return this.#world
+      .others(this)
+      .filter((peer) => peer.isUp && network.isConnected(this.name, peer.name))
+  }
+
+  #halted(reason: string, cause: unknown): void {
+    if (this.#dying || cause instanceof PowerLoss) return
+    this.#world.checker.report(`${this.name} halted: ${reason} ${String((cause as Error)?.stack)}`)
+    this.crash()
+  }
+
+  #send(peer: FullInstance, message: Uint8Array): void {
+    if (this.#mayCrash()) this.crash()
+    if (this.#dying) return
+    const copy = message.slice()
+    this.#world.carry(this, peer, () => peer.receive(this.name, copy))
+  }
+
+  #mayCrash(): boolean {
+    const { network, random, scenario } = this.#world
+    return this.isUp && !network.isCalm && random.chance(scenario.crashRate)
+  }
+
+  #powerAt(): 'before' | 'after' | undefined {
+    const { network, random, scenario } = this.#world
+    this.#commits += 1
+    if (!this.isUp || network.isCalm || !random.chance(scenario.commitCrashRate)) return undefined
+    this.crash()
+    return random.pick(['before', 'after'] as const)
+  }
+
+  /** The manager, with the calls counted. */
+  #host(manager: ChainManager): BlockHost {
+    const counted = <T>(call: () => Promise<T>): Promise<T> => {
+      this.#calls += 1
+      return call()
+    }
+    return {
+      head: () => manager.head(),
+      epochSetup: (epoch) => counted(() => manager.epochSetup(epoch)),
+      buildBlock: (request) => counted(() => manager.buildBlock(request)),
+      isBodyOf: (header, body) => manager.isBodyOf(header, body),
+      validateBlock: (block) => counted(() => manager.validateBlock(block)),
+      commitBlocks: async (commit) => {
+        this.#calls += 1
+        await manager.commitBlocks(commit)
+      },
+      readBlock: (hash) => {
+        const read = counted(() => manager.readBlock(hash))
+        this.#reads.add(read)
+        void read.finally(() => this.#reads.delete(read))
+        return read
+      },
+      onBehind: (hint) => manager.onBehind(hint),
+      onVote: (vote) => manager.onVote(vote),
+      onEvidence: (first, second) => manager.onEvidence(first, second),
+      onHalt: (reason) => manager.onHalt(reason),
+    }
+  }
+
+  /** Its store has said that this block is synced. */
+  finalised(height: number): void {
+    this.#committed = height
+  }
+
+  #clock(): DriverClock {
+    const { heap } = this.#world
+    const generation = this.#generation
+    return {
+      now: () => heap.now,
+      setTimer: (delayMs, callback) => {
+        let isSet = true
+        heap.schedule(heap.now + Math.ceil(delayMs), () => {
+          if (isSet && this.isUp && generation === this.#generation) this.#world.run(this, callback)
+        })
+        return () => {
+          isSet = false
+        }
+      },
+    }
+  }
+}
+
+async function openStore(disk: FaultyDisk, genesis: FullWorld['genesis']) {
+  const store = await LevelStore.over(disk.db)
+  // Into an empty store the genesis is written first, and then read from it: its own ledger is
+  // shared by all nodes of all histories and must not change.
+  if ((await store.tipHeight()) === undefined) await openChain(store, genesis)
+  return { store, opened: await openChain(store, genesis) }
+}

@@ -1,0 +1,38 @@
+import { beforeAll, expect, test } from 'vitest'
+import { installNativeCrypto } from '../../../chain/src/native/install-native-crypto.ts'
+import { PayloadKind } from '../../../chain/src/types/transactions.ts'
+import { runFullSeed } from './full-world.ts'
+
+const SEEDS = 40
+
+beforeAll(() => installNativeCrypto())
+
+test(`whole nodes hold every invariant in ${SEEDS} seeded histories`, async () => {
+  const failures: string[] = []
+  const included = new Map<number, number>()
+  let rotNoticed = 0
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    const outcome = await runFullSeed(seed)
+    rotNoticed += outcome.rotNoticed
+    for (const [kind, times] of outcome.included) {
+      included.set(kind, (included.get(kind) ?? 0) + times)
+    }
+    if (outcome.violation === undefined) continue
+    const replay = `npm run sim -- --full-node --seed ${seed} --count 1 --trace`
+    failures.push(`${outcome.violation} (${replay})`)
+  }
+  expect(failures).toEqual([])
+  // The histories are about something: damage was met, and every kind of transaction got through.
+  expect(rotNoticed).toBeGreaterThan(0)
+  const { transfer, register, openRelay, redeem, unbond, releaseStake } = PayloadKind
+  for (const kind of [transfer, register, openRelay, redeem, unbond]) {
+    expect(included.get(kind) ?? 0).toBeGreaterThan(0)
+  }
+  expect(included.get(releaseStake)).toBeUndefined()
+})
+
+test('the same seed gives the same history of whole nodes, another seed another one', async () => {
+  const [first, again, other] = [await runFullSeed(3), await runFullSeed(3), await runFullSeed(4)]
+  expect(again).toEqual(first)
+  expect(other.history).not.toBe(first.history)
+})

@@ -1,0 +1,207 @@
+import { mkdtempSync, existsSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fromHex } from '../../../chain/src/bytes/hex.ts'
+import type { ChainManager, FinalizedBlock } from '../../../chain/src/manager/chain-manager.ts'
+import type { Genesis } from '../../../chain/src/rules/genesis-state.ts'
+import { SampleChain } from '../../../chain/src/rules/testing/sample-chain.ts'
+import { HistoryHash } from '../cheap-crypto.ts'
+import { Violation } from '../checker.ts'
+import { EventHeap } from '../event-heap.ts'
+import { SimulatedNetwork } from '../network.ts'
+import { Random } from '../random.ts'
+import { FullInstance } from './full-instance.ts'
+import { LedgerChecker } from './ledger-checker.ts'
+import { PAYERS, RELAYS, UNITS, Workload } from './workload.ts'
+
+const NAMES = ['validator-0', 'validator-1', 'validator-2', 'validator-3'] as const
+const START_MS = 1_700_000_001_000
+/** Blocks that every node must get once the network is calm, and how soon. */
+const LIVE_BLOCKS = 3
+const LIVE_WITHIN_MS = 60_000
+
+const owners = NAMES.map((name) => [`${name}-owner`, 10n * UNITS] as const)
+let shared: Genesis | undefined
+
+/** One genesis for all histories: nodes read their own ledger from their own store. */
+function sampleGenesis(): Genesis {
+  shared ??= new SampleChain({
+    params: { epochBlocks: 5, validatorBondMin: 50n * UNITS },
+    balances: Object.fromEntries([
+      ...PAYERS.map((name) => [name, 1000n * UNITS] as const),
+      ...owners,
+    ]),
+    nodes: RELAYS,
+  }).genesis
+  return shared
+}
+
+interface FullScenario {
+  readonly calmFromMs: number
+  readonly loss: number
+  readonly duplication: number
+  readonly delayMaxMs: number
+  readonly partitionMs: number
+  /** Per message sent. */
+  readonly crashRate: number
+  readonly commitCrashRate: number
+  /** The one node whose disk rots. */
+  readonly rots: string | undefined
+  readonly actionMs: number
+}
+
+export interface FullOutcome {
+  readonly seed: number
+  readonly history: string
+  readonly height: number
+  readonly events: number
+  /** Damaged stores that a start refused. */
+  readonly rotNoticed: number
+  /** Numbers of transactions in final blocks, by kind. */
+  readonly included: ReadonlyMap<number, number>
+  readonly violation: string | undefined
+}
+
+function drawFullScenario(random: Random): FullScenario {
+  return {
+    calmFromMs: START_MS + random.between(2_000, 5_000),
+    loss: random.pick([0, 0.05, 0.15]),
+    duplication: random.pick([0, 0.05]),
+    delayMaxMs: random.pick([30, 100, 400]),
+    partitionMs: random.pick([0, 500, 2_000]),
+    crashRate: random.pick([0, 0.003, 0.01]),
+    commitCrashRate: random.pick([0, 0.05, 0.15]),
+    rots: random.chance(0.7) ? random.pick(NAMES) : undefined,
+    actionMs: random.pick([40, 100, 300]),
+  }
+}
+
+/** One seeded history of four whole full nodes. */
+export class FullWorld {
+  readonly random: Random
+  readonly scenario: FullScenario
+  readonly genesis = sampleGenesis()
+  readonly heap = new EventHeap()
+  readonly network: SimulatedNetwork
+  readonly checker = new LedgerChecker()
+  readonly instances: readonly FullInstance[]
+  noticed = 0
+  readonly #seed: number
+  readonly #folder: string
+  readonly #history = new HistoryHash()
+  readonly #trace: ((line: string) => void) | undefined
+  readonly #workload = new Workload(this)
+  /** What the event in hand set going, and who may still be at work. */
+  #work: (() => unknown)[] = []
+  readonly #touched = new Set<FullInstance>()
+
+  constructor(seed: number, trace?: (line: string) => void) {
+    this.#seed = seed
+    this.#trace = trace
+    this.random = new Random(seed)
+    this.heap.now = START_MS
+    this.scenario = drawFullScenario(this.random)
+    this.#folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'ioex-full-'))
+    this.instances = NAMES.map((name) => new FullInstance(this, name, this.#folder))
+    this.network = new SimulatedNetwork(this.scenario, this.heap, this.random, NAMES)
+  }
+
+  instanceOf(name: string): FullInstance | undefined {
+    return this.instances.find((instance) => instance.name === name)
+  }
+
+  others(instance: FullInstance): FullInstance[] {
+    return this.instances.filter((each) => each !== instance)
+  }
+
+  /** Runs as part of the event in hand, which ends when the node is at rest. */
+  run(instance: FullInstance, work: () => unknown): void {
+    this.#work.push(work)
+    this.#touched.add(instance)
+  }
+
+  later(instance: FullInstance, work: () => unknown): void {
+    const { heap, random } = this
+    heap.schedule(heap.now + random.between(20, 200), () => this.run(instance, work))
+  }
+
+  carry(from: FullInstance, to: FullInstance, deliver: () => void): void {
+    this.network.send(from.name, to.name, () => this.run(to, deliver))
+  }
+
+  final(instance: FullInstance, manager: ChainManager, block: FinalizedBlock): void {
+    const { height } = block.header
+    this.checker.final(manager, block)
+    instance.finalised(height)
+    this.#history.add(this.heap.now - START_MS)
+    this.#history.addBytes(fromHex(block.hash))
+    this.#trace?.(
+      `${this.heap.now - START_MS} ${instance.name} block ${height} of epoch ${block.header.epoch}, ` +
+        `${block.transactions.length} transactions, ${block.hash.slice(0, 8)}`,
+    )
+  }
+
+  async play(): Promise<FullOutcome> {
+    const { checker } = this
+    let events = 0
+    try {
+      for (const instance of this.instances) await instance.start()
+      this.#act()
+      let goal: number | undefined
+      for (;;) {
+        if (!this.heap.step()) throw new Violation('I6 nothing is left to happen')
+        await this.#finishEvent()
+        events += 1
+        if (checker.violation) throw checker.violation
+        if (!this.network.isCalm) continue
+        goal ??= checker.height + LIVE_BLOCKS
+        if (this.instances.every(({ height }) => height >= (goal ?? 0))) break
+        if (this.heap.now > this.scenario.calmFromMs + LIVE_WITHIN_MS) throw this.#stuck()
+      }
+    } catch (error) {
+      const reason = error instanceof Violation ? error.message : String((error as Error).stack)
+      checker.report(reason)
+    } finally {
+      for (const instance of this.instances) await instance.stop()
+      rmSync(this.#folder, { recursive: true, force: true })
+    }
+    return {
+      seed: this.#seed,
+      history: this.#history.hex(),
+      height: checker.height,
+      events,
+      rotNoticed: this.noticed,
+      included: checker.included,
+      violation: checker.violation?.message,
+    }
+  }
+
+  async #finishEvent(): Promise<void> {
+    while (this.#work.length > 0 || this.#touched.size > 0) {
+      for (const work of this.#work.splice(0)) await work()
+      for (const instance of this.#touched) {
+        this.#touched.delete(instance)
+        await instance.settle()
+      }
+    }
+  }
+
+  #act(): void {
+    const { heap, random, scenario } = this
+    heap.schedule(heap.now + random.between(1, 2 * scenario.actionMs), () => {
+      this.#work.push(() => this.#workload.act())
+      this.#act()
+    })
+  }
+
+  #stuck(): Violation {
+    const heights = this.instances.map(
+      ({ name, height, isUp }) => `${name} ${isUp ? height : 'down'}`,
+    )
+    return new Violation(`I6 no ${LIVE_BLOCKS} blocks in calm: ${heights.join(', ')}`)
+  }
+}
+
+export function runFullSeed(seed: number, trace?: (line: string) => void): Promise<FullOutcome> {
+  return new FullWorld(seed, trace).play()
+}
