@@ -1,6 +1,9 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { installNativeCrypto } from '../../chain/src/native/install-native-crypto.ts'
 import { simulateEconomics } from './economics/economics.ts'
+import { attacksPicture, marketPicture } from './economics/pictures.ts'
 import { jsonReport, textReport } from './economics/report.ts'
 import { runFullSeeds } from './full-node/run-full-seeds.ts'
 import { runSeed } from './run-seed.ts'
@@ -15,7 +18,8 @@ const { values } = parseArgs({
     nodes: { type: 'string', default: '100' },
     months: { type: 'string', default: '0.5' },
     epochs: { type: 'string', default: '120' },
-    slots: { type: 'string', default: '20' },
+    slots: { type: 'string', default: '50' },
+    pictures: { type: 'string' },
     stop: { type: 'boolean', default: false },
     trace: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
@@ -31,7 +35,7 @@ if (values.help) {
   console.log(`Usage: npm run sim -- [--seed N] [--count M] [--faulty | --full-node] [--stop] [--trace] [--json]
        npm run sim -- --twins V | --model V
        npm run sim -- --economics [--seed N] [--count M] [--epochs E] [--slots S]
-                      [--nodes N] [--months M] [--json]
+                      [--nodes N] [--months M] [--json] [--pictures FOLDER]
 Runs M seeded histories of the consensus machine from seed N on and checks every step.
   --stop   ends at the first failure
   --faulty more weight is faulty than may be: forks happen, each must name a third as guilty
@@ -134,6 +138,11 @@ async function compareProfits(): Promise<number> {
     progress: (line) => console.error(line),
   })
   console.log(values.json ? jsonReport(result) : textReport(result))
+  if (values.pictures !== undefined) {
+    writeFileSync(join(values.pictures, 'economics-attacks.svg'), attacksPicture(result.attacks))
+    const { market } = result
+    if (market) writeFileSync(join(values.pictures, 'economics-market.svg'), marketPicture(market))
+  }
   return result.attacks.some(({ profits }) => profits) ? 1 : 0
 }
 

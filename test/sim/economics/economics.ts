@@ -4,8 +4,14 @@ import { type MarketResult, runMarket } from './market.ts'
 import { type Attack, measure, type Outcome } from './measure.ts'
 import { payerAttacks } from './payer-attacks.ts'
 import { providerAttacks } from './provider-attacks.ts'
+import { repairAttacks } from './repair-attacks.ts'
 
-export const attacks: readonly Attack[] = [...providerAttacks, ...payerAttacks, ...coalitionAttacks]
+export const attacks: readonly Attack[] = [
+  ...providerAttacks,
+  ...payerAttacks,
+  ...coalitionAttacks,
+  ...repairAttacks,
+]
 
 /** What to simulate. */
 export interface EconomicsOptions {

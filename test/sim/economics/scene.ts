@@ -109,6 +109,9 @@ export class Scene {
     ]) {
       if (payers.some(({ address }) => bytesEqual(address, payer))) sum += toValidators
     }
+    for (const { delegate, toValidators } of this.world.receiptsOf('repair')) {
+      if (payers.some(({ address }) => bytesEqual(address, delegate))) sum += toValidators
+    }
     return sum
   }
 
