@@ -13,6 +13,8 @@ export default defineConfig({
             'test/*.test.ts',
             'test/vectors/**/*.test.ts',
           ],
+          // Against hanging, not against slowness: machines may be busy.
+          testTimeout: 60_000,
         },
       },
       { test: { name: 'sim', include: ['test/sim/**/*.test.ts'], testTimeout: 300_000 } },
