@@ -253,6 +253,19 @@ describe('SideChainPow on the built-in main chain', () => {
     await chain.mine()
     expect(await submit(client, raw)).toMatch(/Arbitrator is not matched/)
   })
+
+  test('one that waits while the duty moves on does not hold the miner up', async () => {
+    const { chain, client } = await open()
+    for (let i = 0; i < 8; i++) await chain.mine()
+    expect(await submit(client, pow(onDuty(chain)))).toBe('ok')
+    // Mined without what waits, as when it came in while a block was being made.
+    await chain.reorganise(1)
+    await chain.reorganise(1)
+    expect(chain.mempool.size).toBe(0)
+    const { height } = chain
+    await chain.mine()
+    expect(chain.height).toBe(height + 1)
+  })
 })
 
 describe('fallback to proof of work', () => {

@@ -66,7 +66,7 @@ export class MainMempool {
 
   /**
    * After the best chain changed: takes back what left it, and drops what was mined or what can
-   * no longer be. Signatures are not checked again.
+   * no longer be. Signatures are not checked again, but where they depend on the height.
    */
   refresh(returned: readonly DecodedTransaction[]): void {
     const waiting = [...returned, ...[...this.entries.values()].map(({ decoded }) => decoded)]
@@ -124,13 +124,15 @@ export class MainMempool {
     for (const input of decoded.transaction.inputs) this.spenders.delete(outpointKey(input))
   }
 
+  /** The signer of a SideChainPow must be on duty now, whatever was checked before. */
   private check(decoded: DecodedTransaction, checkSignatures: boolean): Result<bigint> {
+    const dependsOnDuty = decoded.transaction.payload.kind === 'side-chain-pow'
     return checkTransaction(decoded, {
       utxo: (input) => this.ledger.utxos.get(input),
       height: this.ledger.height + 1,
       coinbaseMaturity: this.ledger.rules.coinbaseMaturity,
       crossChain: this.ledger.crossChain,
-      checkSignatures,
+      checkSignatures: checkSignatures || dependsOnDuty,
     })
   }
 }
