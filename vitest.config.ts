@@ -1,6 +1,18 @@
 import { defineConfig } from 'vitest/config'
 
-/** Three projects: unit and property tests beside the code, the simulator, real processes. */
+/**
+ * Unit and property tests beside the code, the simulator, real processes; and what takes minutes
+ * each, which `npm run test:long` adds.
+ */
+const LONG = ['contribution', 'upgrade', 'operators', 'chaos'].map(
+  (name) => `test/e2e/${name}.test.ts`,
+)
+const REAL_PROCESSES = {
+  testTimeout: 240_000,
+  hookTimeout: 120_000,
+  fileParallelism: false,
+} as const
+
 export default defineConfig({
   test: {
     reporters: ['default', './scripts/closing-line-reporter.ts'],
@@ -22,11 +34,11 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
-          testTimeout: 240_000,
-          hookTimeout: 120_000,
-          fileParallelism: false,
+          exclude: LONG,
+          ...REAL_PROCESSES,
         },
       },
+      { test: { name: 'long', include: LONG, ...REAL_PROCESSES } },
     ],
   },
 })

@@ -1,9 +1,13 @@
 import { spawnSync } from 'node:child_process'
 
-/** `npm test`: the checks, then every test. Extra arguments go to vitest. */
+/**
+ * `npm test`: the checks, then every test but those that take minutes each (`npm run test:long`).
+ * Extra arguments go to vitest.
+ */
 const run = (command: string, args: string[]) =>
   spawnSync(command, args, { stdio: 'inherit' }).status ?? 1
 
 const filter = process.argv.slice(2)
 const checked = filter.length > 0 ? 0 : run('node', ['scripts/check.ts'])
-process.exit(checked || run('vitest', ['run', ...filter]))
+const projects = ['unit', 'sim', 'e2e'].flatMap((name) => ['--project', name])
+process.exit(checked || run('vitest', ['run', ...(filter.length > 0 ? filter : projects)]))

@@ -40,8 +40,7 @@ import {
 import { TamperingNode } from './contribution/tampering-node.ts'
 import { TestNetwork } from './network-harness.ts'
 
-/** The only difference between the nightly run and the one of every day: how long it goes on. */
-const EPOCHS = process.env.IOEX_LONG === '1' ? 60 : 25
+const EPOCHS = 60
 const RUN_MS = 900_000
 /** What every node's operator has at genesis. */
 const OPERATOR_UNITS = 1_000n * UNITS_PER_IOEX
