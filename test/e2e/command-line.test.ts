@@ -96,7 +96,7 @@ describe.concurrent('wrong usage ends with exit code 2', () => {
     usage('devnet stauts', 'too many arguments', '--help'),
     usage('devnet --peers many', '--peers', 'whole number'),
     usage('rpc chain_getBlock {height:1}', 'not JSON', '\'{"height": 12}\''),
-    usage('node', '--config'),
+    { ...usage('node', '--roles', 'IOEX_ROLES'), code: 'ROLES_MISSING' },
   ])('$args', (mistake) => expectLine(mistake))
 
   test.for([
