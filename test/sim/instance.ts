@@ -14,7 +14,7 @@ import type {
   LogRecord,
 } from '../../chain/src/consensus/machine-interface.ts'
 import { createMachine, type MachineState } from '../../chain/src/consensus/machine-state.ts'
-import type { Vote } from '../../chain/src/types/consensus-objects.ts'
+import { votesIn } from '../../chain/src/consensus/votes-in.ts'
 import { cheapCrypto, hashHeader, simulatedKey, validatorOf } from './cheap-crypto.ts'
 import { Violation } from './checker.ts'
 import { setOf } from './scenario.ts'
@@ -304,7 +304,7 @@ export class Instance {
 
   #checkSent(message: ConsensusMessage): void {
     if (!this.honest) return
-    for (const vote of ownVotesIn(message)) this.#world.checker.sent(this.validator, vote)
+    for (const vote of votesIn(message)) this.#world.checker.sent(this.validator, vote)
   }
 
   /** I13: memory grows only with the views that are not final. */
@@ -317,16 +317,3 @@ export class Instance {
 }
 
 type CommitCertificate = Extract<RelayEffect, { type: 'commit' }>['certificate']
-
-function ownVotesIn(message: ConsensusMessage): readonly Vote[] {
-  switch (message.type) {
-    case 'vote':
-      return [message.vote]
-    case 'proposal':
-      return [message.proposal.leaderVote]
-    case 'bundle':
-      return message.bundle.votes
-    case 'certificate':
-      return []
-  }
-}

@@ -1,6 +1,7 @@
 import { bytesToHex } from '../bytes/hex.ts'
 import type { ConsensusMessage, FinalBlock } from '../consensus/machine-interface.ts'
 import type { MachineConfig } from '../consensus/machine-state.ts'
+import { votesIn } from '../consensus/votes-in.ts'
 import type { Statement, Vote } from '../types/consensus-objects.ts'
 import type { OpenedSigner } from './open-signer.ts'
 import { recordsOf } from './log-records.ts'
@@ -94,18 +95,4 @@ class TwinWatch {
 
 function keyOf({ kind, epoch, view, hash }: Statement): string {
   return `${kind}/${epoch}/${view}/${bytesToHex(hash)}`
-}
-
-/** The single votes that a message shows. */
-function votesIn(message: ConsensusMessage): readonly Vote[] {
-  switch (message.type) {
-    case 'vote':
-      return [message.vote]
-    case 'proposal':
-      return [message.proposal.leaderVote]
-    case 'bundle':
-      return message.bundle.votes
-    case 'certificate':
-      return []
-  }
 }

@@ -23,7 +23,7 @@ export interface Closing {
   /** Closes asked, and rails or contracts settled and refunded. */
   readonly asked: number
   readonly settled: number
-  /** Refused for now; tried again later. */
+  /** Refused; tried again after a while. */
   readonly waiting: number
 }
 
@@ -65,7 +65,7 @@ export class RailCloser {
         if (code === undefined) throw error
         this.#note(one.key, epoch)
         done.waiting += 1
-        this.#logger.debug({ close: one.key, code }, 'close refused for now')
+        this.#logger.debug({ close: one.key, code }, 'close refused, tried again later')
       }
     }
     if (done.asked + done.settled > 0) this.#logger.info(done, 'own rails closed')
