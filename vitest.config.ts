@@ -8,16 +8,24 @@ import { defineConfig } from 'vitest/config'
 const LONG = ['contribution', 'upgrade', 'operators', 'chaos'].map(
   (name) => `test/e2e/${name}.test.ts`,
 )
-const REAL_PROCESSES = { testTimeout: 240_000, hookTimeout: 120_000 } as const
+/** One network at a time: two side by side take each other's time, more than twice as much. */
+const REAL_PROCESSES = {
+  testTimeout: 240_000,
+  hookTimeout: 120_000,
+  fileParallelism: false,
+  sequence: { groupOrder: 1 },
+} as const
+
+const EVERY_CORE = { maxWorkers: availableParallelism() } as const
 
 export default defineConfig({
   test: {
-    maxWorkers: availableParallelism(),
     reporters: ['default', './scripts/closing-line-reporter.ts'],
     projects: [
       {
         test: {
           name: 'unit',
+          ...EVERY_CORE,
           include: [
             '{chain,storage-node,rpc,genesis,cli}/src/**/*.test.ts',
             'test/*.test.ts',
@@ -29,7 +37,14 @@ export default defineConfig({
           isolate: false,
         },
       },
-      { test: { name: 'sim', include: ['test/sim/**/*.test.ts'], testTimeout: 300_000 } },
+      {
+        test: {
+          name: 'sim',
+          ...EVERY_CORE,
+          include: ['test/sim/**/*.test.ts'],
+          testTimeout: 300_000,
+        },
+      },
       {
         test: {
           name: 'e2e',
