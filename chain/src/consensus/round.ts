@@ -31,6 +31,8 @@ export interface Round {
   readonly cast: Map<number, Vote[]>
   notarized: Certificate | undefined
   nullified: Certificate | undefined
+  /** Nullified while its leader still had time: that says nothing about the network's delay. */
+  leftEarly: boolean
   /** Own votes that are (or are about to be) in the log: what may not be contradicted. */
   readonly own: {
     notarize: Vote | undefined
@@ -54,6 +56,7 @@ export function createRound(view: number): Round {
     cast: new Map(),
     notarized: undefined,
     nullified: undefined,
+    leftEarly: false,
     own: { notarize: undefined, nullify: undefined, finalize: undefined },
     recheckAtMs: 0,
     accused: new Set(),

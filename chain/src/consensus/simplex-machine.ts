@@ -39,6 +39,8 @@ import {
  *  - Nobody waits for a view's notarization to be relayed: certificates are not forwarded one by
  *    one. What was lost comes with the next proposal or, at a standstill, in bundles.
  *  - Skip timers grow while no view becomes final; the paper assumes a known bound on delay.
+ *    A view that a quorum skipped before the timer ran out counts for nothing: else a few bad
+ *    leaders who are found out at once would buy the next bad one a long silence.
  *  - A blocking weight of nullify votes is joined at once; an invalid proposal is skipped at once.
  *  - A finalize vote may follow for a view already left, as long as that view was not nullified.
  *  - An epoch ends: its last block is proposed again in later views until it is final, and

@@ -2,12 +2,12 @@ import type { Header } from '../types/consensus-objects.ts'
 import type { ConsensusTiming } from './machine-interface.ts'
 
 /**
- * Skip timeout T(v) = min(cap, T0 * growth^max(0, k - 2)) for k views since the last final one.
- * Growth is what makes liveness almost sure when the network is slower than T0 assumes.
+ * Skip timeout T(v) = min(cap, T0 * growth^max(0, k - 2)) for k views waited out since the last
+ * final one. Growth is what makes liveness almost sure when the network is slower than T0 assumes.
  */
-export function skipTimeoutMs(timing: ConsensusTiming, viewsSinceFinal: number): number {
+export function skipTimeoutMs(timing: ConsensusTiming, viewsWaited: number): number {
   let timeout = timing.skipTimeoutMs
-  for (let i = 2; i < viewsSinceFinal && timeout < timing.skipTimeoutCapMs; i++) {
+  for (let i = 2; i < viewsWaited && timeout < timing.skipTimeoutCapMs; i++) {
     timeout = Math.ceil((timeout * timing.skipTimeoutGrowthPercent) / 100)
   }
   return Math.min(timeout, timing.skipTimeoutCapMs)

@@ -3,7 +3,7 @@ import { hexToBytes } from '@noble/hashes/utils.js'
 import { blockHash } from '../types/block.ts'
 import { type Vote, VoteKind } from '../types/consensus-objects.ts'
 import type { ConsensusEffect, LogRecord } from './machine-interface.ts'
-import { MachineBench, ofType, votesCast } from './testing/machine-bench.ts'
+import { GENESIS_MS, MachineBench, ofType, TIMING, votesCast } from './testing/machine-bench.ts'
 
 const { notarize, nullify, finalize } = VoteKind
 
@@ -182,12 +182,21 @@ describe('when a validator gives a view up (consensus 1.6)', () => {
 
   test('skip timers grow with views without finality, up to the cap', () => {
     const bench = new MachineBench({ self: undefined })
-    bench.skipTo(30)
+    bench.waitOut(30)
     const waits = ofType(bench.effects, 'setTimer')
       .filter(({ timer }) => timer === 'skip')
-      .map(({ atMs }) => atMs - bench.nowMs)
+      .map(({ atMs }) => atMs)
+      .map((atMs, index, all) => atMs - (all[index - 1] ?? GENESIS_MS + TIMING.blockIntervalMs))
     expect(waits.slice(0, 6)).toEqual([2000, 2000, 2000, 3000, 4500, 6750])
     expect(waits.at(-1)).toBe(60_000)
+  })
+
+  test('views that a quorum skips before the timer runs out do not make it grow', () => {
+    const bench = new MachineBench({ self: undefined })
+    bench.skipTo(9)
+    expect(bench.machine.skipAtMs - bench.nowMs).toBe(2000)
+    bench.waitOut(12)
+    expect(bench.machine.skipAtMs - bench.nowMs).toBe(3000)
   })
 })
 
@@ -195,7 +204,7 @@ describe('patience', () => {
   test('is shortened when finality arrives within a view that was given much time', () => {
     const { bench } = follower()
     const view = bench.viewLed(false, 12)
-    bench.skipTo(view)
+    bench.waitOut(view)
     const long = bench.machine.skipAtMs
     bench.certify(finalize, view - 1, new Uint8Array(32).fill(1))
     expect(bench.view).toBe(view)

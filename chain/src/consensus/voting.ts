@@ -236,15 +236,22 @@ function acceptFinality(state: MachineState, certificate: Certificate): void {
     if (past <= view) state.rounds.delete(past)
   }
   if (view >= state.view) return
-  const { timing } = state.config
-  const timeout = skipTimeoutMs(timing, state.view - view - 1)
-  if (state.leaderFromMs + timeout < state.skipAtMs) setPatience(state)
+  if (state.leaderFromMs + patienceMs(state) < state.skipAtMs) setPatience(state)
+}
+
+/** T(v) of consensus 1.3. */
+function patienceMs(state: MachineState): number {
+  let waited = state.view - state.finalView - 1
+  for (const { leftEarly } of state.rounds.values()) if (leftEarly) waited -= 1
+  return skipTimeoutMs(state.config.timing, waited)
 }
 
 /** Rule enter (consensus 1.6): the view moves up, its timers start, its leader gets its duty. */
 export function enterView(state: MachineState, view: number): void {
   if (view <= state.view || state.finished || state.halted) return
   const { timing, self } = state.config
+  const left = state.rounds.get(state.view)
+  if (left?.nullified && state.nowMs < state.skipAtMs) left.leftEarly = true
   state.view = view
   state.standstills = 0
   const parent = chooseParent(state, view)
@@ -261,7 +268,7 @@ export function enterView(state: MachineState, view: number): void {
 function setPatience(state: MachineState): void {
   const { timing, self } = state.config
   const { view } = state
-  const skipAt = state.leaderFromMs + skipTimeoutMs(timing, view - state.finalView - 1)
+  const skipAt = state.leaderFromMs + patienceMs(state)
   state.skipAtMs = skipAt
   emit(state, { type: 'setTimer', timer: 'skip', view, atMs: skipAt })
   const standstillAt = skipAt + standstillMs(timing, self, view, 0)

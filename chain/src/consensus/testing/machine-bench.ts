@@ -173,6 +173,14 @@ export class MachineBench {
     for (let skipped = this.view; skipped < view; skipped++) this.certify(VoteKind.nullify, skipped)
   }
 
+  /** Skips views whose time runs out. */
+  waitOut(untilView: number): void {
+    for (let view = this.view; view < untilView; view++) {
+      this.nowMs = this.machine.skipAtMs
+      this.certify(VoteKind.nullify, view)
+    }
+  }
+
   statement(kind: VoteKind, view: number, hash: Uint8Array = ZERO_HASH): Statement {
     return { kind, epoch: this.setup.epoch, view, hash }
   }
