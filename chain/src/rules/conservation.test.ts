@@ -90,7 +90,7 @@ function perform(world: World, { kind, payer: p, node: n, pick, size }: Move): s
         const price = pick % 4 === 0 ? 0n : TEST_PRICE * BigInt(size) + BigInt(pick % 1000)
         const unitPrice = BigInt(pick % 7) << 32n
         const terms = { k: 1, n: 1 + (size % 4), price, unitPrice, term: 3 + (pick % 20) }
-        const repair = { pot: 5555n, delegate, delegateFee: BigInt(pick % 3) }
+        const repair = { pot: 5555n, delegate, delegateFee: BigInt(pick % 3), policy: pick % 2 }
         return codeOf(world.tryOpen(payer, { ...terms, ...repair, lockUnits: BigInt(pick % 9999) }))
       }
       case 'fill':

@@ -1,6 +1,9 @@
 import { assert } from '../bytes/assert.ts'
 import type { LedgerDraft } from '../state/ledger-draft.ts'
+import { U64_MAX } from '../types/primitives.ts'
 import { ReceiptKind } from '../types/receipts.ts'
+import { type Contract, NONE, type SlotRepair } from '../types/records.ts'
+import { ContractPolicy } from '../types/transactions.ts'
 import { credit } from './accounts.ts'
 import type { TransactionContext } from './block-context.ts'
 import { contractOf } from './rail-terms.ts'
@@ -29,6 +32,37 @@ export function spendPot(draft: LedgerDraft, index: number, amount: bigint): Pot
     potHeld: contract.potHeld - fromHeld,
   })
   return { fromHeld, fromPot: spent - fromHeld }
+}
+
+/** Where a contract's payer trusts its delegate with the pot: bounded by nothing but the pot. */
+export const BUDGET_OF_TRUST = U64_MAX
+
+/**
+ * Units that the pot may pay in all for the open refill of a slot, vouchers and delegate's fee
+ * together: what the rail that stood there forfeited. Whoever lets its own nodes lose slots to be
+ * paid for repairing them then pays in more than it gets out, however many of the contract's
+ * nodes, its delegate and its validators it is. Who knows better (its own box, a friend) opens
+ * the contract with ContractPolicy.trustsDelegate and bounds the delegate by the pot alone.
+ */
+export function refillBudget(
+  draft: LedgerDraft,
+  contract: Pick<Contract, 'policy' | 'rails'>,
+  slot: number,
+): bigint {
+  if ((contract.policy & ContractPolicy.trustsDelegate) !== 0) return BUDGET_OF_TRUST
+  const former = contract.rails[slot]?.rail ?? NONE
+  return draft.rails.get(former)?.forfeited ?? 0n
+}
+
+/** Units of that budget which rails other than `except` were paid already. */
+export function paidForRefill(
+  contract: Pick<Contract, 'repairs'>,
+  slot: number,
+  except?: Readonly<SlotRepair>,
+): bigint {
+  return contract.repairs
+    .filter((repair) => repair.slot === slot && repair !== except)
+    .reduce((sum, { paid }) => sum + paid, 0n)
 }
 
 /** Units of a delegate's fee that so many proven epochs of the refilled rail have vested. */

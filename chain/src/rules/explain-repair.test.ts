@@ -1,5 +1,6 @@
 import { beforeAll, expect, test } from 'vitest'
 import { installNativeCrypto } from '../native/install-native-crypto.ts'
+import { ContractPolicy } from '../types/transactions.ts'
 import {
   checkDelegateFeeReceipt,
   checkRefillReceipt,
@@ -21,7 +22,7 @@ test('what a repair goes by, and receipts that recompute from their own fields',
   world.fund(payer, 10n ** 17n)
   world.fixBeacon()
   const terms = { k: 1, n: 2, term: 60, unitPrice: 1000n << 20n, pot: 9000n, delegateFee: 40n }
-  const contract = world.open(payer, { ...terms, delegate })
+  const contract = world.open(payer, { ...terms, delegate, policy: ContractPolicy.trustsDelegate })
   const lost = world.fill(payer, a, [contract, 0])
   const kept = world.fill(payer, b, [contract, 1])
   const explain = (slot: number) => explainRepair(world.draft, contract, slot, world.epoch)

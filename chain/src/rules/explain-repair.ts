@@ -13,7 +13,7 @@ import {
 import { NONE, type SlotRepair } from '../types/records.ts'
 import { isDrawn, lotteryDraw } from './challenge.ts'
 import { lotteryStart } from './claim-slot.ts'
-import { vestedFee } from './contract-pot.ts'
+import { paidForRefill, refillBudget, vestedFee } from './contract-pot.ts'
 import { silentContext } from './explain.ts'
 import { repairBudgetKib, repairShares } from './redeem-repair.ts'
 import { timeAmount } from './settlement.ts'
@@ -29,6 +29,9 @@ export interface RepairExplanation {
   readonly kibMax: number
   readonly kibPaid: number
   readonly repairs: readonly SlotRepair[]
+  /** Units that they and the delegate's fee may cost the pot in all, and what was paid of it. */
+  readonly budget: bigint
+  readonly paid: bigint
   /** The pot, and the part of it that forfeited holds brought, spent first. Units. */
   readonly pot: bigint
   readonly potHeld: bigint
@@ -67,6 +70,8 @@ export function explainRepair(
     kibMax: repairBudgetKib(contract),
     kibPaid: repairs.reduce((sum, { kib }) => sum + kib, 0),
     repairs,
+    budget: refillBudget(trial, contract, slot),
+    paid: paidForRefill(contract, slot),
     pot: contract.pot,
     potHeld: contract.potHeld,
     movable: former ? movableLock(trial, former, nowEpoch) : 0n,
@@ -77,7 +82,7 @@ export function explainRepair(
 /**
  * Recomputes a repair receipt from its own fields: served bytes within the budget, units within
  * their price, burn and share by differences of cumulative totals. Faults with REPAIR_BUDGET,
- * REPAIR_PRICE, REPAIR_SHARES or REPAIR_SOURCE.
+ * REPAIR_UNCOVERED, REPAIR_PRICE, REPAIR_SHARES or REPAIR_SOURCE.
  */
 export function checkRepairReceipt(
   params: NetworkParams,
@@ -86,6 +91,10 @@ export function checkRepairReceipt(
   const { kib, kibOfOthers, kibMax, paidTotal, fee, unitPrice } = receipt
   if (kib + kibOfOthers > kibMax) {
     return fault('REPAIR_BUDGET', 'more was paid for than one refill may cost', { kib, kibMax })
+  }
+  if (paidTotal + receipt.paidToOthers > receipt.budget) {
+    const message = 'the pot paid more for the refill than the former rail forfeited'
+    return fault('REPAIR_UNCOVERED', message, { paidTotal, budget: receipt.budget })
   }
   if (fee > paidTotal || paidTotal > (unitPrice * BigInt(kib)) / KIB_PER_GIB) {
     return fault('REPAIR_PRICE', 'more was paid than the served bytes cost', { paidTotal })

@@ -6,7 +6,7 @@ import type { NetworkParams } from '../params/network-params.ts'
 import { BASIS_POINTS } from '../params/network-params.ts'
 import type { LedgerDraft } from '../state/ledger-draft.ts'
 import { KIB_PER_GIB } from '../types/primitives.ts'
-import { ReceiptKind } from '../types/receipts.ts'
+import { ReceiptKind, type RepairReceipt } from '../types/receipts.ts'
 import { type Contract, NONE, type Rail, REPAIRS_MAX, type SlotRepair } from '../types/records.ts'
 import {
   type RedeemRepair,
@@ -15,7 +15,7 @@ import {
   type SignedRepairVoucher,
 } from '../types/transactions.ts'
 import type { TransactionContext } from './block-context.ts'
-import { spendPot } from './contract-pot.ts'
+import { paidForRefill, refillBudget, spendPot } from './contract-pot.ts'
 import { liveContract } from './rail-terms.ts'
 import { addBookings, type Booking, bookFees, NOTHING_BOOKED, payNode } from './settle-rail.ts'
 import { byteFee, ceilDivide } from './settlement.ts'
@@ -130,7 +130,7 @@ export function repairShares(params: NetworkParams, paid: bigint) {
   return { burned, validators, proceeds: paid - burned - validators }
 }
 
-/** Books the difference to what the rail was paid for this refill, as far as pot and budget go. */
+/** Books the difference to what the rail was paid for this refill, as far as pot and budgets go. */
 function book(
   draft: LedgerDraft,
   contract: Readonly<Contract>,
@@ -153,7 +153,10 @@ function book(
     .reduce((sum, { kib }) => sum + kib, 0)
   const kib = Math.max(before?.kib ?? 0, Math.min(voucher.kib, kibMax - kibOfOthers))
   const paidBefore = before?.paid ?? 0n
-  const due = (rail.unitPrice * BigInt(kib)) / KIB_PER_GIB - paidBefore
+  const budget = refillBudget(draft, contract, slot)
+  const paidToOthers = paidForRefill(contract, slot, before)
+  const price = (rail.unitPrice * BigInt(kib)) / KIB_PER_GIB
+  const due = (price < budget - paidToOthers ? price : budget - paidToOthers) - paidBefore
   const spent = spendPot(draft, index, due > 0n ? due : 0n)
   const fee = spent.fromHeld + spent.fromPot
   const paidTotal = paidBefore + fee
@@ -161,7 +164,8 @@ function book(
   storeRepair(draft, index, repair, isSame)
   const booking = bookingOf(draft.params, paidBefore, paidTotal)
   if (fee > 0n) {
-    emitRepair(draft, { voucher, rail, booking, repair, kibOfOthers, kibMax, spent }, context)
+    const bounds = { kibOfOthers, kibMax, paidToOthers, budget }
+    emitRepair(draft, { voucher, rail, booking, repair, bounds, spent }, context)
   }
   return ok(booking)
 }
@@ -196,13 +200,12 @@ function emitRepair(
     readonly rail: Readonly<Rail>
     readonly booking: Booking
     readonly repair: SlotRepair
-    readonly kibOfOthers: number
-    readonly kibMax: number
+    readonly bounds: Pick<RepairReceipt, 'kibOfOthers' | 'kibMax' | 'paidToOthers' | 'budget'>
     readonly spent: { readonly fromHeld: bigint; readonly fromPot: bigint }
   },
   context: TransactionContext,
 ): void {
-  const { voucher, rail, booking, repair, kibOfOthers, kibMax, spent } = booked
+  const { voucher, rail, booking, repair, bounds, spent } = booked
   const contract = draft.contracts.get(voucher.contract)
   assert(contract, 'a contract index names no contract')
   context.emit({
@@ -217,8 +220,7 @@ function emitRepair(
       delegate: contract.delegate,
       unitPrice: rail.unitPrice,
       kib: repair.kib,
-      kibOfOthers,
-      kibMax,
+      ...bounds,
       paidTotal: repair.paid,
       fee: booking.fee,
       burned: booking.burned,

@@ -3,6 +3,7 @@ import { installNativeCrypto } from '../native/install-native-crypto.ts'
 import { isClearedByProof } from './clear-weight.ts'
 import { applyFill } from './fill.ts'
 import { timeAmount } from './settlement.ts'
+import { ContractPolicy } from '../types/transactions.ts'
 import { type Actor, actor, codeOf, payoutOf, TEST_PRICE, World } from './testing/world.ts'
 
 const payer = actor('payer')
@@ -164,7 +165,7 @@ describe('refill of an emptied slot', () => {
   test('the delegate grants refills, never first fills; its fee vests with proven epochs', () => {
     const { world, contract, rails } = stored(
       { vestingEpochs: 4 },
-      { n: 3, pot: 1000n, delegateFee: 48n },
+      { n: 3, pot: 1000n, delegateFee: 48n, policy: ContractPolicy.trustsDelegate },
     )
     expect(refillCode(world, delegate, c, [contract, 2])).toBe('GRANT_PAYER')
     epochs(world, 3, a, b)
@@ -190,7 +191,7 @@ describe('refill of an emptied slot', () => {
   test('a refill that nobody stores vests nothing; an empty pot pays when it is topped up', () => {
     const { world, contract, rails } = stored(
       { vestingEpochs: 4, strikesToEvict: 2 },
-      { delegateFee: 48n },
+      { delegateFee: 48n, policy: ContractPolicy.trustsDelegate },
     )
     epochs(world, 3, a, b)
     world.leave(a, rails[0], true)
@@ -297,13 +298,35 @@ describe('refill of an emptied slot', () => {
       expect(gone, way).toBeLessThanOrEqual(stay)
     }
   })
+
+  test('nor with the money of a payer that is not in it, unless that payer trusts the delegate', () => {
+    const stay = coalition('stays', { foreignPayer: true })
+    const bound = stay + POT
+    for (const way of ['lost', 'evicted', 'left'] as const) {
+      const bounded = coalition(way, { foreignPayer: true })
+      expect(bounded, way).toBeLessThanOrEqual(stay)
+      const policy = ContractPolicy.trustsDelegate
+      const trusted = coalition(way, { foreignPayer: true, policy })
+      expect(trusted, way).toBeLessThanOrEqual(bound)
+      // What trust gives away is real: a slot handed over in peace forfeits nothing.
+      if (way === 'left') expect(trusted).toBeGreaterThan(bounded)
+    }
+  })
 })
 
-/** Wealth of payer, delegate and nodes after 40 epochs in which nodes follow one another. */
-function coalition(way: 'stays' | 'lost' | 'evicted' | 'left'): bigint {
+const POT = 100_000n
+
+/**
+ * Wealth of delegate, nodes and, unless it is foreign, payer after 70 epochs in which nodes follow
+ * one another.
+ */
+function coalition(
+  way: 'stays' | 'lost' | 'evicted' | 'left',
+  { foreignPayer = false, policy = 0 } = {},
+): bigint {
   const { world, contract, rails } = stored(
     { strikesToEvict: 2, vestingEpochs: 2 },
-    { pot: 10_000n, delegateFee: 48n, term: 90 },
+    { pot: POT, delegateFee: 48n, term: 90, policy },
   )
   const crew = Array.from({ length: 4 }, (_, i) => actor(`crew ${i}`))
   let node = a
@@ -325,7 +348,13 @@ function coalition(way: 'stays' | 'lost' | 'evicted' | 'left'): bigint {
   epochs(world, 6, ...[node, b].filter((one) => !world.node(one).evicted))
   for (let i = 0; i < world.draft.rails.count; i++) if (world.rail(i).live) world.close(payer, i)
   world.step()
-  const everybody = [payer, delegate, payoutOf(a), payoutOf(b), ...crew.map(payoutOf)]
+  const everybody = [
+    ...(foreignPayer ? [] : [payer]),
+    delegate,
+    payoutOf(a),
+    payoutOf(b),
+    ...crew.map(payoutOf),
+  ]
   for (const one of [a, b, ...crew]) {
     if (world.draft.nodeIndex(one.address) !== undefined) world.touch(one)
   }

@@ -8,7 +8,7 @@ import { RefillBy, type RefillReceipt, ReceiptKind } from '../types/receipts.ts'
 import { type Contract, type ContractSlot, NONE, type Rail } from '../types/records.ts'
 import { debit } from './accounts.ts'
 import type { TransactionContext } from './block-context.ts'
-import { spendPot } from './contract-pot.ts'
+import { paidForRefill, refillBudget, spendPot } from './contract-pot.ts'
 import { burnBaseFee } from './fees.ts'
 import { addEntry } from './inventory.ts'
 import { CreationKind } from './open-contract.ts'
@@ -124,6 +124,13 @@ function fundsOf(
   return ok({ term, lockTime, lockUnits, fromFormer: 0n, fromPayer: lockTime + lockUnits })
 }
 
+/** The delegate's fee: as agreed, at most the slot's need and what serving rails left over. */
+function feeOfRefill(draft: LedgerDraft, { contract, slot }: Refilling, need: bigint): bigint {
+  const record = contractAt(draft, contract)
+  const left = refillBudget(draft, record, slot) - paidForRefill(record, slot)
+  return [need, left].reduce((least, one) => (one < least ? one : least), record.delegateFee)
+}
+
 /** Gives the new rail's index. */
 function createRail(
   draft: LedgerDraft,
@@ -136,7 +143,6 @@ function createRail(
   const { leaves, payer } = contract
   const { node, price, unitPrice } = refilling
   const need = railNeed(draft.params, unitPrice, leaves)
-  const fee = contract.delegateFee < need ? contract.delegateFee : need
   const index = takeRailIndex(draft)
   const generation = draft.rails.get(index)?.generation ?? 0
   const rail: Rail = {
@@ -153,7 +159,7 @@ function createRail(
     need,
     lockTime,
     lockUnits,
-    delegateFee: refilling.by === RefillBy.delegate ? fee : 0n,
+    delegateFee: refilling.by === RefillBy.delegate ? feeOfRefill(draft, refilling, need) : 0n,
   }
   const entry = { rail: index, generation, weight: railWeight(rail) }
   draft.rails.set(index, rail)

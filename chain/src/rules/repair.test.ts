@@ -1,7 +1,10 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { installNativeCrypto } from '../native/install-native-crypto.ts'
+import { ContractPolicy } from '../types/transactions.ts'
 import { lotteryOf, lotteryStart } from './claim-slot.ts'
 import { isDrawn } from './challenge.ts'
+import type { RepairReceipt } from '../types/receipts.ts'
+import { checkRepairReceipt } from './explain-repair.ts'
 import { repairBudgetKib } from './redeem-repair.ts'
 import { type Actor, actor, codeOf, payoutOf, TEST_PRICE, World } from './testing/world.ts'
 
@@ -22,7 +25,16 @@ function broken(overrides = {}, terms = {}) {
   const world = new World({ fillDeadlineEpochs: 2, ...overrides })
   world.fund(payer, 10n ** 17n)
   world.fixBeacon()
-  const shape = { k: 2, n: 3, term: 100, unitPrice: UNIT_PRICE, lockUnits: 5000n, pot: 1500n }
+  const policy = ContractPolicy.trustsDelegate
+  const shape = {
+    k: 2,
+    n: 3,
+    term: 100,
+    policy,
+    unitPrice: UNIT_PRICE,
+    lockUnits: 5000n,
+    pot: 1500n,
+  }
   const contract = world.open(payer, { ...shape, delegate, ...terms })
   const rails = [a, b, c].map((node, slot) => world.fill(payer, node, [contract, slot]))
   for (let i = 0; i < 3; i++) {
@@ -151,6 +163,68 @@ describe('vouchers on the pot', () => {
       world.leave(next, rail, true)
     }
     world.audit()
+  })
+})
+
+describe('a delegate that its payer does not trust with the pot', () => {
+  /** Slot 0 is lost after its node redeemed; `held` is what that forfeited. */
+  function forfeiting(delegateFee = 0n) {
+    const price = TEST_PRICE / 100n
+    const shape = { price, policy: 0, pot: 100_000n, term: 100, delegateFee }
+    const world = new World({ fillDeadlineEpochs: 2 })
+    world.fund(payer, 10n ** 17n)
+    world.fixBeacon()
+    const terms = { k: 2, n: 3, unitPrice: UNIT_PRICE, lockUnits: 5000n, delegate, ...shape }
+    const contract = world.open(payer, terms)
+    const rails = [a, b, c].map((node, slot) => world.fill(payer, node, [contract, slot]))
+    for (let i = 0; i < 5; i++) {
+      world.step()
+      for (const node of [a, b, c]) world.prove(node)
+    }
+    expect(codeOf(world.redeem(a, [rails[0] as number]))).toBe('ok')
+    const { held } = world.rail(rails[0] as number)
+    world.leave(a, rails[0] as number, true)
+    return { world, contract, rails: rails as [number, number, number], held }
+  }
+
+  test('vouchers are paid up to what the lost rail forfeited, whoever serves', () => {
+    const { world, contract, rails, held } = forfeiting()
+    expect(held).toBeGreaterThan(1n)
+    const asked = (rail: number) => world.repairVoucher(delegate, { slot: 0, rail, kib: 1 })
+    expect(codeOf(world.redeemRepair(b, [asked(rails[1])]))).toBe('ok')
+    expect(codeOf(world.redeemRepair(c, [asked(rails[2])]))).toBe('ok')
+    const paid = world.receiptsOf('repair').reduce((sum, { fee }) => sum + fee, 0n)
+    expect(paid).toBe(held < 2000n ? held : 2000n)
+    // The burned part of the forfeit is made up from the payer's part of the pot, no more.
+    const burned = (held * 30n + 99n) / 100n
+    expect(world.contract(contract)).toMatchObject({ potHeld: 0n, pot: 100_000n - burned })
+    for (const receipt of world.receiptsOf('repair')) {
+      expect(receipt.budget).toBe(held)
+      expect(checkRepairReceipt(world.params, receipt).ok).toBe(true)
+    }
+    const last = world.receiptsOf('repair').at(-1) as RepairReceipt
+    const forged = checkRepairReceipt(world.params, { ...last, budget: held - 1n })
+    expect(codeOf(forged)).toBe('REPAIR_UNCOVERED')
+    world.audit()
+  })
+
+  test('a rail that forfeited nothing leaves nothing to be paid with', () => {
+    const { world, contract, rails } = broken({}, { policy: 0, pot: 10_000n })
+    const voucher = world.repairVoucher(delegate, { slot: 0, rail: rails[1], kib: 2 })
+    expect(codeOf(world.redeemRepair(b, [voucher]))).toBe('ok')
+    expect(world.contract(contract).pot).toBe(10_000n)
+    expect(world.receiptsOf('repair')).toEqual([])
+  })
+
+  test('its fee has what serving rails left of the forfeit', () => {
+    const { world, contract, rails, held } = forfeiting(192_000n)
+    const voucher = world.repairVoucher(delegate, { slot: 0, rail: rails[1], kib: 1 })
+    expect(codeOf(world.redeemRepair(b, [voucher]))).toBe('ok')
+    const [served] = world.receiptsOf('repair')
+    const rail = world.fill(delegate, actor('d'), [contract, 0])
+    const left = held - (served?.fee ?? 0n)
+    const { need } = world.rail(rail)
+    expect(world.rail(rail).delegateFee).toBe(left < need ? left : need)
   })
 })
 

@@ -252,8 +252,10 @@ export const RepairReceiptType = new ContainerType({
   kib: Count64,
   kibOfOthers: Count64,
   kibMax: Count64,
-  /** Paid to the rail for this refill in all. */
+  /** Paid to the rail for this refill in all, to others, and the most to all; units. */
   paidTotal: Units64,
+  paidToOthers: Units64,
+  budget: Units64,
   /** Differences booked now. */
   fee: Units64,
   burned: Units64,

@@ -68,6 +68,12 @@ export const RegisterType = new ContainerType({
   roles: U8,
 })
 
+/**
+ * Bits of a contract's policy that the rules read. trustsDelegate: the pot is the delegate's to
+ * spend on repairs; without it a refill costs the pot at most what the former rail forfeited.
+ */
+export const ContractPolicy = { trustsDelegate: 1 } as const
+
 export const OpenContractType = new ContainerType({
   salt: Bytes32,
   k: U8,
@@ -84,7 +90,7 @@ export const OpenContractType = new ContainerType({
   pot: Units64,
   /** Epochs. */
   term: U32,
-  /** Placement policy bits, for clients; consensus only stores them. */
+  /** Bits of ContractPolicy; the others are for clients, and consensus only stores them. */
   policy: U32,
   /** Repair delegate's address; zero for none. */
   delegate: Bytes20,

@@ -40,6 +40,7 @@ interface OpenOptions {
   readonly pot: bigint
   readonly delegate?: string
   readonly delegateFee: bigint
+  readonly trustDelegate?: boolean
 }
 
 /** contract open | ls | show | topup | leave */
@@ -94,6 +95,7 @@ function registerOpen(contract: Command): void {
     .option('--pot <amount>', 'IOEX for repair', amount, 0n)
     .option('--delegate <address>', 'who may have lost slots refilled')
     .option('--delegate-fee <amount>', 'what it gets for each', amount, 0n)
+    .option('--trust-delegate', 'it may spend the pot beyond what lost slots forfeit')
     .action(async (options: OpenOptions, command: Command) => {
       const context = await contextOf(command)
       const client = await context.client()
@@ -108,6 +110,7 @@ function registerOpen(contract: Command): void {
         pot: String(options.pot),
         ...(options.delegate !== undefined && { delegate: options.delegate }),
         delegateFee: String(options.delegateFee),
+        trustsDelegate: options.trustDelegate ?? false,
       })
       context.output.result(opened, () =>
         opened.contract

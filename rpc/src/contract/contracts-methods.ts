@@ -73,6 +73,10 @@ export const contractsMethods = {
       pot: units.optional().describe('for repair, units'),
       delegate: addressText.optional().describe('who may grant refills'),
       delegateFee: units.optional().describe('per refill, units'),
+      trustsDelegate: z
+        .boolean()
+        .optional()
+        .describe('it may spend the pot beyond what lost slots forfeit'),
       salt: hashText.optional(),
       label: hexText(512).optional(),
     }),

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { addressOf, bytesEqual, bytesToHex, publicKeyOf } from '@ioex/chain/bytes'
 import { baseFeeCap, openContractCost } from '@ioex/chain/rules'
 import {
+  ContractPolicy,
   encodeTransaction,
   type OpenContract,
   PayloadKind,
@@ -92,7 +93,7 @@ function openContractOf(
     lockUnits: BigInt(params.lockUnits ?? '0'),
     pot: BigInt(params.pot ?? '0'),
     term: params.termEpochs,
-    policy: 0,
+    policy: params.trustsDelegate ? ContractPolicy.trustsDelegate : 0,
     delegate: delegate === undefined ? ZERO_ADDRESS : readAddress(ledger, delegate),
     delegateFee: BigInt(params.delegateFee ?? '0'),
     label: label === undefined ? new Uint8Array(0) : readHex(label),

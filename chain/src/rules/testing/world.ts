@@ -128,6 +128,7 @@ export interface ContractTerms extends RailTerms {
   readonly pot?: bigint
   readonly delegate?: Actor
   readonly delegateFee?: bigint
+  readonly policy?: number
 }
 
 /** Leaves that make one GiB-epoch cost its price: 2^22. Slots here are small, prices large. */
@@ -254,7 +255,7 @@ export class World {
       lockUnits: terms.lockUnits ?? 0n,
       pot: terms.pot ?? 0n,
       term: terms.term ?? 100,
-      policy: 0,
+      policy: terms.policy ?? 0,
       delegate: terms.delegate?.address ?? new Uint8Array(20),
       delegateFee: terms.delegateFee ?? 0n,
       label: new Uint8Array(),
