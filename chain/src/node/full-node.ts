@@ -19,6 +19,7 @@ import { BlockSync } from '../sync/block-sync.ts'
 import type { Status } from '../sync/sync-messages.ts'
 import { SyncServer } from '../sync/sync-server.ts'
 import { CheckpointAnchorer } from './checkpoint-anchorer.ts'
+import { EvidenceFile } from './evidence-file.ts'
 import { type OpenedNode, openNode, type SyncMode } from './open-node.ts'
 import { SnapshotMaker } from './snapshot-maker.ts'
 import { reportMainChain, reportPeg } from './peg-alarm.ts'
@@ -123,7 +124,8 @@ export class FullNode {
     const follower = createFollower(options, ledger)
     follower.start()
     const submittedAnchors = new SubmittedAnchors()
-    const transactions = new TransactionEntry({ ledger, network, logger })
+    const evidenceShelf = new EvidenceFile(join(options.folder, 'evidence'))
+    const transactions = new TransactionEntry({ ledger, network, logger, evidenceShelf })
     const signatures = new SignatureThreads()
     signatures.install()
     const behind: { hint: (height: number | undefined) => void } = { hint: () => undefined }

@@ -66,11 +66,11 @@ describe('the entry of transactions', () => {
     const taken = [...entry.waiting(chain.ledger)]
     expect(taken).toHaveLength(23)
     chain.block(taken.slice(0, 10))
-    entry.afterBlock({ transactions: taken.slice(0, 10) } as never)
+    entry.afterBlock({ header: { height: 1 }, transactions: taken.slice(0, 10) } as never)
     const rest = [...entry.waiting(chain.ledger)]
     expect(rest).toEqual(taken.slice(10))
     chain.block(rest)
-    entry.afterBlock({ transactions: rest } as never)
+    entry.afterBlock({ header: { height: 2 }, transactions: rest } as never)
     expect(entry.pool.size).toBe(0)
   })
 

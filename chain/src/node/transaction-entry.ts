@@ -4,7 +4,7 @@ import { fault, ok, type Result } from '../bytes/result.ts'
 import type { FinalizedBlock } from '../manager/chain-manager.ts'
 import type { FullNodeNetwork, GossipVerdict } from '../net/full-node-network.ts'
 import { decodeBatch, encodeBatches } from '../net/transaction-batch.ts'
-import { epochOfHeight } from '../params/network-params.ts'
+import { epochOfHeight, isCheckpointHeight } from '../params/network-params.ts'
 import { PeerBudgets } from '../pool/peer-budgets.ts'
 import { type PoolView, TransactionPool } from '../pool/transaction-pool.ts'
 import { waitingOf } from '../pool/waiting.ts'
@@ -19,8 +19,8 @@ import {
   transactionRoot,
   verifyTransaction,
 } from '../types/transaction-codec.ts'
-import { PayloadKind, type Transaction } from '../types/transactions.ts'
-import { EvidenceKeeper } from './evidence-keeper.ts'
+import { type Evidence, PayloadKind, type Transaction } from '../types/transactions.ts'
+import { EvidenceKeeper, type EvidenceShelf } from './evidence-keeper.ts'
 import { ScratchLedgers } from './scratch-ledgers.ts'
 import { unsigned } from './system-lane.ts'
 import { VoteKeeper } from './vote-keeper.ts'
@@ -43,6 +43,8 @@ export interface TransactionEntryOptions {
   readonly ledger: Ledger
   readonly network: FullNodeNetwork
   readonly logger: Logger
+  /** Keeps evidence across restarts; absent: in memory only. */
+  readonly evidenceShelf?: EvidenceShelf
   /** A clock that only goes forward, milliseconds; default the process' own. */
   readonly nowMs?: () => number
 }
@@ -64,12 +66,16 @@ export class TransactionEntry {
   readonly #verified = new Set<Hex>()
   #outgoing: Uint8Array[] = []
 
-  constructor({ ledger, network, logger, nowMs }: TransactionEntryOptions) {
+  constructor(options: TransactionEntryOptions) {
+    const { ledger, network, logger, nowMs, evidenceShelf } = options
     this.#nowMs = nowMs ?? (() => performance.now())
     this.#ledger = ledger
     this.#network = network
     this.#logger = logger
-    this.evidence = new EvidenceKeeper(ledger)
+    this.evidence = new EvidenceKeeper(ledger, {
+      shelf: evidenceShelf,
+      onProblem: (error) => logger.error({ error }, 'evidence could not be written'),
+    })
     this.votes = new VoteKeeper(ledger)
     this.#scratches = new ScratchLedgers(ledger)
     this.pool = new TransactionPool({
@@ -111,18 +117,26 @@ export class TransactionEntry {
   reportEvidence(first: Vote, second: Vote): void {
     const evidence = this.evidence.evidenceOf(first, second)
     if (!evidence.ok || !this.evidence.keep(evidence.value)) return
+    const transaction = this.#accusation(evidence.value)
     const { validator } = evidence.value
-    const validUntil = this.#ledger.globals().height + GOSSIP_VALID_BLOCKS
-    const payload = { selector: PayloadKind.evidence, value: evidence.value }
-    const transaction = encodeTransaction(unsigned(this.#ledger, payload, validUntil))
     const facts = { validator, transaction: bytesToHex(transaction) }
     this.#logger.error(facts, 'a validator signed twice')
     this.#gossip(transaction)
   }
 
-  afterBlock({ transactions }: FinalizedBlock): void {
+  #accusation(evidence: Evidence): Uint8Array {
+    const validUntil = this.#ledger.globals().height + GOSSIP_VALID_BLOCKS
+    const payload = { selector: PayloadKind.evidence, value: evidence }
+    return encodeTransaction(unsigned(this.#ledger, payload, validUntil))
+  }
+
+  afterBlock({ header, transactions }: FinalizedBlock): void {
     this.#scratches.clear()
     this.evidence.afterBlock()
+    // Told again in each epoch: whoever heard it may have lost it, or may not have been there.
+    if (isCheckpointHeight(this.#ledger.params, header.height)) {
+      for (const evidence of this.evidence.waiting) this.#gossip(this.#accusation(evidence))
+    }
     this.votes.afterBlock()
     const included = transactions.map((transaction) => ({
       id: bytesToHex(transactionId(transaction)),

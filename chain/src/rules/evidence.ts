@@ -20,6 +20,14 @@ export function applyEvidence(
   evidence: Evidence,
   context: TransactionContext,
 ): Result<undefined> {
+  const member = checkEvidence(draft, evidence)
+  if (!member.ok) return member
+  recordGuilt(draft, member.value, evidence.first.statement.epoch, context)
+  return ok()
+}
+
+/** Whether the ledger would take this evidence, signatures included, and the accused's key there. */
+export function checkEvidence(draft: LedgerDraft, evidence: Evidence): Result<SetMember> {
   const { first, second } = evidence
   const isPair = isWellFormed(first.statement) && isWellFormed(second.statement)
   if (!isPair || !contradicts(first.statement, second.statement)) {
@@ -31,8 +39,7 @@ export function applyEvidence(
   if (![first, second].every((each) => isStatementSigned(draft.chainId, each, publicKey))) {
     return fault('EVIDENCE_SIGNATURE', 'a statement is not signed with the key of that epoch')
   }
-  recordGuilt(draft, member.value, first.statement.epoch, context)
-  return ok()
+  return member
 }
 
 /** Whether the ledger would still take evidence of this validator and epoch, and its key there. */
