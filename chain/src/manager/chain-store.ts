@@ -35,6 +35,12 @@ export interface StoredEpochProof {
   readonly bytes: Uint8Array
 }
 
+/** Parts of a final chain to be written again as they were. */
+export interface ChainRepair {
+  readonly block?: (StoredBlock & Pick<CommittedBlock, 'transactionIds'>) | undefined
+  readonly epochProof?: StoredEpochProof | undefined
+}
+
 /** Which receipts a question is about. All given conditions must hold. */
 export interface ReceiptFilter {
   /** Node key address. */
@@ -75,13 +81,18 @@ export interface StateView {
 export interface ChainStore {
   /** Height of the newest final block; undefined in an empty store. */
   tipHeight(): Promise<number | undefined>
+  /** From here to the tip every block is kept; below it nothing but genesis. */
+  firstHeight(): Promise<number>
   /** Atomic and synced: after it resolves, a crash loses nothing of it. */
   commit(batch: CommitBatch): Promise<void>
   /** All of them in order of their keys, many at a time. */
   stateEntries(): AsyncIterable<readonly StateEntry[]>
   /** Taken at once: what is committed after this call is not in it. */
   stateView(): StateView
+  /** Undefined where it is not kept, or where its bytes are not those that were written. */
   block(height: number): Promise<StoredBlock | undefined>
+  /** Writes parts of the final chain anew; the tip stays. */
+  repair(repair: ChainRepair): Promise<void>
   heightOf(blockHash: string): Promise<number | undefined>
   hashAt(height: number): Promise<Uint8Array | undefined>
   /** Bytes of EpochProofType. */

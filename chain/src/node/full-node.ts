@@ -15,7 +15,8 @@ import type { FullNodeNetwork } from '../net/full-node-network.ts'
 import type { TransactionPool } from '../pool/transaction-pool.ts'
 import type { Genesis } from '../rules/genesis-state.ts'
 import { headerContext, mainHeaderAt } from '../rules/main-chain.ts'
-import { BlockSync } from '../sync/block-sync.ts'
+import { BlockScrubber, type ScrubStatus } from '../sync/block-scrubber.ts'
+import { BlockSync, type SyncPeers } from '../sync/block-sync.ts'
 import type { Status } from '../sync/sync-messages.ts'
 import { SyncServer } from '../sync/sync-server.ts'
 import { CheckpointAnchorer } from './checkpoint-anchorer.ts'
@@ -101,6 +102,7 @@ export class FullNode {
   #sync: BlockSync | undefined
   #anchorer: CheckpointAnchorer | undefined
   #snapshots: SnapshotMaker | undefined
+  #scrubber: BlockScrubber | undefined
   #syncTimer: NodeJS.Timeout | undefined
   #target = 0
 
@@ -175,6 +177,11 @@ export class FullNode {
     return this.#driver?.status()
   }
 
+  /** What reading the chain on disk again found so far. */
+  get scrub(): ScrubStatus | undefined {
+    return this.#scrubber?.status
+  }
+
   /** Checks, pools and gossips a transaction (SSZ bytes); gives its id. */
   submit(bytes: Uint8Array): Promise<Result<Uint8Array>> {
     return this.transactions.submit(bytes)
@@ -193,6 +200,7 @@ export class FullNode {
     await this.network.stop()
     await this.signatures.stop()
     await this.#snapshots?.stop()
+    await this.#scrubber?.stop()
     await this.#opened.shelf.close()
     await this.#opened.store.close()
   }
@@ -211,13 +219,15 @@ export class FullNode {
     })
     this.#driver = await this.#startDriver()
     const driver = this.#driver
+    const peers: SyncPeers = {
+      peers: () => network.peers(),
+      ask: (peer, request, max) => network.requestSync(peer, request, max),
+    }
+    const crypto = createConsensusCrypto(manager.chainId, undefined)
     this.#sync = new BlockSync({
       manager,
-      peers: {
-        peers: () => network.peers(),
-        ask: (peer, request, max) => network.requestSync(peer, request, max),
-      },
-      crypto: createConsensusCrypto(manager.chainId, undefined),
+      peers,
+      crypto,
       exclusively: (run) => driver.advanceTo(run),
       lastHeight: haltEpoch && checkpointHeight(manager.params, haltEpoch),
       onProgress: (height, target) => {
@@ -228,12 +238,20 @@ export class FullNode {
     const sync = this.#sync
     const { serve, shelf } = this.#opened
     serve(new SyncServer({ store: manager.store, status: () => this.#status(), shelf }))
-    this.#snapshots = new SnapshotMaker({
-      manager,
-      shelf,
-      isSyncing: () => this.targetHeight > manager.final.header.height + manager.params.epochBlocks,
+    const isSyncing = () =>
+      this.targetHeight > manager.final.header.height + manager.params.epochBlocks
+    this.#snapshots = new SnapshotMaker({ manager, shelf, isSyncing, logger: this.#logger })
+    this.#scrubber = new BlockScrubber({
+      store: manager.store,
+      params: manager.params,
+      crypto,
+      peers,
+      validatorsOf: (epoch) => manager.validators(epoch),
+      final: () => manager.final,
+      isBusy: isSyncing,
       logger: this.#logger,
     })
+    this.#scrubber.start(this.#opened.damaged)
     this.#syncTimer = setInterval(() => void sync.catchUp(SYNC_POLL_LEAD), SYNC_POLL_MS)
     if (validator) this.#startAnchoring(validator)
   }

@@ -1,10 +1,15 @@
-import { bytesEqual, bytesToHex } from '../bytes/hex.ts'
+import { bytesEqual, bytesToHex, fromHex } from '../bytes/hex.ts'
+import type { Result } from '../bytes/result.ts'
 import type { FinalBlock } from '../consensus/machine-interface.ts'
-import type { ChainStore, CommittedBlock } from '../manager/chain-store.ts'
+import { createConsensusCrypto } from '../driver/consensus-crypto.ts'
+import type { ChainStore, CommittedBlock, StoredBlock } from '../manager/chain-store.ts'
+import { checkpointHeight, epochOfHeight } from '../params/network-params.ts'
 import type { Genesis } from '../rules/genesis-state.ts'
 import { inventoryTree } from '../rules/inventory.ts'
 import { rewardRoot } from '../rules/reward-tree.ts'
+import { validatorSetOf } from '../rules/validator-set.ts'
 import { ledgerLoader, type Ledger, stateRoot } from '../state/ledger.ts'
+import { type CheckedBlock, checkStoredBlock } from '../sync/block-check.ts'
 import { BlockType, blockHash } from '../types/block.ts'
 import { CertificateType, JustificationType } from '../types/consensus-objects.ts'
 import { ZERO_HASH } from '../types/primitives.ts'
@@ -17,6 +22,8 @@ export class ChainDataError extends Error {
 export interface OpenedChain {
   readonly ledger: Ledger
   readonly head: FinalBlock
+  /** Heights of damaged blocks that no start depends on: peers have them. */
+  readonly damaged: readonly number[]
 }
 
 /**
@@ -38,7 +45,7 @@ async function readChain(store: ChainStore, genesis: Genesis): Promise<OpenedCha
     await store.commit({ blocks: [genesisBlock(genesis)], state: genesis.entries })
     const { header } = genesis.block
     const head = { hash: bytesToHex(genesis.hash), header, certificate: undefined }
-    return { ledger: genesis.ledger, head }
+    return { ledger: genesis.ledger, head, damaged: [] }
   }
   const first = await store.block(0)
   if (!first) throw damaged('block 0 is missing')
@@ -62,7 +69,51 @@ async function readChain(store: ChainStore, genesis: Genesis): Promise<OpenedCha
   }
   const list = damagedList(ledger.value)
   if (list) throw damaged(list)
-  return { ledger: ledger.value, head }
+  return { ledger: ledger.value, head, damaged: await newestDamaged(store, ledger.value, head) }
+}
+
+/** Newest blocks whose transactions and signatures are checked again at each start. */
+const BLOCKS_PROVEN = 64
+const BYTES_PROVEN = 16 * 1024 * 1024
+
+/**
+ * Proves the newest blocks from the tip down, each by the hash in its child. Throws where the node
+ * cannot start without the block: the tip and the block that the running epoch starts on.
+ */
+async function newestDamaged(
+  store: ChainStore,
+  ledger: Ledger,
+  head: FinalBlock,
+): Promise<number[]> {
+  const { params, chainId } = ledger
+  const context = {
+    crypto: createConsensusCrypto(chainId, undefined),
+    validatorsOf: (epoch: number) => validatorSetOf(ledger, epoch),
+  }
+  const tip = head.header.height
+  const start = checkpointHeight(params, epochOfHeight(params, tip + 1) - 1)
+  const first = Math.max(1, await store.firstHeight(), tip - BLOCKS_PROVEN + 1)
+  const found: number[] = []
+  let hash: Uint8Array | undefined = fromHex(head.hash)
+  let bytes = 0
+  for (let height = tip; height >= first && hash && bytes < BYTES_PROVEN; height--) {
+    const stored: StoredBlock | undefined = await store.block(height)
+    const checked: Result<CheckedBlock> | undefined =
+      stored && checkStoredBlock(stored, hash, context)
+    if (!checked?.ok) {
+      if (height === tip) throw damaged(`block ${height}, the newest one`)
+      found.push(height)
+    }
+    bytes += stored?.block.length ?? 0
+    hash = checked?.ok ? checked.value.header.parentHash : await store.hashAt(height - 1)
+  }
+  if (start > 0) {
+    const hashAt = await store.hashAt(start)
+    const stored = await store.block(start)
+    const isWhole = stored && hashAt && checkStoredBlock(stored, hashAt, context).ok
+    if (!isWhole) throw damaged(`block ${start}, which the epoch starts on`)
+  }
+  return found
 }
 
 /** Epochs whose reward leaves are hashed again at a start; of older ones the number must fit. */

@@ -32,6 +32,8 @@ export interface OpenedNode {
   readonly network: FullNodeNetwork
   readonly ledger: Ledger
   readonly head: FinalBlock
+  /** Heights of damaged blocks that peers have. */
+  readonly damaged: readonly number[]
   /** The chain was fetched just now as a snapshot. */
   readonly joined: boolean
   /** From now on peers' questions are answered by this server. */
@@ -52,6 +54,9 @@ export async function openNode(
   const store = await LevelStore.open(chainFolder)
   const chain = await openChain(store, genesis)
   logger.info({ height: chain.head.header.height }, 'chain opened, state root proven')
+  if (chain.damaged.length > 0) {
+    logger.error({ heights: chain.damaged }, 'blocks on disk are damaged: peers are asked for them')
+  }
   const shelf = await SnapshotDatabase.open(join(folder, 'snapshots'))
   const network = await FullNodeNetwork.start({ ...options, chainId: genesis.chainId })
   const atGenesis = { chainId: genesis.chainId, height: 0, hash: genesis.hash, epoch: 0 }

@@ -8,6 +8,7 @@ import { concatBytes, fromHex, utf8ToBytes } from '../bytes/hex.ts'
  *   j height            justification
  *   c height            finality certificate, where one exists
  *   p height            re-proposals of an epoch's last block, where there were any
+ *   d height            CRC-32 of the four above
  *   h hash              height of a block
  *   o height            hash of a block
  *   e epoch             epoch proof
@@ -18,13 +19,14 @@ import { concatBytes, fromHex, utf8ToBytes } from '../bytes/hex.ts'
  *   l rail height index         receipts of a rail
  *   k contract height index     receipts of a contract
  *   s key               state entry of the state room
- *   m name              meta: format version, tip
+ *   m name              meta: format version, tip, first (below it only genesis is kept)
  */
 export const Prefix = {
   block: 'b',
   justification: 'j',
   certificate: 'c',
   reproposals: 'p',
+  checksum: 'd',
   hash: 'h',
   hashAt: 'o',
   epochProof: 'e',
@@ -39,7 +41,7 @@ export const Prefix = {
 } as const
 
 export const FORMAT_VERSION = 1
-export const metaKey = (name: 'format' | 'tip') => utf8ToBytes(`${Prefix.meta}${name}`)
+export const metaKey = (name: 'format' | 'tip' | 'first') => utf8ToBytes(`${Prefix.meta}${name}`)
 
 export function u64Key(value: number): Uint8Array {
   const bytes = new Uint8Array(8)

@@ -1,9 +1,11 @@
+import { crc32 } from 'node:zlib'
 import { ClassicLevel } from 'classic-level'
 import { MemoryLevel } from 'memory-level'
 import type { AbstractBatchOperation, AbstractIterator, AbstractLevel } from 'abstract-level'
 import { assert } from '../bytes/assert.ts'
 import { bytesToHex, concatBytes } from '../bytes/hex.ts'
 import type {
+  ChainRepair,
   ChainStore,
   CommitBatch,
   CommittedBlock,
@@ -25,6 +27,7 @@ import {
   Prefix,
   position,
   readPosition,
+  readU32,
   readU64,
   receiptKey,
   stateKey,
@@ -93,6 +96,8 @@ export class LevelStore implements ChainStore {
       for (const { epoch, bytes } of chain.epochProofs) {
         await store.#db.put(heightKey(Prefix.epochProof, epoch), bytes)
       }
+      const first = chain.blocks.at(-1)?.height ?? 0
+      await store.#db.put(metaKey('first'), u64Key(first))
       await store.commit({ blocks: chain.blocks, state: [] })
     } finally {
       await store.close()
@@ -130,6 +135,11 @@ export class LevelStore implements ChainStore {
     return bytes === undefined ? undefined : readU64(bytes)
   }
 
+  async firstHeight(): Promise<number> {
+    const bytes = await this.#db.get(metaKey('first'))
+    return bytes === undefined ? 0 : readU64(bytes)
+  }
+
   async commit(batch: CommitBatch): Promise<void> {
     const last = batch.blocks.at(-1)
     assert(last, 'a commit holds at least one block')
@@ -144,6 +154,15 @@ export class LevelStore implements ChainStore {
       put(operations, heightKey(Prefix.epochProof, epochProof.epoch), epochProof.bytes)
     }
     put(operations, metaKey('tip'), u64Key(last.height))
+    await this.#db.batch(operations, { sync: true } as object)
+  }
+
+  async repair({ block, epochProof }: ChainRepair): Promise<void> {
+    const operations: Operation[] = []
+    if (block) addBlock(operations, { ...block, receipts: [] })
+    if (epochProof) {
+      put(operations, heightKey(Prefix.epochProof, epochProof.epoch), epochProof.bytes)
+    }
     await this.#db.batch(operations, { sync: true } as object)
   }
 
@@ -164,13 +183,16 @@ export class LevelStore implements ChainStore {
   }
 
   async block(height: number): Promise<StoredBlock | undefined> {
-    const [block, justification, certificate, reproposals] = await Promise.all([
+    const [block, justification, certificate, reproposals, checksum] = await Promise.all([
       this.#db.get(heightKey(Prefix.block, height)),
       this.#db.get(heightKey(Prefix.justification, height)),
       this.#db.get(heightKey(Prefix.certificate, height)),
       this.#db.get(heightKey(Prefix.reproposals, height)),
+      this.#db.get(heightKey(Prefix.checksum, height)),
     ])
     if (block === undefined || justification === undefined) return undefined
+    const parts = [block, justification, certificate, reproposals]
+    if (checksum !== undefined && checksumOf(parts) !== readU32(checksum)) return undefined
     return {
       height,
       hash: plain(block.subarray(0, 32)),
@@ -279,14 +301,27 @@ function put(operations: Operation[], key: Uint8Array, value: Uint8Array): void 
   operations.push({ type: 'put', key, value })
 }
 
+function putOrDelete(operations: Operation[], key: Uint8Array, value: Uint8Array | undefined) {
+  if (value) put(operations, key, value)
+  else operations.push({ type: 'del', key })
+}
+
+/** Over what is served of a block: LevelDB does not check what it reads, nor does a cheap disk. */
+function checksumOf(parts: readonly (Uint8Array | undefined)[]): number {
+  return parts.reduce<number>((sum, part) => (part ? crc32(part, sum) : sum), 0)
+}
+
 function addBlock(operations: Operation[], block: CommittedBlock): void {
   const { height } = block
-  put(operations, heightKey(Prefix.block, height), concatBytes(block.hash, block.block))
-  put(operations, heightKey(Prefix.justification, height), block.justification)
-  if (block.certificate) put(operations, heightKey(Prefix.certificate, height), block.certificate)
-  if (block.reproposals.length > 0) {
-    put(operations, heightKey(Prefix.reproposals, height), block.reproposals)
-  }
+  const { justification, certificate } = block
+  const hashed = concatBytes(block.hash, block.block)
+  const reproposals = block.reproposals.length > 0 ? block.reproposals : undefined
+  put(operations, heightKey(Prefix.block, height), hashed)
+  put(operations, heightKey(Prefix.justification, height), justification)
+  putOrDelete(operations, heightKey(Prefix.certificate, height), certificate)
+  putOrDelete(operations, heightKey(Prefix.reproposals, height), reproposals)
+  const checksum = checksumOf([hashed, justification, certificate, reproposals])
+  put(operations, heightKey(Prefix.checksum, height), u32Key(checksum))
   put(operations, hashKey(Prefix.hash, bytesToHex(block.hash)), u64Key(height))
   put(operations, heightKey(Prefix.hashAt, height), block.hash)
   block.transactionIds.forEach((id, index) => {

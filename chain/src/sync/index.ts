@@ -1,3 +1,5 @@
+export * from './block-check.ts'
+export * from './block-scrubber.ts'
 export * from './block-sync.ts'
 export * from './chunk-fetch.ts'
 export * from './epoch-branches.ts'

@@ -40,8 +40,9 @@ export async function managerOn(store: ChainStore): Promise<ChainManager> {
 export async function managerOf(
   chain: CertifiedChain,
   afterCommit: (manager: ChainManager) => Promise<void> = () => Promise.resolve(),
+  store?: ChainStore,
 ): Promise<ChainManager> {
-  const manager = await managerOn(await LevelStore.inMemory())
+  const manager = await managerOn(store ?? (await LevelStore.inMemory()))
   let blocks: BlockEnvelope[] = []
   for (const record of chain.records.slice(1)) {
     const envelope = envelopeOf(record)

@@ -1,0 +1,93 @@
+import type { Type } from '@chainsafe/ssz'
+import { bytesEqual } from '../bytes/hex.ts'
+import { fault, ok, type Result } from '../bytes/result.ts'
+import { decodeCanonical } from '../bytes/ssz.ts'
+import type { ConsensusCrypto } from '../consensus/machine-interface.ts'
+import type { StoredBlock } from '../manager/chain-store.ts'
+import { BLOCK_BYTES_MAX, BlockType, blockHash, type SszBlock } from '../types/block.ts'
+import {
+  type Certificate,
+  CertificateType,
+  type Header,
+  JustificationType,
+  ReproposalsType,
+} from '../types/consensus-objects.ts'
+import { transactionId, transactionListRoot } from '../types/transaction-codec.ts'
+import type { Transaction } from '../types/transactions.ts'
+import type { ValidatorSet } from '../types/validator-set.ts'
+import { areReproposalsJustified, isFinalityOf } from './epoch-proofs.ts'
+
+export interface BlockCheckContext {
+  readonly crypto: ConsensusCrypto
+  /** Undefined where the set of an epoch is not known any more: its signatures are not checked. */
+  readonly validatorsOf: (epoch: number) => ValidatorSet | undefined
+}
+
+export interface CheckedBlock {
+  readonly header: Header
+  readonly transactionIds: readonly Uint8Array[]
+  readonly certificate: Certificate | undefined
+}
+
+/**
+ * Whether stored or fetched bytes are the final block of that hash, whole: header, transactions and
+ * justification by their hashes, certificate and re-proposals by their signatures. The hash must
+ * come from a block above it. Faults with STORED_BLOCK.
+ */
+export function checkStoredBlock(
+  stored: StoredBlock,
+  hash: Uint8Array,
+  context: BlockCheckContext,
+): Result<CheckedBlock> {
+  const block = decodeCanonical(BlockType, stored.block, BLOCK_BYTES_MAX)
+  if (!block.ok) return damaged(block.fault.message)
+  const { header, body } = block.value as SszBlock
+  const transactions = body.transactions as Transaction[]
+  const isPlaced = header.height === stored.height && bytesEqual(stored.hash, hash)
+  if (!isPlaced || !bytesEqual(blockHash(header), hash)) return damaged('the header is another one')
+  if (!bytesEqual(transactionListRoot(transactions), header.txRoot)) {
+    return damaged('the transactions are not those of the header')
+  }
+  const justification = decodeAll(JustificationType, stored.justification)
+  if (!justification) return damaged('the justification is unreadable')
+  const justHash = JustificationType.hashTreeRoot(justification)
+  if (header.height > 0 && !bytesEqual(justHash, header.justHash)) {
+    return damaged('the justification is not that of the header')
+  }
+  const finality = checkFinalityOf(stored, header, hash, context)
+  if (!finality.ok) return finality
+  const transactionIds = transactions.map((transaction) => transactionId(transaction))
+  return ok({ header, transactionIds, certificate: finality.value })
+}
+
+function checkFinalityOf(
+  { certificate: bytes, reproposals: links }: StoredBlock,
+  header: Header,
+  hash: Uint8Array,
+  { crypto, validatorsOf }: BlockCheckContext,
+): Result<Certificate | undefined> {
+  if (!bytes)
+    return links.length > 0 ? damaged('re-proposals without a certificate') : ok(undefined)
+  const certificate = decodeAll(CertificateType, bytes)
+  const validators = validatorsOf(header.epoch)
+  if (!certificate) return damaged('the certificate is unreadable')
+  if (!validators) return ok(certificate)
+  if (!isFinalityOf(certificate, header, hash, validators, crypto)) {
+    return damaged('the certificate does not verify')
+  }
+  const reproposals = links.length > 0 ? decodeAll(ReproposalsType, links) : []
+  if (
+    !reproposals ||
+    !areReproposalsJustified({ header, certificate, reproposals }, validators, crypto)
+  ) {
+    return damaged('a re-proposal is not justified')
+  }
+  return ok(certificate)
+}
+
+function decodeAll<T>(type: Type<T>, bytes: Uint8Array): T | undefined {
+  const decoded = decodeCanonical(type, bytes, bytes.length)
+  return decoded.ok ? decoded.value : undefined
+}
+
+const damaged = (message: string) => fault('STORED_BLOCK', message)
