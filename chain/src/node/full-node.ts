@@ -232,7 +232,7 @@ export class FullNode {
       lastHeight: haltEpoch && checkpointHeight(manager.params, haltEpoch),
       onProgress: (height, target) => {
         this.#target = Math.max(this.#target, target)
-        this.#logger.info({ height, target }, 'syncing')
+        this.#logger.debug({ height, target }, 'range imported')
       },
     })
     const sync = this.#sync

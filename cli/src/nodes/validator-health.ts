@@ -2,10 +2,11 @@ import { join } from 'node:path'
 import type { FullNode } from '@ioex/chain/node'
 import type { NodeHealth } from '../operate/health-server.ts'
 import { counter, folderBytes, gauge } from '../operate/metrics.ts'
+import type { SyncWatch } from '../operate/sync-progress.ts'
 import type { ValidatorWatch } from '../operate/validator-watch.ts'
 
-/** Blocks that a ready node may lie behind the network. */
-const READY_LAG_BLOCKS = 2
+/** Heights named in a hindrance. */
+const HEIGHTS_SHOWN = 8
 /** Skip timeouts without a final block, after which the chain stands still. */
 const STILL_SKIPS = 8
 
@@ -13,15 +14,16 @@ const STILL_SKIPS = 8
 export function validatorHealth(
   node: FullNode,
   watch: ValidatorWatch,
+  sync: SyncWatch,
   folder: string,
   rpcMetrics: () => Promise<string>,
 ): NodeHealth {
   const finalityLagMs = () => Math.max(0, Date.now() - node.manager.final.header.timeMs)
-  const lagBlocks = () => node.targetHeight - node.manager.final.header.height
   return {
-    isSyncing: () => lagBlocks() > READY_LAG_BLOCKS,
-    hindrances: () => hindrancesOf(node, lagBlocks(), finalityLagMs()),
-    facts: () => Promise.resolve(factsOf(node, watch)),
+    isSyncing: () => sync.isSyncing,
+    hindrances: () => hindrancesOf(node, sync, finalityLagMs()),
+    facts: () =>
+      Promise.resolve({ ...factsOf(node, watch), sync: sync.progress, disk: node.scrub }),
     metricsText: rpcMetrics,
     async metrics() {
       const { manager, follower } = node
@@ -29,7 +31,8 @@ export function validatorHealth(
       const { lastAnchoredEpoch, mainTipHeight } = manager.ledger.globals()
       const { record } = watch
       const anchorLag = Math.max(0, header.epoch - 1 - lastAnchoredEpoch)
-      const synced = node.targetHeight === 0 ? 1 : header.height / node.targetHeight
+      const { target, ratio, blocksPerSecond, etaSeconds } = sync.progress
+      const { checked = 0, repaired = 0, damaged = [] } = node.scrub ?? {}
       const wal = await folderBytes(join(folder, 'consensus', 'wal'))
       const mainLag = Math.max(0, follower.status().nodeHeight - mainTipHeight)
       return [
@@ -37,7 +40,17 @@ export function validatorHealth(
         gauge('chain_epoch', 'Epoch of the newest final block', header.epoch),
         gauge('consensus_view', 'View that consensus is in', node.consensus()?.view ?? 0),
         gauge('finality_lag_seconds', 'Age of the newest final block', finalityLagMs() / 1000),
-        gauge('sync_progress_ratio', 'Share of the known chain that is here', synced),
+        gauge('chain_target_height', 'Height the network has reached', target),
+        gauge('sync_progress_ratio', 'Share of the known chain that is here', ratio),
+        gauge('sync_blocks_per_second', 'New final blocks over the last minute', blocksPerSecond),
+        gauge(
+          'sync_eta_seconds',
+          'Until the tip; -1 where it is not getting nearer',
+          etaSeconds ?? -1,
+        ),
+        counter('disk_blocks_checked_total', 'Blocks read again and proven', checked),
+        counter('disk_blocks_repaired_total', 'Damaged ones written anew', repaired),
+        gauge('disk_blocks_damaged', 'Damaged ones that no peer gave yet', damaged.length),
         gauge('peers', 'Connected full nodes', node.network.peers().length),
         gauge('pool_transactions', 'Transactions that wait', node.pool.size),
         gauge('anchor_lag_epochs', 'Ended epochs without a recorded anchor', anchorLag),
@@ -51,11 +64,14 @@ export function validatorHealth(
   }
 }
 
-function hindrancesOf(node: FullNode, lagBlocks: number, finalityLagMs: number): string[] {
+function hindrancesOf(node: FullNode, sync: SyncWatch, finalityLagMs: number): string[] {
   const hindrances: string[] = []
-  const { height } = node.manager.final.header
-  if (lagBlocks > READY_LAG_BLOCKS) {
-    hindrances.push(`catching up: height ${height} of ${node.targetHeight}`)
+  const { height, target } = sync.progress
+  if (sync.isSyncing) hindrances.push(`catching up: height ${height} of ${target}`)
+  const { damaged = [] } = node.scrub ?? {}
+  if (damaged.length > 0) {
+    const shown = damaged.slice(0, HEIGHTS_SHOWN).join(', ')
+    hindrances.push(`${damaged.length} damaged blocks on disk, first of them: ${shown}`)
   }
   if (node.network.peers().length === 0) hindrances.push('no other full node is connected')
   const { skipTimeoutMs } = node.manager.ledger.params

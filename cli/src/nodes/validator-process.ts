@@ -8,6 +8,7 @@ import { publicKeyOf } from '@ioex/chain/bytes'
 import { checkpointHeight } from '@ioex/chain/params'
 import { FullNode } from '@ioex/chain/node'
 import { type RpcServer, startRpcServer } from '@ioex/rpc/server'
+import { SyncWatch } from '../operate/sync-progress.ts'
 import { ValidatorWatch } from '../operate/validator-watch.ts'
 import { factsOf, validatorHealth } from './validator-health.ts'
 import { startArbiterListener } from './arbiter-listener.ts'
@@ -61,6 +62,11 @@ export async function startValidator(
     },
   })
   const watch = new ValidatorWatch(node.manager, publicKeyOf(consensusKey), logger)
+  const sync = new SyncWatch(
+    () => ({ height: node.manager.final.header.height, target: node.targetHeight }),
+    logger,
+  )
+  sync.start()
   const hasOwner = await exists(keyPath(config.data, 'owner'))
   const ownerKey = hasOwner ? await key('owner') : undefined
   const server = await startRpc(config, node, startedAtMs, ownerKey)
@@ -71,9 +77,10 @@ export async function startValidator(
       if (question !== 'status') return Promise.reject(unknownQuestion(question))
       return Promise.resolve(factsOf(node, watch))
     },
-    health: validatorHealth(node, watch, config.data, () => server.registry.metrics()),
+    health: validatorHealth(node, watch, sync, config.data, () => server.registry.metrics()),
     ...(config.haltEpoch !== undefined && { ended: untilHalt(node, config.haltEpoch, logger) }),
     stop: async () => {
+      sync.stop()
       await arbiters?.stop()
       await server.close()
       await node.stop()
