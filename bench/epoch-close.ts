@@ -2,19 +2,17 @@ import { hashInto } from '@chainsafe/persistent-merkle-tree'
 import { addressOf, publicKeyOf, sha256, utf8ToBytes } from '@ioex/chain/bytes'
 import { closeEpoch, newEpoch, newValidator, rewardLeafHash } from '@ioex/chain/rules'
 import { draftOf, type RewardLeaf, stateRoot } from '@ioex/chain/state'
-import { type Node, NodeType, type SetMember, type Validator } from '@ioex/chain/types'
+import { type Node, type SetMember, type Validator } from '@ioex/chain/types'
 import { presets } from '@ioex/genesis/presets'
 import { BaseLedger, emptyContent } from '../chain/src/state/base-ledger.ts'
 import { type Comparison, repeated } from './comparison.ts'
 import { nodeOfIts, sameNodes } from './node-table.ts'
 import { seededBytes } from './seeded.ts'
-import { pairsAbove } from './state-root.ts'
+import { NODE_PAIRS, pairsAbove } from './state-root.ts'
 
 const VALIDATORS = 36
 const POOL = 10n ** 12n
 const EPOCH = 1
-/** Hashes of a node's record: its fields, both lists, the key. */
-const NODE_PAIRS = pairsAbove([0], NodeType.fieldsEntries.length) + 32
 const PAIR_BYTES = 64
 
 function validators(): { records: Validator[]; members: SetMember[] } {

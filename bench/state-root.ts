@@ -1,17 +1,21 @@
 import { hashInto } from '@chainsafe/persistent-merkle-tree'
 import { assert } from '@ioex/chain/bytes'
 import { draftOf, type RecordTable, stateRoot } from '@ioex/chain/state'
-import { type Rail, RailType } from '@ioex/chain/types'
+import { NodeType, type Rail, RailType } from '@ioex/chain/types'
 import { presets } from '@ioex/genesis/presets'
 import { BaseLedger, emptyContent } from '../chain/src/state/base-ledger.ts'
 import type { TableRecords } from '../chain/src/state/record-tables.ts'
 import { type Bench, type Comparison, repeated, type Scale, sized } from './comparison.ts'
+import { nodeOfIts, sameNodes } from './node-table.ts'
 import { seededBytes, seededIndexes } from './seeded.ts'
 
 const ACCOUNT_BYTES = 64
 const ADDRESS_BYTES = 20
 const BALANCE_OFFSET = 2 * ADDRESS_BYTES
 const PAIR_BYTES = 64
+
+/** Hashes of a node's record: its fields, both lists, the key. */
+export const NODE_PAIRS = pairsAbove([0], NodeType.fieldsEntries.length) + 32
 
 /** Accounts in their stored form. The roots do not ask whether the address circle is closed. */
 function accountRows(count: number): Uint8Array {
@@ -37,7 +41,7 @@ export function pairsAbove(indexes: readonly number[], count: number): number {
 }
 
 /** The root after a block that wrote records all over one table; writing is not timed. */
-function compare<K extends 'accounts' | 'rails'>(
+function compare<K extends 'accounts' | 'nodes' | 'rails'>(
   ledger: BaseLedger,
   table: K,
   touched: number,
@@ -95,6 +99,12 @@ function* comparisons(scale: Scale): Generator<Comparison> {
   const ledger = new BaseLedger(presets.local, new Uint8Array(32), { ...emptyContent(), rails })
   const ownPairs = pairsAbove([0], RailType.fieldsEntries.length) - 1
   yield compare(ledger, 'rails', sized(scale, 8, 256), { changed: redeemedRail, ownPairs })
+  const nodes = sameNodes(sized(scale, 100, 100_000))
+  const providers = new BaseLedger(presets.local, new Uint8Array(32), { ...emptyContent(), nodes })
+  yield compare(providers, 'nodes', sized(scale, 8, 256), {
+    changed: (i) => ({ ...nodeOfIts(`node ${i}`), pendingFee: BigInt(i) }),
+    ownPairs: NODE_PAIRS,
+  })
 }
 
 export const stateRoots: Bench = {

@@ -97,6 +97,16 @@ export function nodeOver(nodes: Uint8Array, from: number, to: number): Uint8Arra
   return row
 }
 
+/**
+ * Nodes of level `to`, each over one node of level `from` with nothing beside it: lists of one
+ * element, or of few, climb to the height of their limit together.
+ */
+export function climbAlone(nodes: Uint8Array, from: number, to: number): Uint8Array {
+  let row = nodes
+  for (let level = from; level < to; level++) row = hashPairs(padded(row, 1, level))
+  return row
+}
+
 /** Roots of values of an SSZ union: each root with its selector mixed in. */
 export function mixInSelector(roots: Uint8Array, selector: number): Uint8Array {
   const pairs = new Uint8Array(2 * roots.length)

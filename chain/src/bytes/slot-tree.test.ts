@@ -10,6 +10,7 @@ import { bytesToHex } from './hex.ts'
 import {
   blockPathFrom,
   blockPaths,
+  firstFalseOpening,
   LEAF_BYTES,
   openingFrom,
   openingPathLength,
@@ -193,6 +194,38 @@ describe('opening', () => {
       }),
       { numRuns: 50 },
     )
+  })
+
+  test('of many at once, from slots of any size, the first false one is named', () => {
+    const slots = [1, 2, 5, 256, 300, 700].map((leaves, seed) => {
+      const bytes = patternBytes(leaves * LEAF_BYTES, seed)
+      return { bytes, tree: treeOf(bytes) }
+    })
+    const pick = fc.record({ slot: fc.nat(5), leaf: fc.nat(), flaw: fc.nat(12) })
+    let found = 0
+    fc.assert(
+      fc.property(fc.array(pick, { maxLength: 9 }), (picks) => {
+        const claims = picks.map(({ slot, leaf, flaw }) => {
+          const { bytes, tree } = slots[slot] as (typeof slots)[number]
+          const leafIndex = leaf % tree.leafCount
+          const claim = { ...tree, leafIndex, ...openingOf(bytes, tree, leafIndex) }
+          if (flaw === 0) return { ...claim, root: claim.root.map((byte) => byte ^ 1) }
+          if (flaw === 1) return { ...claim, leaf: claim.leaf.map((byte) => byte ^ 1) }
+          if (flaw === 2) return { ...claim, path: [...claim.path, claim.root] }
+          if (flaw === 3 && claim.path.length > 0) {
+            return { ...claim, path: claim.path.with(-1, new Uint8Array(32)) }
+          }
+          return flaw === 4 ? { ...claim, leafIndex: tree.leafCount } : claim
+        })
+        const expected = claims.findIndex((claim) => !verifyOpening(claim))
+        const hasFlaw = ({ flaw, slot }: { flaw: number; slot: number }) =>
+          flaw < 5 && !(flaw === 3 && slot === 0)
+        expect(expected).toBe(picks.findIndex(hasFlaw))
+        expect(firstFalseOpening(claims) ?? -1).toBe(expected)
+        if (expected > 0) found++
+      }),
+    )
+    expect(found).toBeGreaterThan(10)
   })
 
   test('hostile shapes are false, never an exception', () => {

@@ -293,19 +293,77 @@ export function blockPaths(slot: {
   }
 }
 
+/** A leaf with its path, and where it is said to stand. */
+export interface OpeningClaim {
+  readonly root: Uint8Array
+  readonly leafCount: number
+  readonly leafIndex: number
+  readonly leaf: Uint8Array
+  readonly path: readonly Uint8Array[]
+}
+
 /** True iff `leaf` is leaf `leafIndex` of the slot with this root. Takes untrusted input. */
-export function verifyOpening(opening: {
-  root: Uint8Array
-  leafCount: number
-  leafIndex: number
-  leaf: Uint8Array
-  path: readonly Uint8Array[]
-}): boolean {
-  const { root, leafCount, leafIndex, leaf, path } = opening
+export function verifyOpening(claim: OpeningClaim): boolean {
+  return firstFalseOpening([claim]) === undefined
+}
+
+/**
+ * Position of the first claim that is not true; undefined if all are. Takes untrusted input. All
+ * paths climb together, a level of all of them in one call: the native hasher takes eight pairs in
+ * little more than the time of one.
+ */
+export function firstFalseOpening(claims: readonly OpeningClaim[]): number | undefined {
+  const malformed = claims.findIndex((claim) => !isWellFormed(claim))
+  // What stands before a malformed one may be false too, and then is the first.
+  const formed = malformed < 0 ? claims : claims.slice(0, malformed)
+  const nodes = climbTogether(formed, leafNodes(formed))
+  const wrong = formed.findIndex(({ root }, i) => !bytesEqual(nodeAt(nodes, i), root))
+  if (wrong >= 0) return wrong
+  return malformed < 0 ? undefined : malformed
+}
+
+function isWellFormed({ leafCount, leafIndex, leaf, path }: OpeningClaim): boolean {
   if (!isLeafCount(leafCount) || !isIndex(leafIndex, leafCount)) return false
   if (leaf.length !== LEAF_BYTES || path.length !== openingPathLength(leafCount)) return false
-  const node = fold(leaf, 0, LEAF_LEVEL, new Uint8Array(LEAF_BYTES))
-  return climb(node, leafIndex, path, root)
+  return path.every((sibling) => sibling.length === HASH_BYTES)
+}
+
+function nodeAt(nodes: Uint8Array, index: number): Uint8Array {
+  return nodes.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES)
+}
+
+/** The node of level 3 of each leaf, one after the other. */
+function leafNodes(claims: readonly OpeningClaim[]): Uint8Array {
+  let row = new Uint8Array(claims.length * LEAF_BYTES)
+  for (const [i, { leaf }] of claims.entries()) row.set(leaf, i * LEAF_BYTES)
+  for (let level = 0; level < LEAF_LEVEL; level++) {
+    const parents = new Uint8Array(row.length / 2)
+    if (row.length > 0) hashInto(row, parents)
+    row = parents
+  }
+  return row
+}
+
+/** Where each path ends, from the nodes where they begin; writes into `nodes`. */
+function climbTogether(claims: readonly OpeningClaim[], nodes: Uint8Array): Uint8Array {
+  const pairs = new Uint8Array(2 * nodes.length)
+  const parents = new Uint8Array(nodes.length)
+  for (let level = 0; ; level++) {
+    const climbing: number[] = []
+    for (const [i, { leafIndex, path }] of claims.entries()) {
+      const sibling = path[level]
+      if (!sibling) continue
+      const at = 2 * HASH_BYTES * climbing.length
+      const isRight = (leafIndex >>> level) & 1
+      pairs.set(nodeAt(nodes, i), at + isRight * HASH_BYTES)
+      pairs.set(sibling, at + (1 - isRight) * HASH_BYTES)
+      climbing.push(i)
+    }
+    if (climbing.length === 0) return nodes
+    const bytes = climbing.length * HASH_BYTES
+    hashInto(pairs.subarray(0, 2 * bytes), parents.subarray(0, bytes))
+    for (const [place, i] of climbing.entries()) nodes.set(nodeAt(parents, place), i * HASH_BYTES)
+  }
 }
 
 /**

@@ -8,6 +8,7 @@ import {
   type SumEntry,
   sumPathOf,
   sumTreeDepth,
+  sumTreeHolds,
   updateSumTree,
   verifySumPath,
 } from './sum-tree.ts'
@@ -65,6 +66,45 @@ describe('sum tree', () => {
         expect(verifySumPath(tree, { ...proof, path: sumPathOf(tree, wrong) })).toBe(false)
       }),
     )
+  })
+
+  test('the whole tree answers as its root does, for proofs good and bad', () => {
+    const flaw = fc.record({ kind: fc.nat(9), at: fc.nat(40), by: fc.bigInt(-3n, 3n) })
+    const met = { true: 0, false: 0 }
+    fc.assert(
+      fc.property(entries, fc.bigInt(0n, 1n << 128n), flaw, (list, wide, { kind, at, by }) => {
+        const tree = buildSumTree(list)
+        fc.pre(tree.sum > 0n)
+        const index = drawFromSumTree(tree, wide % tree.sum)
+        const path = [...sumPathOf(tree, index)]
+        const good = { index, entry: list[index] as SumEntry, path, position: wide % tree.sum }
+        const sibling = path[at % path.length]
+        const claims = [
+          { ...good, index: at },
+          { ...good, index: index + 0.5 },
+          { ...good, position: good.position + by },
+          { ...good, entry: { ...good.entry, weight: good.entry.weight + by } },
+          { ...good, entry: list[at % list.length] as SumEntry },
+          { ...good, path: path.slice(1) },
+          { ...good, path: sibling ? [...path, sibling] : path },
+          { ...good, path: path.map((node) => ({ ...node, sum: node.sum + by })) },
+          {
+            ...good,
+            path: sibling ? path.with(at % path.length, { ...sibling, hash: tree.root }) : path,
+          },
+          good,
+        ]
+        const claim = claims[kind] as typeof good
+        const answer = sumTreeHolds(tree, list, claim)
+        met[`${answer}`]++
+        // A leaf's own weight may come out negative here, which no decoder lets through.
+        if (claim.entry.weight >= 0n) expect(answer).toBe(verifySumPath(tree, claim))
+        else expect(answer).toBe(false)
+      }),
+      { numRuns: 500 },
+    )
+    expect(met.true).toBeGreaterThan(20)
+    expect(met.false).toBeGreaterThan(100)
   })
 
   test('a changed proof is refused', () => {

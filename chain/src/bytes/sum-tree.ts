@@ -201,19 +201,45 @@ export function verifySumSlice(
   return top.sum === tree.sum && bytesEqual(top.hash, tree.root)
 }
 
+/** An entry with its path, and a position that is said to fall into it. */
+export interface SumPathClaim {
+  readonly index: number
+  readonly entry: SumEntry
+  readonly path: readonly SumNode[]
+  readonly position: bigint
+}
+
+/**
+ * What verifySumPath answers, from the whole tree of `entries` where it is at hand: siblings are
+ * compared instead of hashed. A full node keeps the tree of every inventory. Takes untrusted
+ * entry, index and path.
+ */
+export function sumTreeHolds(
+  tree: SumTree,
+  entries: readonly SumEntry[],
+  claim: SumPathClaim,
+): boolean {
+  const { index, entry, path, position } = claim
+  const own = Number.isInteger(index) ? entries[index] : undefined
+  if (!own || entries.length !== tree.count) return false
+  const { rail, generation, weight } = entry
+  if (own.rail !== rail || own.generation !== generation || own.weight !== weight) return false
+  const siblings = sumPathOf(tree, index)
+  if (path.length !== siblings.length) return false
+  let start = 0n
+  for (const [level, { hash, sum }] of siblings.entries()) {
+    const given = path[level] as SumNode
+    if (given.sum !== sum || !bytesEqual(given.hash, hash)) return false
+    if (Math.floor(index / 2 ** level) % 2 === 1) start += sum
+  }
+  return position >= start && position < start + weight
+}
+
 /**
  * True iff the tree with this root, sum and count has `entry` at `index` and the position falls
  * into it. Takes untrusted entry, index and path.
  */
-export function verifySumPath(
-  tree: SumRoot,
-  proof: {
-    readonly index: number
-    readonly entry: SumEntry
-    readonly path: readonly SumNode[]
-    readonly position: bigint
-  },
-): boolean {
+export function verifySumPath(tree: SumRoot, proof: SumPathClaim): boolean {
   const { index, entry, path, position } = proof
   if (!Number.isInteger(index) || index < 0 || index >= tree.count) return false
   if (path.length !== sumTreeDepth(tree.count)) return false

@@ -62,7 +62,7 @@ describe('checkpoints', () => {
     const leaves = [{ node: keyOf('n').address, fee: 900n }]
     chain.runTo(9)
     change(chain, (draft) => {
-      draft.setRewardLeaves(1, leaves)
+      for (const [i, leaf] of leaves.entries()) draft.setRewardLeaf(1, i, leaf)
       draft.epochs.set(1, { ...epochOf(chain, 1), fees: 900n, burned: 100n })
     })
     const { roots } = chain.block()

@@ -2,7 +2,7 @@ import { assert } from '../bytes/assert.ts'
 import { bytesEqual } from '../bytes/hex.ts'
 import { fault, ok, type Result } from '../bytes/result.ts'
 import { addressOf, signingDigest, verifySignature } from '../bytes/signature.ts'
-import { LEAF_BYTES, verifyOpening } from '../bytes/slot-tree.ts'
+import { firstFalseOpening, LEAF_BYTES } from '../bytes/slot-tree.ts'
 import type { NetworkParams } from '../params/network-params.ts'
 import type { LedgerDraft } from '../state/ledger-draft.ts'
 import { ReceiptKind, RefillBy } from '../types/receipts.ts'
@@ -158,9 +158,10 @@ export function checkFillOpenings(
   const { contract, slot, root, leaves } = place
   const isOpened = beacons.some((beacon) => {
     const drawn = fillLeaves({ beacon, contract, slot, root, leaves })
-    return openings.every(({ leaf, path }, i) =>
-      verifyOpening({ root, leafCount: leaves, leafIndex: drawn[i] as number, leaf, path }),
-    )
+    const claims = openings.map(({ leaf, path }, i) => {
+      return { root, leafCount: leaves, leafIndex: drawn[i] as number, leaf, path }
+    })
+    return firstFalseOpening(claims) === undefined
   })
   if (isOpened) return ok()
   return fault('OPENING_LEAF', 'the openings are not those drawn from the newest beacon')

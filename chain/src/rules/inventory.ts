@@ -24,6 +24,20 @@ export function inventoryTree(entries: readonly InventoryEntry[]): SumTree {
   return tree
 }
 
+/** Entries and tree that a challenge of `epoch` draws from: those under the root of snapshotOf. */
+export function snapshotTree(
+  draft: LedgerDraft,
+  nodeIndex: number,
+  epoch: number,
+): { readonly entries: readonly InventoryEntry[]; readonly tree: SumTree } {
+  const node = draft.nodes.get(nodeIndex)
+  assert(node, 'a node index names no node')
+  const kept = node.snapshots.findIndex((snapshot) => snapshot.epoch >= epoch)
+  const entries = kept < 0 ? draft.inventory(nodeIndex) : draft.inventorySnapshots(nodeIndex)[kept]
+  assert(entries, 'the entries of each kept snapshot are kept')
+  return { entries, tree: inventoryTree(entries) }
+}
+
 /** Adds a rail of so many bytes; gives its position. */
 export function addEntry(
   draft: LedgerDraft,

@@ -1,14 +1,15 @@
 import { assert } from '../bytes/assert.ts'
 import { fault, ok, type Result } from '../bytes/result.ts'
-import { verifyOpening } from '../bytes/slot-tree.ts'
-import { verifySumPath } from '../bytes/sum-tree.ts'
+import { firstFalseOpening, type OpeningClaim } from '../bytes/slot-tree.ts'
+import { sumTreeHolds } from '../bytes/sum-tree.ts'
 import type { LedgerDraft } from '../state/ledger-draft.ts'
 import { ReceiptKind } from '../types/receipts.ts'
-import { NONE, type Node } from '../types/records.ts'
-import { OPENINGS, type Prove, type ProveOpening } from '../types/transactions.ts'
+import { NONE, type Node, type Rail } from '../types/records.ts'
+import { OPENINGS, type Prove } from '../types/transactions.ts'
 import type { TransactionContext } from './block-context.ts'
-import { challengeLeaf, challengePosition, challengeSeed, snapshotOf } from './challenge.ts'
+import { challengeLeaf, challengePosition, challengeSeed } from './challenge.ts'
 import { clearRail, isSpent } from './clear-weight.ts'
+import { snapshotTree } from './inventory.ts'
 import { appendResolution } from './resolution-log.ts'
 import { byteFee } from './settlement.ts'
 import { storeResolved, touchNode } from './touch-node.ts'
@@ -28,7 +29,7 @@ export function applyProve(
   const node = touchNode(draft, index, context)
   const allowed = checkProvable(draft, node, prove, context)
   if (!allowed.ok) return allowed
-  const opened = checkOpenings(draft, node, prove, context)
+  const opened = checkOpenings(draft, index, prove, context)
   if (!opened.ok) return opened
   pass(draft, index, node, context)
   for (const railIndex of prove.clear) {
@@ -71,64 +72,66 @@ function checkProvable(
 
 function checkOpenings(
   draft: LedgerDraft,
-  node: Readonly<Node>,
+  index: number,
   prove: Prove,
   context: TransactionContext,
 ): Result<undefined> {
   const record = draft.epochs.get(prove.epoch)
   assert(record, 'an open challenge has an epoch record')
   const seed = challengeSeed(record.beacon, context.senderAddress)
-  const snapshot = snapshotOf(node, prove.epoch)
-  for (const [i, opening] of prove.openings.entries()) {
-    const { rail, generation, weight } = opening
-    const isDrawn = verifySumPath(snapshot, {
-      index: opening.entry,
+  const { entries, tree } = snapshotTree(draft, index, prove.epoch)
+  const claims: OpeningClaim[] = []
+  for (const [i, drawn] of prove.openings.entries()) {
+    const { rail, generation, weight } = drawn
+    const isDrawn = sumTreeHolds(tree, entries, {
+      index: drawn.entry,
       entry: { rail, generation, weight },
-      path: opening.sumPath,
-      position: challengePosition(seed, i, snapshot.sum),
+      path: drawn.sumPath,
+      position: challengePosition(seed, i, tree.sum),
     })
     if (!isDrawn) {
       return fault('OPENING_ENTRY', 'the entry is not where the draw falls', { opening: i })
     }
-    const opened = checkLeaf(draft, node, opening, (leaves) => challengeLeaf(seed, i, leaves), {
+    const opened = railDrawn(draft, index, rail, {
+      generation,
       opening: i,
       nowEpoch: context.epoch,
     })
     if (!opened.ok) return opened
+    const { root, leaves } = opened.value
+    const leafIndex = challengeLeaf(seed, i, leaves)
+    claims.push({ root, leafCount: leaves, leafIndex, ...drawn.opening })
   }
-  return ok()
+  const opening = firstFalseOpening(claims)
+  if (opening === undefined) return ok()
+  return fault('OPENING_LEAF', 'the leaf is not the one drawn from the slot', {
+    opening,
+    rail: prove.openings[opening]?.rail ?? NONE,
+  })
 }
 
-function checkLeaf(
+/** The rail that an opening drew, if it is still there and can earn. */
+function railDrawn(
   draft: LedgerDraft,
-  node: Readonly<Node>,
-  drawn: ProveOpening,
-  leafOf: (leaves: number) => number,
-  { opening, nowEpoch }: { opening: number; nowEpoch: number },
-): Result<undefined> {
-  const rail = draft.rails.get(drawn.rail)
-  if (!rail?.live || rail.generation !== drawn.generation) {
-    return fault('RAIL_UNKNOWN', 'the drawn rail is gone', { opening, rail: drawn.rail })
+  index: number,
+  railIndex: number,
+  drawn: { generation: number; opening: number; nowEpoch: number },
+): Result<Readonly<Rail>> {
+  const { generation, opening, nowEpoch } = drawn
+  const rail = draft.rails.get(railIndex)
+  if (!rail?.live || rail.generation !== generation) {
+    return fault('RAIL_UNKNOWN', 'the drawn rail is gone', { opening, rail: railIndex })
   }
+  const node = draft.nodes.get(index)
+  assert(node, 'a node index names no node')
   // Weight that earns nothing in this interval would dilute what must be shown (PROTOCOL 6.1).
   if (isSpent(draft, node, rail, nowEpoch)) {
     return fault('RAIL_SPENT', 'the drawn rail can no longer earn: clear its weight', {
       opening,
-      rail: drawn.rail,
+      rail: railIndex,
     })
   }
-  const isOpened = verifyOpening({
-    root: rail.root,
-    leafCount: rail.leaves,
-    leafIndex: leafOf(rail.leaves),
-    leaf: drawn.opening.leaf,
-    path: drawn.opening.path,
-  })
-  if (isOpened) return ok()
-  return fault('OPENING_LEAF', 'the leaf is not the one drawn from the slot', {
-    opening,
-    rail: drawn.rail,
-  })
+  return ok(rail)
 }
 
 function pass(

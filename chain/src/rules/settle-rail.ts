@@ -190,15 +190,13 @@ export function bookFees(
 function addFee(draft: LedgerDraft, nodeIndex: number, fee: bigint, epoch: number): void {
   const node = draft.nodes.get(nodeIndex)
   assert(node, 'a rail names no node')
-  const leaves = [...draft.rewardLeaves(epoch)]
   const isFirst = node.pendingEpoch === NONE
   assert(isFirst || node.pendingEpoch === epoch, 'a fee is booked before the node was touched')
-  const pendingLeaf = isFirst ? leaves.length : node.pendingLeaf
+  const pendingLeaf = isFirst ? draft.rewardCount(epoch) : node.pendingLeaf
   const pendingFee = node.pendingFee + fee
   const leaf = { node: addressOf(node.nodeKey), fee: pendingFee }
   rewardLeafHash(leaf)
-  leaves[pendingLeaf] = leaf
-  draft.setRewardLeaves(epoch, leaves)
+  draft.setRewardLeaf(epoch, pendingLeaf, leaf)
   draft.nodes.set(nodeIndex, { ...node, pendingEpoch: epoch, pendingFee, pendingLeaf })
 }
 

@@ -246,7 +246,10 @@ export class BaseLedger implements LedgerDraft {
   rewardLeaves(epoch: number): readonly RewardLeaf[] {
     return this.rewards.get(epoch) ?? []
   }
-  setRewardLeaves(): void {
+  rewardCount(epoch: number): number {
+    return this.rewards.get(epoch)?.length ?? 0
+  }
+  setRewardLeaf(): void {
     refuseWrite()
   }
 }

@@ -121,6 +121,12 @@ class LazyMap<K, V> {
   }
 }
 
+/** Reward leaves of one epoch that a draft writes, by index, and how many the epoch has then. */
+interface RewardWrites {
+  readonly leaves: Map<number, RewardLeaf>
+  count: number
+}
+
 export type LayerTables = { readonly [K in TableName]: LayerTable<TableRecords[K]> }
 
 /**
@@ -138,7 +144,7 @@ export class DraftLayer implements LedgerDraft {
   readonly newWithdrawals = new LazyMap<Hex, number>()
   readonly inventories = new LazyMap<number, readonly InventoryEntry[]>()
   readonly snapshots = new LazyMap<number, readonly (readonly InventoryEntry[])[]>()
-  readonly rewards = new LazyMap<number, readonly RewardLeaf[]>()
+  readonly rewards = new LazyMap<number, RewardWrites>()
   newGlobals: Globals | undefined
   newPeg: Peg | undefined
   /** Set when it was merged; what stands on it then stands on its parent. */
@@ -322,10 +328,26 @@ export class DraftLayer implements LedgerDraft {
     this.snapshots.set(node, snapshots)
   }
   rewardLeaves(epoch: number): readonly RewardLeaf[] {
-    return this.rewards.get(epoch) ?? this.parent.rewardLeaves(epoch)
+    const below = this.parent.rewardLeaves(epoch)
+    const own = this.rewards.get(epoch)
+    if (own === undefined) return below
+    const leaves = [...below]
+    // In the order in which they were set, so that appended ones follow one another.
+    for (const [index, leaf] of own.leaves) leaves[index] = leaf
+    return leaves
   }
-  setRewardLeaves(epoch: number, leaves: readonly RewardLeaf[]): void {
-    this.rewards.set(epoch, leaves)
+  rewardCount(epoch: number): number {
+    return this.rewards.get(epoch)?.count ?? this.parent.rewardCount(epoch)
+  }
+  setRewardLeaf(epoch: number, index: number, leaf: RewardLeaf): void {
+    let own = this.rewards.get(epoch)
+    if (own === undefined) {
+      own = { leaves: new Map(), count: this.parent.rewardCount(epoch) }
+      this.rewards.set(epoch, own)
+    }
+    assert(index <= own.count, 'reward leaves follow one another')
+    if (index === own.count) own.count += 1
+    own.leaves.set(index, leaf)
   }
 }
 

@@ -84,5 +84,7 @@ export interface LedgerDraft {
   setInventorySnapshots(node: number, snapshots: readonly (readonly InventoryEntry[])[]): void
   /** Leaves of an epoch's reward tree so far, committed by epochDataRoot at its checkpoint. */
   rewardLeaves(epoch: number): readonly RewardLeaf[]
-  setRewardLeaves(epoch: number, leaves: readonly RewardLeaf[]): void
+  rewardCount(epoch: number): number
+  /** Replaces the leaf at `index`, or appends where `index` is the count. */
+  setRewardLeaf(epoch: number, index: number, leaf: RewardLeaf): void
 }

@@ -195,7 +195,7 @@ describe('stored state', () => {
       draft.nodes.set(0, { ...node, snapshots: [snapshot(1), snapshot(2)] })
       draft.setInventory(0, entries)
       draft.setInventorySnapshots(0, [entries.slice(0, 300), entries.slice(0, 10)])
-      draft.setRewardLeaves(1, [{ node: address(1), fee: 3n }])
+      draft.setRewardLeaf(1, 0, { node: address(1), fee: 3n })
       draft.rails.set(0, { ...RailType.defaultValue(), live: true, lockTime: 9n })
       draft.setGlobals({ ...draft.globals(), height: 1, minted: 5n })
       draft.setPeg({ ...draft.peg(), deposited: 4n })

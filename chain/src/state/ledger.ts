@@ -142,7 +142,8 @@ function mergeIntoBase(layer: DraftLayer, base: BaseLedger): void {
   for (const [id, index] of layer.newWithdrawals) base.withdrawalIds.set(id, index)
   for (const [node, entries] of layer.inventories) base.inventories.set(node, entries)
   for (const [node, snapshots] of layer.snapshots) base.snapshots.set(node, snapshots)
-  for (const [epoch, leaves] of layer.rewards) base.rewards.set(epoch, leaves)
+  // Another list for another content: whoever reads one may keep it.
+  for (const epoch of layer.rewards.keys()) base.rewards.set(epoch, layer.rewardLeaves(epoch))
   base.currentGlobals = layer.globals()
   base.currentPeg = layer.peg()
   base.version++
@@ -158,7 +159,9 @@ function mergeIntoLayer(layer: DraftLayer, parent: DraftLayer): void {
   for (const table of tableNames) moveTable(layer, parent, table)
   for (const [node, entries] of layer.inventories) parent.setInventory(node, entries)
   for (const [node, snapshots] of layer.snapshots) parent.setInventorySnapshots(node, snapshots)
-  for (const [epoch, leaves] of layer.rewards) parent.setRewardLeaves(epoch, leaves)
+  for (const [epoch, { leaves }] of layer.rewards) {
+    for (const [index, leaf] of leaves) parent.setRewardLeaf(epoch, index, leaf)
+  }
   if (layer.newGlobals) parent.setGlobals(layer.newGlobals)
   if (layer.newPeg) parent.setPeg(layer.newPeg)
 }
@@ -183,9 +186,9 @@ export function changesOf(draft: LedgerDraft): StateChange[] {
     listChanges(inventoryKey(node), entries, before, InventoryChunkType, changes)
   }
   for (const node of layer.snapshots.keys()) snapshotChanges(layer, node, changes)
-  for (const [epoch, leaves] of layer.rewards) {
+  for (const epoch of layer.rewards.keys()) {
     const before = layer.parent.rewardLeaves(epoch)
-    listChanges(rewardKey(epoch), leaves, before, RewardChunkType, changes)
+    listChanges(rewardKey(epoch), layer.rewardLeaves(epoch), before, RewardChunkType, changes)
   }
   return changes
 }

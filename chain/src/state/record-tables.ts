@@ -25,7 +25,8 @@ import {
   WithdrawalRecordType,
 } from '../types/records.ts'
 import { flatRootsOf } from '../bytes/flat-roots.ts'
-import { nodeRoot } from './node-root.ts'
+import { serializeNode } from './node-bytes.ts'
+import { nodeRoot, nodeRoots } from './node-root.ts'
 
 /** What each dense table of the state holds. */
 export interface TableRecords {
@@ -70,7 +71,7 @@ export const recordCodecs: { readonly [K in TableName]: RecordCodec<TableRecords
     // The leaf is the root of the record as 64 bytes, not of the container (PROTOCOL 2).
     hashTreeRoot: (record) => hashPairs(accountRows([record])),
   },
-  nodes: { ...codec(NodeType), hashTreeRoot: nodeRoot },
+  nodes: { ...codec(NodeType), serialize: serializeNode, hashTreeRoot: nodeRoot },
   rails: codec(RailType),
   contracts: codec(ContractType),
   validators: codec(ValidatorType),
@@ -100,7 +101,7 @@ type Leaves<K extends TableName> = (records: Records<K>) => Uint8Array
 
 const leavesByTable: { readonly [K in TableName]: Leaves<K> } = {
   accounts: (records) => hashPairs(accountRows(records)),
-  nodes: leavesOneByOne('nodes'),
+  nodes: nodeRoots,
   rails: flatRootsOf(RailType),
   contracts: leavesOneByOne('contracts'),
   validators: leavesOneByOne('validators'),

@@ -139,7 +139,7 @@ function largeLedger(params: NetworkParams, chainId: Uint8Array) {
     node: new Uint8Array(20).fill(i % 251),
     fee: BigInt(i),
   }))
-  draft.setRewardLeaves(0, fees)
+  for (const [i, leaf] of fees.entries()) draft.setRewardLeaf(0, i, leaf)
   const epoch = { rewardRoot: rewardRoot(fees), rewardCount: fees.length }
   draft.epochs.set(0, { ...EpochType.defaultValue(), ...epoch })
   draft.epochs.set(1, EpochType.defaultValue())
