@@ -10,6 +10,7 @@ import { type InternalHash, toInternalHex } from '../elastos/hash-orientation.ts
 import { ELASTOS_REG_NET, type HeaderContext } from '../elastos/header-rules.ts'
 import { LOCAL_ARBITER_KEYS } from '../elastos/local-arbiters.ts'
 import { mineAuxPow } from '../elastos/merge-mining.ts'
+import { MainNetMagic } from '../elastos/p2p-message.ts'
 import {
   type DecodedTransaction,
   decodeTransaction,
@@ -29,6 +30,7 @@ import { type BlockNode, MainLedger } from './main-ledger.ts'
 import { MainMempool } from './main-mempool.ts'
 import { type JsonRpcServer, startJsonRpcServer } from './json-rpc-server.ts'
 import { mainChainRpcHandler } from './main-chain-rpc-methods.ts'
+import { P2pListener } from './p2p-listener.ts'
 import { type BlockTemplate, buildBlockTemplate, sealTemplate } from './mining-template.ts'
 
 /** Nonce and bits of the built-in chain's genesis; any value would do, it is trusted. */
@@ -59,6 +61,8 @@ export interface BuiltInMainChainOptions {
   readonly blockIntervalMs: number
   /** JSON-RPC on loopback; port 0 takes a free one. */
   readonly rpc: { readonly port: number; readonly user?: string; readonly password?: string }
+  /** The P2P protocol on loopback, as light clients speak it; port 0 takes a free one. */
+  readonly p2p?: { readonly port: number }
   readonly blockRewardSela?: bigint
   readonly coinbaseMaturity?: number
   /** Keys of the cross-chain arbiters; those of local networks unless told otherwise. */
@@ -113,6 +117,7 @@ export class BuiltInMainChain {
   private timer: NodeJS.Timeout | undefined
   private stopping: Promise<void> | undefined
   private server: JsonRpcServer | undefined
+  private listener: P2pListener | undefined
 
   constructor(
     options: BuiltInMainChainOptions,
@@ -140,17 +145,26 @@ export class BuiltInMainChain {
     return this.server.url
   }
 
+  /** Port of the P2P listener on 127.0.0.1; undefined where none was asked for. */
+  get p2pPort(): number | undefined {
+    return this.listener?.port
+  }
+
   /** What a follower needs to start from the genesis block. */
   genesisContext(): HeaderContext {
     return this.ledger.contextAfter(this.ledger.at(0) as BlockNode)
   }
 
   async start(): Promise<void> {
-    const { rpc, onProblem } = this.options
+    const { rpc, p2p, onProblem } = this.options
     this.server = await startJsonRpcServer(mainChainRpcHandler(this), {
       ...rpc,
       ...(onProblem && { onProblem }),
     })
+    if (p2p) {
+      const listening = { ...p2p, magic: MainNetMagic.regression }
+      this.listener = await P2pListener.start(this, listening)
+    }
     this.schedule()
   }
 
@@ -272,6 +286,7 @@ export class BuiltInMainChain {
       (node) => node.block?.transactions.filter(isOrdinary) ?? [],
     )
     this.mempool.refresh(returned)
+    if (change.value.connected.length > 0) this.listener?.announce(this.ledger.tip)
     return ok(this.ledger.node(toInternalHex(checked.value.block.hash)) as BlockNode)
   }
 
@@ -301,6 +316,7 @@ export class BuiltInMainChain {
   private async shutDown(): Promise<void> {
     clearTimeout(this.timer)
     await this.server?.stop()
+    await this.listener?.stop()
     await this.queue
     await this.file.close()
     await this.lock.release()

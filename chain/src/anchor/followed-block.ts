@@ -135,7 +135,7 @@ async function readContent(
   if (options.sideGenesisHash) {
     for (const [index, id] of ids.entries()) {
       const transaction = decodeTransaction(
-        await options.client.getRawTransaction(toDisplayHash(id)),
+        await options.client.getRawTransaction(toDisplayHash(id), hash),
       )
       if (transaction.ok && bytesEqual(transaction.value.id, id)) {
         transactions.set(index, transaction.value)

@@ -144,6 +144,8 @@ export class MainChainFollower {
     this.running = false
     this.closing = true
     clearTimeout(this.timer)
+    // Connections end first: a source that stalls would hold the last poll up.
+    for (const { client } of this.sources) client.close?.()
     await this.polling?.catch(() => undefined)
   }
 
@@ -212,7 +214,7 @@ export class MainChainFollower {
     const place = this.places.get(toInternalHex(id))
     const block = place && this.blockAt(place.height)
     if (!place || !block) return undefined
-    const raw = await this.rawTransaction(id)
+    const raw = await this.rawTransaction(id, block)
     return inclusionOf(block.transactionIds, place.index, block.header, raw)
   }
 
@@ -266,11 +268,12 @@ export class MainChainFollower {
   }
 
   /** The bytes of a transaction from whichever source has them. */
-  private async rawTransaction(id: InternalHash): Promise<Uint8Array> {
+  private async rawTransaction(id: InternalHash, block: FollowedBlock): Promise<Uint8Array> {
     let refused: unknown
+    const blockHash = toDisplayHash(block.header.hash)
     for (const { client } of this.sources) {
       try {
-        const raw = await client.getRawTransaction(toDisplayHash(id))
+        const raw = await client.getRawTransaction(toDisplayHash(id), blockHash)
         const decoded = decodeTransaction(raw)
         if (decoded.ok && bytesEqual(decoded.value.id, id)) return raw
         throw new MainBlockRefusedError('MAIN_BLOCK_ROOT', 'the node gave another transaction')
@@ -294,6 +297,7 @@ export class MainChainFollower {
       } catch (error) {
         failures.push(error)
         if (error instanceof MainForkTooDeepError) this.mark(source, true, this.baseHeight)
+        if (error instanceof MainBlockRefusedError) source.client.refused?.(error)
         const isNews = source.fail(error, Date.now())
         const isAlone = this.sources.length === 1
         if (isNews && !isAlone) this.options.onProblem?.(error)

@@ -1,10 +1,35 @@
-import type { MainChainClient } from './main-chain-client.ts'
+import type { DisplayHash } from '../elastos/hash-orientation.ts'
 
-/** What a follower asks of a main node. */
-export type MainBlockSource = Pick<
-  MainChainClient,
-  'getBlockCount' | 'getBlockHash' | 'getBlockRaw' | 'getBlockTransactionIds' | 'getRawTransaction'
->
+/** What a follower asks of a main node, over JSON-RPC or P2P. Nothing of it is believed. */
+export interface MainBlockSource {
+  /**
+   * Best height + 1. A P2P peer names blocks by hash and in order, so that of a chain far ahead
+   * only the next few thousand count until they have been read.
+   */
+  getBlockCount(): Promise<number>
+  /** Of the best chain as it was at the last `getBlockCount`, or now. */
+  getBlockHash(height: number): Promise<DisplayHash>
+  /**
+   * The whole block: header, AuxPow, all transactions. A block through a filter proves what it
+   * shows, never that it left nothing out; so no source may give one for this.
+   */
+  getBlockRaw(hash: DisplayHash): Promise<Uint8Array>
+  /** Ids of a block's transactions, in order. */
+  getBlockTransactionIds(hash: DisplayHash): Promise<DisplayHash[]>
+  /** `blockHash`: where it stands; without it a P2P peer gives only what waits for a block. */
+  getRawTransaction(txid: DisplayHash, blockHash?: DisplayHash): Promise<Uint8Array>
+  /** What came from here broke a rule of the main chain. */
+  refused?(reason: Error): void
+  /** Ends its connections; the source is not used again. */
+  close?(): void
+}
+
+/** What brings transactions to the main chain. */
+export interface MainSender {
+  /** Rejects with MainChainRpcError where the node refuses it. */
+  sendRawTransaction(raw: Uint8Array): Promise<DisplayHash>
+  getRawTransaction(txid: DisplayHash): Promise<Uint8Array>
+}
 
 export interface NamedSource {
   /** For logs, e.g. its address. */

@@ -39,9 +39,42 @@ const NODE_NAME_BYTES_MAX = 256
 const FILTER_DATA_BYTES_MAX = FILTER_BYTES_MAX + 512
 const LOCATOR_MAX = 500
 const INVENTORY_MAX = 50_000
+const INVENTORY_ITEM_BYTES = 36
 const ADDRESSES_MAX = 1000
 const ADDRESS_BYTES = 34
 const IP_BYTES = 16
+const FILTER_ELEMENT_BYTES_MAX = 520
+/** Most block hashes in one answer to getblocks. */
+export const BLOCKS_PER_ANSWER_MAX = 500
+/** Why a node refuses what it was sent. */
+export const RejectCode = { malformed: 0x01, invalid: 0x10, duplicate: 0x12 } as const
+
+/** A header of at most 1 MB, a hash and a flag bit for each of 10,000 transactions. */
+const MERKLE_BLOCK_BYTES_MAX = 2 * 1024 * 1024
+/** Commands that newer nodes may bring: read past, but not at any length. */
+const UNKNOWN_BYTES_MAX = 1024 * 1024
+/** The longest payload of each command, so that a stated length means nothing by itself. */
+const PAYLOAD_BYTES_MAX: Readonly<Record<string, number>> = {
+  version: 35 + 3 + NODE_NAME_BYTES_MAX,
+  verack: 0,
+  getaddr: 0,
+  mempool: 0,
+  filterclear: 0,
+  ping: 8,
+  pong: 8,
+  addr: 8 + ADDRESSES_MAX * ADDRESS_BYTES,
+  txfilter: 1 + 5 + FILTER_DATA_BYTES_MAX,
+  filterload: FILTER_DATA_BYTES_MAX,
+  filteradd: 3 + FILTER_ELEMENT_BYTES_MAX,
+  getblocks: 4 + 32 * (LOCATOR_MAX + 1),
+  inv: 4 + INVENTORY_ITEM_BYTES * INVENTORY_MAX,
+  getdata: 4 + INVENTORY_ITEM_BYTES * INVENTORY_MAX,
+  notfound: 4 + INVENTORY_ITEM_BYTES * INVENTORY_MAX,
+  reject: 512 * 1024,
+  merkleblock: MERKLE_BLOCK_BYTES_MAX,
+  tx: BLOCK_BYTES_MAX,
+  block: BLOCK_BYTES_MAX,
+}
 
 export interface Frame {
   readonly command: string
@@ -85,13 +118,14 @@ export interface PeerVersion {
   readonly nodeName: string | undefined
 }
 
-/** A message; the payloads of the last three have codecs of their own. */
+/** A message; the payloads of the last line have codecs of their own. */
 export type P2pMessage =
   | ({ readonly command: 'version' } & PeerVersion)
-  | { readonly command: 'verack' | 'getaddr' | 'mempool' }
+  | { readonly command: 'verack' | 'getaddr' | 'mempool' | 'filterclear' }
   | { readonly command: 'ping' | 'pong'; readonly height: bigint }
   | { readonly command: 'addr'; readonly addresses: readonly PeerAddress[] }
   | { readonly command: 'txfilter'; readonly filterKind: number; readonly data: Uint8Array }
+  | { readonly command: 'filteradd'; readonly element: Uint8Array }
   | {
       readonly command: 'getblocks'
       readonly locator: readonly InternalHash[]
@@ -108,16 +142,20 @@ export type P2pMessage =
       readonly reason: string
       readonly hash: InternalHash
     }
-  | { readonly command: 'merkleblock' | 'tx' | 'block'; readonly payload: Uint8Array }
+  | {
+      readonly command: 'filterload' | 'merkleblock' | 'tx' | 'block'
+      readonly payload: Uint8Array
+    }
 
-/** Reads the 24 bytes before a payload; a payload larger than any block is refused here. */
+/** Reads the 24 bytes before a payload; one longer than its command allows is refused here. */
 export function decodeFrameHeader(bytes: Uint8Array, magic: number): Result<FrameHeader> {
   const reader = new ByteReader(bytes)
   if (reader.u32() !== magic) reader.fail('MAIN_FRAME_MAGIC', 'the message is of another network')
   const command = commandText(reader)
   const payloadBytes = reader.u32()
   const checksum = reader.fixed(CHECKSUM_BYTES)
-  if (payloadBytes > BLOCK_BYTES_MAX) {
+  const most = Object.hasOwn(PAYLOAD_BYTES_MAX, command) ? PAYLOAD_BYTES_MAX[command] : undefined
+  if (payloadBytes > (most ?? UNKNOWN_BYTES_MAX)) {
     reader.fail('MAIN_FIELD_TOO_LONG', `a message of ${payloadBytes} bytes is too long`)
   }
   return reader.result({ command, payloadBytes, checksum })
@@ -170,6 +208,7 @@ export function decodeMessage({ command, payload }: Frame): Result<P2pMessage> {
     case 'verack':
     case 'getaddr':
     case 'mempool':
+    case 'filterclear':
       return reader.result({ command })
     case 'ping':
     case 'pong':
@@ -180,6 +219,8 @@ export function decodeMessage({ command, payload }: Frame): Result<P2pMessage> {
       const filterKind = reader.u8()
       return reader.result({ command, filterKind, data: reader.varBytes(FILTER_DATA_BYTES_MAX) })
     }
+    case 'filteradd':
+      return reader.result({ command, element: reader.varBytes(FILTER_ELEMENT_BYTES_MAX) })
     case 'getblocks': {
       const locator = reader.hashes(reader.countU32(LOCATOR_MAX, 32))
       return reader.result({ command, locator, stop: reader.hash() })
@@ -196,6 +237,7 @@ export function decodeMessage({ command, payload }: Frame): Result<P2pMessage> {
         reason: reader.byteString(payload.length),
         hash: reader.hash(),
       })
+    case 'filterload':
     case 'merkleblock':
     case 'tx':
     case 'block':
@@ -244,7 +286,7 @@ function readAddresses(reader: ByteReader): PeerAddress[] {
 }
 
 function readItems(reader: ByteReader): InventoryItem[] {
-  const count = reader.countU32(INVENTORY_MAX, 36)
+  const count = reader.countU32(INVENTORY_MAX, INVENTORY_ITEM_BYTES)
   const items: InventoryItem[] = []
   for (let i = 0; i < count && !reader.failed; i++) {
     items.push({ kind: reader.u32(), hash: reader.hash() })
@@ -276,6 +318,7 @@ function writeMessage(
     case 'verack':
     case 'getaddr':
     case 'mempool':
+    case 'filterclear':
       return
     case 'ping':
     case 'pong':
@@ -290,6 +333,9 @@ function writeMessage(
       return
     case 'txfilter':
       writer.u8(message.filterKind).varBytes(message.data)
+      return
+    case 'filteradd':
+      writer.varBytes(message.element)
       return
     case 'getblocks':
       writer.u32(message.locator.length)
@@ -308,7 +354,7 @@ function writeMessage(
   }
 }
 
-/** Decodes the data of a txfilter of type 0. */
+/** Decodes the data of a txfilter of type 0, which is also the payload of a filterload. */
 export function decodeSideChainFilter(data: Uint8Array): Result<SideChainFilter> {
   const reader = new ByteReader(data)
   const bytes = reader.varBytes(FILTER_BYTES_MAX)
