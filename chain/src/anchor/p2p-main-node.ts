@@ -23,7 +23,7 @@ const KEPT_HEIGHTS = 16_384
 /** Headers read backwards to find where a peer's branch leaves ours. */
 const WALK_MAX = 2048
 /** Questions for hashes in one look. */
-const ROUNDS_MAX = 64
+const ROUNDS_MAX = 24
 /** One look at the peer's chain gives way to other sources after so long. */
 const DEFAULT_LOOK_MS = 30_000
 /** Whoever gave something false is not asked again for so long. */
