@@ -32,10 +32,13 @@ export interface Comparison {
   /** Units that one run of either side does. */
   readonly work: number
   /**
-   * What is counted: processor time of all threads (default), or time by the clock, for work that
-   * is spread over threads. The latter means something only while the machine is idle.
+   * What is counted: processor time of all threads (default), or of the main thread alone, for work
+   * of which other threads take a part and on which it never waits for them. While the machine is
+   * busy the others get less time and the main thread has to do more.
    */
-  readonly clock?: 'processor' | 'wall'
+  readonly clock?: 'processor' | 'mainThread'
+  /** Turns that both sides take, odd; default 5. */
+  readonly rounds?: number
   readonly subject: Workload
   readonly against: { readonly name: string; readonly workload: Workload }
   /** Bytes that follow from what the subject computed, the same in every run. */

@@ -31,7 +31,8 @@ const SMOKE: Effort = { rounds: 1, warmUp: false, samplesMin: 1, nanosecondsMin:
 /** Measures a benchmark's comparisons one after the other. */
 export async function* runBench(bench: Bench, scale: Scale): AsyncGenerator<Measurement> {
   for await (const comparison of bench.comparisons(scale)) {
-    yield await measure(comparison, scale.smoke ? SMOKE : USUAL)
+    const usual = { ...USUAL, rounds: comparison.rounds ?? USUAL.rounds }
+    yield await measure(comparison, scale.smoke ? SMOKE : usual)
   }
 }
 
@@ -103,9 +104,15 @@ function processorNanoseconds(): number {
   return (user + system) * 1000
 }
 
+/** Processor time of the thread that asks, which is the main one. */
+function mainThreadNanoseconds(): number {
+  const { user, system } = process.threadCpuUsage()
+  return (user + system) * 1000
+}
+
 const clocks = {
   processor: processorNanoseconds,
-  wall: () => Number(process.hrtime.bigint()),
+  mainThread: mainThreadNanoseconds,
 } as const
 
 function figures(value: number): number {

@@ -26,21 +26,36 @@ interface ByteViews {
   readonly dataView: DataView
 }
 
+/** Roots that stand in for a field of every record, 32 bytes each, in the records' order. */
+export type FieldRoots = Readonly<Record<string, Uint8Array>>
+
+const NO_FIELDS: FieldRoots = {}
+
 /**
  * Roots of many records of one container at once, 32 bytes each: all fields into one buffer, then
  * level by level over all records in one native call. The same roots as the type's own; only for
- * containers whose every field is one chunk.
+ * containers whose every field is one chunk. Fields of other types are declared as Bytes32, and
+ * their roots are given beside the records.
  */
-export function flatRootsOf<T>(type: ContainerFields): (records: readonly T[]) => Uint8Array {
+export function flatRootsOf<T>(
+  type: ContainerFields,
+): (records: readonly T[], roots?: FieldRoots) => Uint8Array {
   const fields = chunkFields<T>(type)
   // Even at every level, so that the pairs of all records lie one after the other.
   const width = fields.length + (fields.length % 2)
-  return (records) => {
+  return (records, roots = NO_FIELDS) => {
     let row: Uint8Array = new Uint8Array(records.length * width * HASH_BYTES)
+    if (records.length === 0) return row
     const output: ByteViews = { uint8Array: row, dataView: new DataView(row.buffer) }
-    for (const [r, record] of records.entries()) {
-      for (const [f, field] of fields.entries()) {
-        field.write(output, (r * width + f) * HASH_BYTES, record[field.name])
+    // Field by field: each loop calls one writer.
+    for (const [f, { name, write }] of fields.entries()) {
+      const given = roots[name]
+      if (given) {
+        copyChunks(given, row, f, width)
+        continue
+      }
+      for (let r = 0; r < records.length; r++) {
+        write(output, (r * width + f) * HASH_BYTES, (records[r] as T)[name])
       }
     }
     let nodes = width
@@ -64,6 +79,17 @@ function chunkFields<T>({ fieldsEntries }: ContainerFields): ChunkField<T>[] {
         void fieldType.value_serializeToBytes(output, at, value as never),
     }
   })
+}
+
+/** Puts one node for every record into its place `at` among `width`, as 32-bit words. */
+function copyChunks(from: Uint8Array, to: Uint8Array, at: number, width: number): void {
+  const source = new Int32Array(from.buffer, from.byteOffset, from.length / 4)
+  const target = new Int32Array(to.buffer, to.byteOffset, to.length / 4)
+  const words = HASH_BYTES / 4
+  for (let r = 0; r * words < source.length; r++) {
+    const start = (r * width + at) * words
+    for (let w = 0; w < words; w++) target[start + w] = source[r * words + w] as number
+  }
 }
 
 /** Gives each record of `width` nodes one zero node more. */
@@ -110,9 +136,7 @@ export function climbAlone(nodes: Uint8Array, from: number, to: number): Uint8Ar
 /** Roots of values of an SSZ union: each root with its selector mixed in. */
 export function mixInSelector(roots: Uint8Array, selector: number): Uint8Array {
   const pairs = new Uint8Array(2 * roots.length)
-  for (let at = 0; at < roots.length; at += HASH_BYTES) {
-    pairs.set(roots.subarray(at, at + HASH_BYTES), 2 * at)
-    pairs[2 * at + HASH_BYTES] = selector
-  }
+  copyChunks(roots, pairs, 0, 2)
+  for (let at = HASH_BYTES; at < pairs.length; at += 2 * HASH_BYTES) pairs[at] = selector
   return hashPairs(pairs)
 }

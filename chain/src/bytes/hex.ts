@@ -23,9 +23,19 @@ export function fromHex(text: string): Uint8Array {
   return hexToBytes(text)
 }
 
+/** From here on it pays to look at four bytes at a time. */
+const LONG_BYTES = 256
+
 /** Bytewise equality; not constant time, for public values only. */
 export function bytesEqual(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && compareBytes(a, b) === 0
+  if (a.length !== b.length) return false
+  const isAligned = a.byteOffset % 4 === 0 && b.byteOffset % 4 === 0
+  if (a.length < LONG_BYTES || !isAligned) return compareBytes(a, b) === 0
+  const words = a.length >>> 2
+  const ofA = new Int32Array(a.buffer, a.byteOffset, words)
+  const ofB = new Int32Array(b.buffer, b.byteOffset, words)
+  for (let i = 0; i < words; i++) if (ofA[i] !== ofB[i]) return false
+  return compareBytes(a.subarray(4 * words), b.subarray(4 * words)) === 0
 }
 
 /** Lexicographic order of byte strings: negative, zero or positive. */

@@ -77,7 +77,11 @@ export function signingDigest(
     prefix = utf8ToBytes(`ioex/v1/${purpose}`)
     prefixes.set(purpose, prefix)
   }
-  return sha256(prefix, chainId, root)
+  const message = new Uint8Array(prefix.length + chainId.length + root.length)
+  message.set(prefix)
+  message.set(chainId, prefix.length)
+  message.set(root, prefix.length + chainId.length)
+  return sha256(message)
 }
 
 export function sign(digest: Uint8Array, secretKey: Uint8Array): Uint8Array {

@@ -72,8 +72,8 @@ export interface BlockInputs {
 
 /** Checks many signatures at once, on more than one thread, and knows the answers for a while. */
 export interface SignaturesAhead {
-  /** Checks these, then runs what will ask for them; afterwards they may be forgotten. */
-  during<T>(checks: readonly SignatureCheck[], run: () => Promise<T>): Promise<T>
+  /** Runs what will ask for these, in this order; afterwards they may be forgotten. */
+  during<T>(listChecks: () => readonly SignatureCheck[], run: () => Promise<T>): Promise<T>
 }
 
 export interface ChainManagerOptions {
@@ -201,13 +201,14 @@ export class ChainManager implements BlockHost {
   withSignatures<T>(envelopes: readonly BlockEnvelope[], run: () => Promise<T>): Promise<T> {
     const { signatures, inputs } = this.#options
     if (!signatures) return run()
-    const checks = envelopes.flatMap(({ hash, body }) => {
-      if (this.#candidates.has(hash)) return []
-      const transactions = decodeBody(body)
-      if (!transactions.ok) return []
-      return signatureChecks(transactions.value, this.chainId, (root) => inputs.isVerified(root))
-    })
-    return signatures.during(checks, run)
+    const listChecks = () =>
+      envelopes.flatMap(({ hash, body }) => {
+        if (this.#candidates.has(hash)) return []
+        const transactions = decodeBody(body)
+        if (!transactions.ok) return []
+        return signatureChecks(transactions.value, this.chainId, (root) => inputs.isVerified(root))
+      })
+    return signatures.during(listChecks, run)
   }
 
   async commitBlocks(commit: FinalCommit): Promise<void> {

@@ -1,8 +1,9 @@
+import { sha256 as portableSha256 } from '@noble/hashes/sha2.js'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { sha256 } from '../bytes/hash.ts'
 import { pureSecp256k1 } from '../bytes/signature.ts'
-import { nativeSecp256k1 } from './install-native-crypto.ts'
+import { installNativeCrypto, nativeSecp256k1 } from './install-native-crypto.ts'
 
 const native = nativeSecp256k1()
 const secretKeys = fc
@@ -54,4 +55,12 @@ describe.skipIf(!native)('native secp256k1 gives the answers of the portable one
     )
     expect(addon.verify(new Uint8Array(3), new Uint8Array(32), new Uint8Array(33))).toBe(false)
   })
+})
+
+test('SHA-256 is that of the portable code at every length', async () => {
+  await installNativeCrypto()
+  for (let length = 0; length <= 300; length++) {
+    const data = new Uint8Array(length).fill(length)
+    expect(sha256(data)).toEqual(portableSha256(data))
+  }
 })

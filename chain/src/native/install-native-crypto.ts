@@ -1,6 +1,7 @@
 import { getHashes, hash as nodeHash } from 'node:crypto'
 import { createRequire } from 'node:module'
 import type * as Binding from 'secp256k1'
+import { digest } from '@chainsafe/as-sha256'
 import { setHasher } from '@chainsafe/persistent-merkle-tree'
 import { setRipemd160, setSha256 } from '../bytes/hash.ts'
 import { pureSecp256k1, type Secp256k1, setSecp256k1 } from '../bytes/signature.ts'
@@ -11,12 +12,17 @@ export interface NativeCrypto {
   readonly hasher: 'hashtree' | 'as-sha256'
 }
 
+/** Up to here WebAssembly hashes sooner than a call into OpenSSL begins. */
+const SHORT_BYTES = 128
+
 /**
  * Puts native hashing and signature checking behind the pure rooms. Called once at the start of
  * every process, before anything is hashed.
  */
 export async function installNativeCrypto(): Promise<NativeCrypto> {
-  setSha256((data) => new Uint8Array(nodeHash('sha256', data, 'buffer')))
+  setSha256((data) =>
+    data.length <= SHORT_BYTES ? digest(data) : new Uint8Array(nodeHash('sha256', data, 'buffer')),
+  )
   if (getHashes().includes('ripemd160')) {
     setRipemd160((data) => new Uint8Array(nodeHash('ripemd160', data, 'buffer')))
   }

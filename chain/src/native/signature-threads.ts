@@ -1,6 +1,5 @@
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
-import { bytesToHex } from '../bytes/hex.ts'
 import {
   PUBLIC_KEY_BYTES,
   pureSecp256k1,
@@ -11,7 +10,7 @@ import {
 } from '../bytes/signature.ts'
 import { HASH_BYTES } from '../bytes/hash.ts'
 import { nativeSecp256k1 } from './install-native-crypto.ts'
-import { shareChecks, workOff } from './signature-shares.ts'
+import { SharedVerdicts, shareChecks } from './signature-shares.ts'
 
 /** Threads beside the main one: more help little, since everything else stays where it is. */
 const THREADS_MAX = 2
@@ -26,17 +25,17 @@ export interface SignatureThreadsOptions {
 }
 
 /**
- * Checks many signatures at once on several threads and remembers the valid ones while a block is
- * executed: the rules check the same signatures in the same order and get the same answers, only
- * sooner. A thread that fails is not used again; the main thread does what is left.
+ * Checks the signatures of a large block on other threads while this one executes it from the
+ * front: the rules check the same signatures in the same order and get the same answers, only
+ * sooner. A thread that fails is not used again; this one does what is left.
  */
 export class SignatureThreads {
   readonly #secp: Secp256k1
   readonly #checksMin: number
   readonly #threads: number
   #workers: Worker[] = []
-  /** Valid signatures of the blocks at hand, whole triples; what is not here is checked anew. */
-  readonly #valid = new Set<string>()
+  /** Of the blocks at hand. */
+  #verdicts: SharedVerdicts | undefined
 
   constructor(options: SignatureThreadsOptions = {}) {
     this.#secp = options.secp256k1 ?? nativeSecp256k1() ?? pureSecp256k1
@@ -55,23 +54,25 @@ export class SignatureThreads {
   }
 
   verify(signature: Uint8Array, digest: Uint8Array, publicKey: Uint8Array): boolean {
-    const isKnown = this.#valid.size > 0 && this.#isKnown({ signature, digest, publicKey })
+    const isKnown = this.#verdicts?.isValid(signature, digest, publicKey) ?? false
     return isKnown || this.#secp.verify(signature, digest, publicKey)
   }
 
-  #isKnown({ signature, digest, publicKey }: SignatureCheck): boolean {
-    return this.#valid.has(nameOf(signature, digest, publicKey))
-  }
-
-  /** Checks these ahead, then runs; afterwards nothing is remembered. */
-  async during<T>(checks: readonly SignatureCheck[], run: () => Promise<T>): Promise<T> {
-    const open = this.#valid.size === 0 ? checks : checks.filter((check) => !this.#isKnown(check))
-    if (open.length < this.#checksMin || this.#threads < 1) return run()
-    this.#check(open.filter(isWellFormed))
+  /**
+   * Runs what will check these signatures, in this order, while other threads check them from the
+   * back. Inside another run nothing is added to what that one has begun.
+   */
+  async during<T>(listChecks: () => readonly SignatureCheck[], run: () => Promise<T>): Promise<T> {
+    if (this.#threads < 1 || this.#verdicts) return run()
+    const checks = listChecks().filter(isWellFormed)
+    if (checks.length < this.#checksMin) return run()
+    const verdicts = this.#begin(checks)
+    this.#verdicts = verdicts
     try {
       return await run()
     } finally {
-      this.#valid.clear()
+      verdicts.end()
+      this.#verdicts = undefined
     }
   }
 
@@ -81,19 +82,11 @@ export class SignatureThreads {
     await Promise.all(workers.map((worker) => worker.terminate()))
   }
 
-  /**
-   * Waits for nobody: what another thread has taken and not finished when the rest is done, at most
-   * a share of each, is left to the rule.
-   */
-  #check(checks: readonly SignatureCheck[]): void {
+  #begin(checks: readonly SignatureCheck[]): SharedVerdicts {
     while (this.#workers.length < this.#threads) this.#workers.push(this.#newWorker())
     const shares = shareChecks(checks)
     for (const worker of this.#workers) worker.postMessage(shares)
-    workOff(shares, this.#secp)
-    const verdicts = new Uint8Array(shares.verdicts)
-    for (const [i, { signature, digest, publicKey }] of checks.entries()) {
-      if (verdicts[i] === 1) this.#valid.add(nameOf(signature, digest, publicKey))
-    }
+    return new SharedVerdicts(checks, shares)
   }
 
   #newWorker(): Worker {
@@ -116,8 +109,4 @@ function isWellFormed({ signature, digest, publicKey }: SignatureCheck): boolean
     digest.length === HASH_BYTES &&
     publicKey.length === PUBLIC_KEY_BYTES
   )
-}
-
-function nameOf(signature: Uint8Array, digest: Uint8Array, publicKey: Uint8Array): string {
-  return `${bytesToHex(signature)}${bytesToHex(digest)}${bytesToHex(publicKey)}`
 }

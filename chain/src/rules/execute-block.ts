@@ -4,7 +4,7 @@ import { fault, ok, type Result } from '../bytes/result.ts'
 import { addressOf } from '../bytes/signature.ts'
 import { epochOfHeight, isCheckpointHeight } from '../params/network-params.ts'
 import { appendHistory, historyRoot } from '../state/history-list.ts'
-import { draftOf, merge, stateRoot } from '../state/ledger.ts'
+import { clear, draftOf, mergeAndClear, stateRoot } from '../state/ledger.ts'
 import type { LedgerDraft } from '../state/ledger-draft.ts'
 import type { Header } from '../types/consensus-objects.ts'
 import { ZERO_ADDRESS, ZERO_HASH } from '../types/primitives.ts'
@@ -54,6 +54,8 @@ export interface ExecutionOptions {
 /** A block in execution: its own draft, what it holds so far and what that left. */
 export interface BlockExecution {
   readonly draft: LedgerDraft
+  /** Over the draft, empty: where a transaction is tried before it stands in the block. */
+  readonly attempt: LedgerDraft
   readonly block: BlockInput
   readonly transactions: Transaction[]
   readonly receipts: Receipt[]
@@ -118,7 +120,15 @@ export function beginBlock(draft: LedgerDraft, block: BlockInput): Result<BlockE
   const globals = draft.globals()
   draft.setGlobals({ ...globals, ...appendHistory(globals, parentHash), height, epoch, timeMs })
   const transactions: Transaction[] = []
-  return ok({ draft, block, transactions, receipts: [], bytes: OFFSET_BYTES, ordinaryBytes: 0 })
+  return ok({
+    draft,
+    attempt: draftOf(draft),
+    block,
+    transactions,
+    receipts: [],
+    bytes: OFFSET_BYTES,
+    ordinaryBytes: 0,
+  })
 }
 
 function checkPlace(draft: LedgerDraft, block: BlockInput): Result<undefined> {
@@ -163,7 +173,7 @@ export function applyTransaction(
   transaction: Transaction,
   options: ExecutionOptions = {},
 ): Result<undefined> {
-  const { draft, block } = execution
+  const { draft, attempt, block } = execution
   const bytes = transactionBytes(transaction)
   const fits = checkFits(execution, transaction, bytes)
   if (!fits.ok) return fits
@@ -171,20 +181,32 @@ export function applyTransaction(
   if (!form.ok) return form
   const emitted: ReceiptBody[] = []
   const context = contextOf(block, transaction, bytes, emitted)
-  const attempt = draftOf(draft)
-  const applied = applyBody(attempt, transaction, context)
-  if (!applied.ok) return applied
-  if (execution.receipts.length + emitted.length > RECEIPTS_PER_BLOCK_MAX) {
-    return fault('BLOCK_FULL', 'the block has no room for the receipts of this transaction')
+  const applied = tryBody(execution, transaction, context, emitted)
+  const signed = applied.ok ? checkSignature(draft, transaction, options) : applied
+  if (!signed.ok) {
+    clear(attempt)
+    return signed
   }
-  const signed = checkSignature(draft, transaction, options)
-  if (!signed.ok) return signed
-  merge(attempt)
+  mergeAndClear(attempt)
   addReceipts(execution, emitted)
   execution.transactions.push(transaction)
   execution.bytes += bytes + OFFSET_BYTES
   if (isOrdinary(transaction)) execution.ordinaryBytes += bytes + OFFSET_BYTES
   return ok()
+}
+
+/** Executes it into the block's attempt, if the block has room for its receipts. */
+function tryBody(
+  { attempt, receipts }: BlockExecution,
+  transaction: Transaction,
+  context: TransactionContext,
+  emitted: readonly ReceiptBody[],
+): Result<undefined> {
+  const applied = applyBody(attempt, transaction, context)
+  if (!applied.ok) return applied
+  return receipts.length + emitted.length > RECEIPTS_PER_BLOCK_MAX
+    ? fault('BLOCK_FULL', 'the block has no room for the receipts of this transaction')
+    : ok()
 }
 
 function applyBody(

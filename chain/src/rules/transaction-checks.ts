@@ -7,7 +7,7 @@ import {
   type Transaction,
   type TransactionBody,
 } from '../types/transactions.ts'
-import { balanceOf, insufficientFunds, nonceOf } from './accounts.ts'
+import { accountOf, insufficientFunds } from './accounts.ts'
 import { feeOf } from './fees.ts'
 
 /**
@@ -132,7 +132,8 @@ export function checkAccount(
   sender: Uint8Array,
   bytes: number,
 ): Result<undefined> {
-  const nonce = nonceOf(draft, sender)
+  const account = accountOf(draft, sender)
+  const nonce = account?.nonce ?? 0
   if (body.nonce < nonce) {
     return fault('NONCE_TOO_LOW', `the next nonce of the account is ${nonce}`, {
       nonce: body.nonce,
@@ -146,6 +147,6 @@ export function checkAccount(
     })
   }
   const fee = feeOf(draft, body, bytes)
-  const balance = balanceOf(draft, sender)
+  const balance = account?.balance ?? 0n
   return balance < fee ? insufficientFunds(balance, fee) : ok()
 }

@@ -16,6 +16,7 @@ import { AccountOrder } from './account-order.ts'
 import type { LedgerDraft, RecordTable, RewardLeaf } from './ledger-draft.ts'
 import {
   ACCOUNT_BYTES,
+  accountAmong,
   ADDRESS_BYTES,
   recordCodecs,
   recordLeaves,
@@ -62,11 +63,13 @@ class ValueTable<T> implements BaseTable<T> {
 /** Accounts in one flat buffer of 64-byte records: a million of them are 64 MB. */
 class AccountTable implements BaseTable<Account> {
   #rows: Uint8Array
+  #view: DataView
   readonly tree: DenseTree
 
   constructor(rows: Uint8Array, tree: DenseTree) {
     assert(rows.length === tree.count * ACCOUNT_BYTES, 'a tree stands over all accounts')
     this.#rows = rows
+    this.#view = viewOf(rows)
     this.tree = tree
   }
 
@@ -86,8 +89,7 @@ class AccountTable implements BaseTable<Account> {
 
   get(index: number): Readonly<Account> | undefined {
     if (index < 0 || index >= this.count) return undefined
-    const start = index * ACCOUNT_BYTES
-    return recordCodecs.accounts.deserialize(this.#rows.subarray(start, start + ACCOUNT_BYTES))
+    return accountAmong(this.#rows, this.#view, index * ACCOUNT_BYTES)
   }
 
   set(): void {
@@ -101,11 +103,16 @@ class AccountTable implements BaseTable<Account> {
       const grown = new Uint8Array(Math.max(bytes, 2 * this.#rows.length))
       grown.set(this.#rows)
       this.#rows = grown
+      this.#view = viewOf(grown)
     }
     for (const [index, record] of records) {
       this.#rows.set(recordCodecs.accounts.serialize(record), index * ACCOUNT_BYTES)
     }
   }
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
 }
 
 function refuseWrite(): never {
@@ -219,7 +226,10 @@ export class BaseLedger implements LedgerDraft {
     return this.#accounts.addressOf(account)
   }
   nodeIndex(nodeAddress: Uint8Array): number | undefined {
-    return this.nodeAddresses.get(bytesToHex(nodeAddress))
+    return this.nodeIndexOf(bytesToHex(nodeAddress))
+  }
+  nodeIndexOf(nodeAddress: Hex): number | undefined {
+    return this.nodeAddresses.get(nodeAddress)
   }
   depositIndex(mainTransaction: Uint8Array): number | undefined {
     return this.depositIds.get(bytesToHex(mainTransaction))

@@ -16,7 +16,7 @@ import type {
 import { AddressIndex } from './address-index.ts'
 import { BaseLedger } from './base-ledger.ts'
 import type { LedgerDraft, RecordTable, RewardLeaf } from './ledger-draft.ts'
-import { recordLeaves, type TableName, type TableRecords } from './record-tables.ts'
+import { recordLeaves, type TableName, tableNames, type TableRecords } from './record-tables.ts'
 
 export type LedgerParent = BaseLedger | DraftLayer
 
@@ -117,7 +117,8 @@ class LazyMap<K, V> {
   }
 
   [Symbol.iterator](): Iterator<[K, V]> {
-    return (this.#map ?? new Map<K, V>())[Symbol.iterator]()
+    const map: ReadonlyMap<K, V> = this.#map ?? (EMPTY as ReadonlyMap<unknown, never> as never)
+    return map.entries()
   }
 }
 
@@ -149,6 +150,9 @@ export class DraftLayer implements LedgerDraft {
   newPeg: Peg | undefined
   /** Set when it was merged; what stands on it then stands on its parent. */
   merged = false
+  /** The account last looked for and found: a transaction asks for its sender many times. */
+  #foundAddress: Uint8Array | undefined
+  #foundIndex = 0
   #parent: LedgerParent
   #baseVersion: number
 
@@ -206,7 +210,13 @@ export class DraftLayer implements LedgerDraft {
     const parent = this.#parent
     if (parent instanceof BaseLedger) this.#baseVersion = parent.version
     this.merged = true
-    for (const table of Object.values(this.tables)) table.clear()
+    this.clear()
+  }
+
+  /** Forgets all writes. */
+  clear(): void {
+    for (const table of tableNames) this.tables[table].clear()
+    this.#foundAddress = undefined
     this.#newAddresses = undefined
     this.inventories.clear()
     this.snapshots.clear()
@@ -272,7 +282,14 @@ export class DraftLayer implements LedgerDraft {
   }
 
   accountIndex(address: Uint8Array): number | undefined {
-    return this.#indexOf(address, undefined)
+    // Addresses are values: the same object is the same address, and an account never moves.
+    if (address === this.#foundAddress) return this.#foundIndex
+    const index = this.#indexOf(address, undefined)
+    if (index !== undefined) {
+      this.#foundAddress = address
+      this.#foundIndex = index
+    }
+    return index
   }
   /** @param known the address as hex, once a draft that has new accounts needed it */
   #indexOf(address: Uint8Array, known: Hex | undefined): number | undefined {
@@ -285,7 +302,10 @@ export class DraftLayer implements LedgerDraft {
       : parent.#indexOf(address, hex)
   }
   nodeIndex(nodeAddress: Uint8Array): number | undefined {
-    return this.newNodes.get(bytesToHex(nodeAddress)) ?? this.parent.nodeIndex(nodeAddress)
+    return this.nodeIndexOf(bytesToHex(nodeAddress))
+  }
+  nodeIndexOf(nodeAddress: Hex): number | undefined {
+    return this.newNodes.get(nodeAddress) ?? this.parent.nodeIndexOf(nodeAddress)
   }
   depositIndex(mainTransaction: Uint8Array): number | undefined {
     const own = this.newDeposits.get(bytesToHex(mainTransaction))

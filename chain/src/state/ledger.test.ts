@@ -12,11 +12,13 @@ import type { LedgerDraft } from './ledger-draft.ts'
 import {
   changedRecords,
   changesOf,
+  clear,
   createLedger,
   draftOf,
   type Ledger,
   loadLedger,
   merge,
+  mergeAndClear,
   stateRoot,
 } from './ledger.ts'
 import type { StateChange } from './record-tables.ts'
@@ -281,4 +283,34 @@ describe('stored state', () => {
     const twice = loadLedger(params, chainId, [...entries, other('a00000028')])
     expect(twice.ok || twice.fault.message).toContain('an address of two accounts')
   })
+})
+
+test('a draft used again for every attempt leaves what fresh drafts would', () => {
+  const step = fc.record({ to: fc.nat(5), amount: fc.bigInt(1n, 9n), isKept: fc.boolean() })
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 20 }), (steps) => {
+      const [fresh, reused] = [
+        draftOf(createLedger(params, chainId)),
+        createLedger(params, chainId),
+      ]
+      const block = draftOf(reused)
+      const attempt = draftOf(block)
+      for (const { to, amount, isKept } of steps) {
+        // The same object, as a transaction asks for its sender again and again.
+        const account = address(to)
+        credit(attempt, account, amount)
+        expect(attempt.accountIndex(account)).toBeDefined()
+        if (isKept) mergeAndClear(attempt)
+        else clear(attempt)
+        expect(attempt.accountIndex(account)).toBe(block.accountIndex(account))
+        if (!isKept) continue
+        const one = draftOf(fresh)
+        credit(one, account, amount)
+        merge(one)
+      }
+      expect(rootHex(attempt)).toBe(rootHex(fresh))
+      expect(changesOf(attempt)).toEqual([])
+      expect(accountsOf(block)).toEqual(accountsOf(fresh))
+    }),
+  )
 })

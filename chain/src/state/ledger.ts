@@ -55,6 +55,23 @@ export function merge(draft: LedgerDraft): void {
   layer.retire()
 }
 
+/**
+ * Moves a draft's writes into its parent, another draft, and leaves it open and empty for the next
+ * ones: cheaper than a new draft for every transaction. Nothing may stand on it.
+ */
+export function mergeAndClear(draft: LedgerDraft): void {
+  const layer = layerOf(draft)
+  const { parent } = layer
+  assert(parent instanceof DraftLayer, 'the committed state gets whole blocks')
+  mergeIntoLayer(layer, parent)
+  layer.clear()
+}
+
+/** Undoes everything in a draft on which nothing stands, and leaves it open. */
+export function clear(draft: LedgerDraft): void {
+  layerOf(draft).clear()
+}
+
 /** Records that a draft writes, with what stood there before it, if anything. */
 export function* changedRecords<K extends TableName>(
   draft: LedgerDraft,
@@ -169,6 +186,7 @@ function mergeIntoLayer(layer: DraftLayer, parent: DraftLayer): void {
 function moveTable<K extends TableName>(layer: DraftLayer, parent: DraftLayer, table: K): void {
   const own: LayerTable<TableRecords[K]> = layer.tables[table]
   const target: LayerTable<TableRecords[K]> = parent.tables[table]
+  if (own.records.size === 0) return
   for (const [index, record] of own.records) target.set(index, record)
 }
 

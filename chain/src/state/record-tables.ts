@@ -156,15 +156,19 @@ function accountRows(accounts: readonly Account[]): Uint8Array {
 
 function accountOfRow(bytes: Uint8Array): Account {
   if (bytes.length !== ACCOUNT_BYTES) throw new RangeError('an account has 64 bytes')
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  return accountAmong(bytes, new DataView(bytes.buffer, bytes.byteOffset, bytes.length), 0)
+}
+
+/** The account whose row begins at `at`; `view` shows the same bytes as `rows`. */
+export function accountAmong(rows: Uint8Array, view: DataView, at: number): Account {
   return {
     // Copies: the row may be a view of a buffer that is used again.
-    address: bytes.slice(0, NEXT_ADDRESS_AT),
-    nextAddress: bytes.slice(NEXT_ADDRESS_AT, BALANCE_AT),
-    balance: view.getBigUint64(BALANCE_AT, true),
-    bond: view.getBigUint64(BOND_AT, true),
-    nonce: view.getUint32(NONCE_AT, true),
-    flags: view.getUint32(FLAGS_AT, true),
+    address: rows.slice(at, at + NEXT_ADDRESS_AT),
+    nextAddress: rows.slice(at + NEXT_ADDRESS_AT, at + BALANCE_AT),
+    balance: view.getBigUint64(at + BALANCE_AT, true),
+    bond: view.getBigUint64(at + BOND_AT, true),
+    nonce: view.getUint32(at + NONCE_AT, true),
+    flags: view.getUint32(at + FLAGS_AT, true),
   }
 }
 

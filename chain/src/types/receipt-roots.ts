@@ -20,11 +20,11 @@ const ReceiptOfRootType = new ContainerType({
 })
 
 const rootsOfFees = flatRootsOf<ValueOf<typeof FeeReceiptType>>(FeeReceiptType)
-const rootsOfReceipts = flatRootsOf<ValueOf<typeof ReceiptOfRootType>>(ReceiptOfRootType)
+const rootsOfReceipts = flatRootsOf<Receipt>(ReceiptOfRootType)
 
 /** hash_tree_root of a block's receipts in order; the most frequent kind is hashed in one batch. */
 export function rootOfReceipts(receipts: readonly Receipt[]): Uint8Array {
-  const bodies: Uint8Array[] = []
+  const bodies = new Uint8Array(receipts.length * HASH_BYTES)
   const fees: ValueOf<typeof FeeReceiptType>[] = []
   const places: number[] = []
   for (const [i, { body }] of receipts.entries()) {
@@ -32,15 +32,12 @@ export function rootOfReceipts(receipts: readonly Receipt[]): Uint8Array {
       fees.push(body.value)
       places.push(i)
     } else {
-      bodies[i] = ReceiptBodyType.hashTreeRoot(body)
+      bodies.set(ReceiptBodyType.hashTreeRoot(body), i * HASH_BYTES)
     }
   }
   const mixed = mixInSelector(rootsOfFees(fees), ReceiptKind.fee)
   for (const [f, i] of places.entries()) {
-    bodies[i] = mixed.subarray(f * HASH_BYTES, (f + 1) * HASH_BYTES)
+    bodies.set(mixed.subarray(f * HASH_BYTES, (f + 1) * HASH_BYTES), i * HASH_BYTES)
   }
-  const roots = rootsOfReceipts(
-    receipts.map((receipt, i) => ({ ...receipt, body: bodies[i] as Uint8Array })),
-  )
-  return listRoot(roots, RECEIPTS_PER_BLOCK_MAX)
+  return listRoot(rootsOfReceipts(receipts, { body: bodies }), RECEIPTS_PER_BLOCK_MAX)
 }

@@ -1,6 +1,6 @@
 import { sha256 } from '../bytes/hash.ts'
 import type { Result } from '../bytes/result.ts'
-import { sign, signingDigest, verifySignature } from '../bytes/signature.ts'
+import { sign, verifySignature } from '../bytes/signature.ts'
 import { decodeCanonical } from '../bytes/ssz.ts'
 import {
   type PayloadKind,
@@ -10,7 +10,7 @@ import {
   type TransactionBody,
   TransactionType,
 } from './transactions.ts'
-import { bodyRoot, rootOfTransactions } from './transaction-roots.ts'
+import { bodyDigest, bodyRoot, rootOfTransactions } from './transaction-roots.ts'
 
 const kinds = Object.keys(selectors) as PayloadKind[]
 
@@ -54,7 +54,7 @@ export function transactionListRoot(transactions: readonly Transaction[]): Uint8
 
 /** What the sender signs: purpose "tx" over the body's root (PROTOCOL 1.2). */
 export function transactionDigest(body: TransactionBody, chainId: Uint8Array): Uint8Array {
-  return signingDigest('tx', chainId, bodyRoot(body))
+  return bodyDigest(body, chainId)
 }
 
 export function signTransaction(

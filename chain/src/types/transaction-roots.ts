@@ -1,8 +1,9 @@
 import { ContainerType } from '@chainsafe/ssz'
+import { assert } from '../bytes/assert.ts'
 import { hashPairs } from '../bytes/dense-tree.ts'
 import { flatRootsOf, listRoot, mixInSelector } from '../bytes/flat-roots.ts'
 import { HASH_BYTES } from '../bytes/hash.ts'
-import { PUBLIC_KEY_BYTES, SIGNATURE_BYTES } from '../bytes/signature.ts'
+import { PUBLIC_KEY_BYTES, SIGNATURE_BYTES, signingDigest } from '../bytes/signature.ts'
 import { Bytes32, Count64, U32, Units64 } from './primitives.ts'
 import {
   PayloadKind,
@@ -17,16 +18,40 @@ import {
 
 const PAIR_BYTES = 2 * HASH_BYTES
 
+/** What follows from a body. */
+interface KnownBody {
+  readonly root: Uint8Array
+  /** What its sender signs on the chain of this id, once it was asked for. */
+  digest: Uint8Array | undefined
+  chainId: Uint8Array | undefined
+}
+
 /** Bodies are values: none changes after it was decoded or signed, so its root is kept with it. */
-const knownRoots = new WeakMap<TransactionBody, Uint8Array>()
+const knownBodies = new WeakMap<TransactionBody, KnownBody>()
+
+function known(body: TransactionBody): KnownBody {
+  return knownBodies.get(body) ?? remember(body, TransactionBodyType.hashTreeRoot(body))
+}
+
+function remember(body: TransactionBody, root: Uint8Array): KnownBody {
+  const one: KnownBody = { root, digest: undefined, chainId: undefined }
+  knownBodies.set(body, one)
+  return one
+}
 
 /** hash_tree_root of a body: the transaction's id. Computed once per body. */
 export function bodyRoot(body: TransactionBody): Uint8Array {
-  const known = knownRoots.get(body)
-  if (known) return known
-  const root = TransactionBodyType.hashTreeRoot(body)
-  knownRoots.set(body, root)
-  return root
+  return known(body).root
+}
+
+/** The digest that the sender of a body signs (PROTOCOL 1.2). Kept for the chain last asked for. */
+export function bodyDigest(body: TransactionBody, chainId: Uint8Array): Uint8Array {
+  const one = known(body)
+  if (one.digest === undefined || one.chainId !== chainId) {
+    one.digest = signingDigest('tx', chainId, one.root)
+    one.chainId = chainId
+  }
+  return one.digest
 }
 
 /** A body with roots in the place of its longer fields. */
@@ -38,28 +63,29 @@ const BodyOfRootsType = new ContainerType({
   tip: Units64,
   payload: Bytes32,
 })
-type BodyOfRoots = Omit<TransactionBody, 'payload'> & { payload: Uint8Array }
 
 const rootsOfTransfers = flatRootsOf<Transfer>(TransferType)
-const rootsOfBodies = flatRootsOf<BodyOfRoots>(BodyOfRootsType)
+const rootsOfBodies = flatRootsOf<TransactionBody>(BodyOfRootsType)
 
 /** Computes the roots of many bodies in one batch, for all who ask for them later. */
 export function prepareRoots(transactions: readonly Transaction[]): void {
-  const bodies = transactions.map(({ body }) => body).filter((body) => !knownRoots.has(body))
-  const senders = rootsOfSenders(bodies)
-  const payloads = rootsOfPayloads(bodies)
-  const at = (roots: Uint8Array, i: number) => roots.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES)
-  const roots = rootsOfBodies(
-    bodies.map((body, i) => ({ ...body, sender: at(senders, i), payload: at(payloads, i) })),
-  )
-  for (const [i, body] of bodies.entries()) knownRoots.set(body, at(roots, i).slice())
+  const bodies: TransactionBody[] = []
+  for (const { body } of transactions) if (!knownBodies.has(body)) bodies.push(body)
+  if (bodies.length === 0) return
+  const sender = rootsOfSenders(bodies)
+  const payload = rootsOfPayloads(bodies)
+  const roots = rootsOfBodies(bodies, { sender, payload })
+  for (let i = 0; i < bodies.length; i++) {
+    const root = roots.slice(i * HASH_BYTES, (i + 1) * HASH_BYTES)
+    remember(bodies[i] as TransactionBody, root)
+  }
 }
 
 function rootsOfSenders(bodies: readonly TransactionBody[]): Uint8Array {
   const pairs = new Uint8Array(bodies.length * PAIR_BYTES)
   for (const [i, { sender }] of bodies.entries()) {
-    // A malformed key of other length was refused by the codec.
-    pairs.set(sender.subarray(0, PUBLIC_KEY_BYTES), i * PAIR_BYTES)
+    assert(sender.length === PUBLIC_KEY_BYTES, 'the codec refused a key of other length')
+    pairs.set(sender, i * PAIR_BYTES)
   }
   return hashPairs(pairs)
 }
