@@ -16,7 +16,7 @@ import { key, PoolWorld, transaction } from './testing/pool-world.ts'
 
 const leave = (rail: number): Payload => ({
   selector: PayloadKind.leave,
-  value: { rail, lost: false },
+  value: { rail, lost: false, unpaid: false },
 })
 /** One account's first three. */
 function chainOfThree() {

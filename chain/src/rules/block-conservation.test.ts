@@ -64,7 +64,7 @@ function payloadOf({ kind, to, amount }: Act): Payload {
     case 'topUp':
       return { selector: 8, value: { kind: 1 + (to % 2), target: to % 3, generation: 0, amount } }
     case 'leave':
-      return { selector: 9, value: { rail: to, lost: false } }
+      return { selector: 9, value: { rail: to, lost: false, unpaid: false } }
   }
 }
 

@@ -156,7 +156,7 @@ export function challengeClass(
 /** Probability of a challenge of `node` in an epoch, as fraction of 2^64. */
 export function challengeRate(
   params: NetworkParams,
-  node: Readonly<Node>,
+  node: Pick<Node, 'strikes'>,
   epoch: Pick<Epoch, 'q1' | 'q2'>,
   snapshot: InventorySnapshot,
 ): bigint {

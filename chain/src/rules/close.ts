@@ -26,6 +26,7 @@ import {
 import { bookFees, payNode, settleRail } from './settle-rail.ts'
 import { railRests } from './settlement.ts'
 import { touchNode } from './touch-node.ts'
+import { unpaidStep } from './unpaid-step.ts'
 
 /**
  * Closes a rail in two steps (PROTOCOL 6.7): the first asks, from when on nothing more is earned;
@@ -70,7 +71,7 @@ function askClose(
     })
   }
   draft.rails.set(index, { ...rail, askEpoch: context.epoch, askHeight: context.height })
-  emitClose(draft, index, { asked: true, time: 0n, units: 0n, held: 0n }, context)
+  emitClose(draft, index, { asked: true, time: 0n, units: 0n, burned: 0n, held: 0n }, context)
   return ok()
 }
 
@@ -131,11 +132,21 @@ function settleClosed(
   payNode(draft, rail.node, booking.proceeds, 0n, context)
   const settled = railAt(draft, index)
   const rests = railRests(settled)
-  credit(draft, rail.payer, rests.time + rests.units)
+  const step = settled.unpaid ? unpaidStep(settled) : 0n
+  const burned = step < rests.units ? step : rests.units
+  burnForfeit(draft, burned)
+  const units = rests.units - burned
+  credit(draft, rail.payer, rests.time + units)
   const held = settled.held - settled.forfeited
-  emitClose(draft, index, { asked: false, ...rests, held }, context)
+  emitClose(draft, index, { asked: false, time: rests.time, units, burned, held }, context)
   freeRail(draft, index, context)
   return ok()
+}
+
+function burnForfeit(draft: LedgerDraft, amount: bigint): void {
+  if (amount === 0n) return
+  const globals = draft.globals()
+  draft.setGlobals({ ...globals, burnedForfeit: globals.burnedForfeit + amount })
 }
 
 /** Takes the rail out of its node's inventory and its contract, and its index for reuse. */
@@ -173,7 +184,7 @@ function freeRail(draft: LedgerDraft, index: number, context: TransactionContext
 function emitClose(
   draft: LedgerDraft,
   index: number,
-  amounts: { asked: boolean; time: bigint; units: bigint; held: bigint },
+  amounts: { asked: boolean; time: bigint; units: bigint; burned: bigint; held: bigint },
   context: TransactionContext,
 ): void {
   const rail = railAt(draft, index)
@@ -188,6 +199,7 @@ function emitClose(
       asked: amounts.asked,
       refundTime: amounts.time,
       refundUnits: amounts.units,
+      burnedUnits: amounts.burned,
       releasedHeld: amounts.held,
     },
   })

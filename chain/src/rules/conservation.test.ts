@@ -140,6 +140,7 @@ function perform(world: World, { kind, payer: p, node: n, pick, size }: Move): s
         return contracts.count === 0 ? 'none' : codeOf(world.closeContract(payer, contract))
       case 'leave':
       case 'lose':
+        if (pick % 3 === 0) return codeOf(world.sayUnpaid(node, rail))
         return codeOf(world.leave(node, rail, kind === 'lose'))
       case 'topUp': {
         const kinds = [0, 1, 2]

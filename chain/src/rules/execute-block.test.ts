@@ -122,14 +122,18 @@ describe('faults of a transaction', () => {
       () =>
         chain.byNode(
           keyOf('relay'),
-          { selector: 9, value: { rail: 0, lost: false } },
+          { selector: 9, value: { rail: 0, lost: false, unpaid: false } },
           { nonce: 1 },
         ),
     ],
     [
       'LANE_FIELDS',
       () =>
-        chain.byNode(keyOf('relay'), { selector: 9, value: { rail: 0, lost: false } }, { tip: 1n }),
+        chain.byNode(
+          keyOf('relay'),
+          { selector: 9, value: { rail: 0, lost: false, unpaid: false } },
+          { tip: 1n },
+        ),
     ],
     [
       'SENDER_MALFORMED',

@@ -99,7 +99,7 @@ describe('the fee market in blocks', () => {
     setBaseFee(chain, 1n)
     chain.block([chain.byOwner(alice, open)])
     setBaseFee(chain, 1n << 40n)
-    const leave: Payload = { selector: 9, value: { rail: 0, lost: false } }
+    const leave: Payload = { selector: 9, value: { rail: 0, lost: false, unpaid: false } }
     const left = chain.byNode(keyOf('relay'), leave, { maxBaseFee: 0n })
     chain.block([left])
     const node = chain.ledger.nodes.get(0)

@@ -11,12 +11,13 @@ import { byteFee } from './settlement.ts'
 import { touchNode } from './touch-node.ts'
 
 /**
- * A node ends a rail with notice, or declares its bytes lost (PROTOCOL 6.5, 6.6). A node key has
- * no money of its own, so the byte fee is booked as debt like that of a proof.
+ * A node ends a rail with notice, or declares its bytes lost (PROTOCOL 6.5, 6.6), or says of a
+ * closing rail that it was not paid to the end (PROTOCOL 8). A node key has no money of its own, so
+ * the byte fee of the former two is booked as debt like that of a proof.
  */
 export function applyLeave(
   draft: LedgerDraft,
-  { rail: index, lost }: Leave,
+  { rail: index, lost, unpaid }: Leave,
   context: TransactionContext,
 ): Result<undefined> {
   const nodeIndex = draft.nodeIndex(context.senderAddress)
@@ -28,12 +29,36 @@ export function applyLeave(
   if (!rail?.live || rail.node !== nodeIndex) {
     return fault('RAIL_UNKNOWN', 'the node has no such rail', { rail: index })
   }
+  if (unpaid) return sayUnpaid(draft, index, lost, context)
   const left = lost ? declareLost(draft, index, rail, context) : giveNotice(draft, index, context)
   if (!left.ok) return left
   const node = draft.nodes.get(nodeIndex)
   assert(node, 'a node index names no node')
   const debt = node.debt + byteFee(draft.params, context.bytes)
   draft.nodes.set(nodeIndex, { ...node, debt })
+  return ok()
+}
+
+/**
+ * The payer took a last step and did not sign for it: the price of a step will burn out of what
+ * it would get back. Free, since it brings its node nothing, and once per rail.
+ */
+function sayUnpaid(
+  draft: LedgerDraft,
+  index: number,
+  lost: boolean,
+  context: TransactionContext,
+): Result<undefined> {
+  const rail = draft.rails.get(index)
+  assert(rail, 'a rail index names no rail')
+  if (lost) return fault('LEAVE_KIND', 'a leave is about lost bytes or about unpaid ones')
+  if (!askOf(draft, rail, context.epoch) && context.epoch < rail.end) {
+    return fault('RAIL_RUNNING', 'its payer can still sign: no close was asked', { rail: index })
+  }
+  if (rail.unpaid || rail.unitPrice === 0n) {
+    return fault('NOTHING_UNPAID', 'that was said already, or traffic is free', { rail: index })
+  }
+  draft.rails.set(index, { ...rail, unpaid: true })
   return ok()
 }
 

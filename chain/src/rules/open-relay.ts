@@ -89,6 +89,7 @@ export function emptyRail(epoch: number, term: number): Rail {
     carriedElapsed: 0,
     delegateFee: 0n,
     delegatePaid: 0n,
+    unpaid: false,
   }
 }
 

@@ -7,6 +7,7 @@ import { actor, codeOf, World } from './testing/world.ts'
 const payer = actor('payer')
 const node = actor('node')
 const other = actor('other')
+const ALWAYS = (1n << 64n) - 1n
 
 beforeAll(async () => {
   await installNativeCrypto()
@@ -39,6 +40,36 @@ describe('prove', () => {
     expect(world.draft.epochs.get(2)).toMatchObject({ proofBytes: 1000, proofs: 1 })
     expect(codeOf(tryProve(world, good))).toBe('CHALLENGE_NOT_OPEN')
     world.audit()
+  })
+
+  test('a late answer pays for the challenges that it held up, so lateness saves nothing', () => {
+    const late = (delay: number, q = ALWAYS, window = 12) => {
+      const world = new World({ baseFeePerByte: 1n, proofWindowEpochs: window })
+      world.fund(payer, 10n ** 17n)
+      world.fixBeacon()
+      world.rent(payer, node)
+      world.nextEpoch({ q1: ALWAYS, q2: ALWAYS })
+      world.fixBeacon()
+      for (let i = 0; i < delay; i++) {
+        world.nextEpoch({ q1: q, q2: q })
+        world.fixBeacon()
+      }
+      world.prove(node)
+      return world.node(node).debt
+    }
+    expect([0, 1, 5, 11].map((delay) => late(delay))).toEqual([1000n, 2000n, 6000n, 12_000n])
+    // Where challenges are rare an answer holds up none, or as many as a prompt one would have met.
+    expect(late(11, 0n)).toBe(1000n)
+    const some = late(11, ALWAYS / 3n)
+    expect(some).toBeGreaterThan(1000n)
+    expect(some).toBeLessThan(12_000n)
+  })
+
+  test('an epoch whose beacon is not fixed yet, or never was, held nothing up', () => {
+    const { world } = challengedWorld()
+    world.nextEpoch()
+    world.prove(node)
+    expect(world.node(node).debt).toBe(1000n)
   })
 
   test('refuses anything but the eight drawn openings of the open challenge', () => {

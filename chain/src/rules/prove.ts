@@ -7,7 +7,14 @@ import { ReceiptKind } from '../types/receipts.ts'
 import { NONE, type Node, type Rail } from '../types/records.ts'
 import { OPENINGS, type Prove } from '../types/transactions.ts'
 import type { TransactionContext } from './block-context.ts'
-import { challengeLeaf, challengePosition, challengeSeed } from './challenge.ts'
+import {
+  challengeLeaf,
+  challengePosition,
+  challengeRate,
+  challengeSeed,
+  isChallenged,
+  snapshotOf,
+} from './challenge.ts'
 import { clearRail, isSpent } from './clear-weight.ts'
 import { snapshotTree } from './inventory.ts'
 import { appendResolution } from './resolution-log.ts'
@@ -134,6 +141,27 @@ function railDrawn(
   return ok(rail)
 }
 
+/**
+ * Challenges that did not open because this one was open until now. Their byte fees are due with
+ * this answer: one proof at the end of the window would else cost a twelfth of twelve.
+ */
+function heldUpChallenges(
+  draft: LedgerDraft,
+  node: Readonly<Node>,
+  context: TransactionContext,
+): number {
+  let count = 0
+  for (let epoch = node.challenge + 1; epoch <= context.epoch; epoch++) {
+    const record = draft.epochs.get(epoch)
+    if (!record || record.beaconHeight === 0) continue
+    const snapshot = snapshotOf(node, epoch)
+    if (snapshot.sum === 0n) continue
+    const rate = challengeRate(draft.params, { strikes: 0 }, record, snapshot)
+    if (isChallenged(record.beacon, context.senderAddress, rate)) count += 1
+  }
+  return count
+}
+
 function pass(
   draft: LedgerDraft,
   index: number,
@@ -146,7 +174,8 @@ function pass(
   const P = node.P + epochs
   const now = draft.epochs.get(context.epoch)
   assert(now, 'the epoch of a block has no record')
-  const fee = byteFee(draft.params, context.bytes)
+  const answers = 1 + heldUpChallenges(draft, node, context)
+  const fee = BigInt(answers) * byteFee(draft.params, context.bytes)
   const resolution = { epoch, A: epoch, P, passed: true }
   const passed: Node = {
     ...node,

@@ -113,6 +113,8 @@ export const CloseReceiptType = new ContainerType({
   asked: Bool,
   refundTime: Units64,
   refundUnits: Units64,
+  /** Of the unit lock: the step that was not signed for. */
+  burnedUnits: Units64,
   releasedHeld: Units64,
 })
 

@@ -177,6 +177,8 @@ export const RailType = new ContainerType(
     /** What the delegate that granted this refill earns in all, and what it was paid, units. */
     delegateFee: Units64,
     delegatePaid: Units64,
+    /** Its node said, once its payer had asked to close it, that a step was never signed for. */
+    unpaid: Bool,
   },
   { typeName: 'Rail' },
 )

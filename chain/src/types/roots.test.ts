@@ -24,7 +24,7 @@ const payload: fc.Arbitrary<Payload> = fc.oneof(
     selector: PayloadKind.transfer,
     value,
   })),
-  fc.record({ rail: u32, lost: fc.boolean() }).map((value) => ({
+  fc.record({ rail: u32, lost: fc.boolean(), unpaid: fc.boolean() }).map((value) => ({
     selector: PayloadKind.leave,
     value,
   })),

@@ -206,7 +206,13 @@ export const TopUpType = new ContainerType({
   amount: Units64,
 })
 
-export const LeaveType = new ContainerType({ rail: U32, lost: Bool })
+export const LeaveType = new ContainerType({
+  rail: U32,
+  /** The bytes are gone. */
+  lost: Bool,
+  /** Of a rail whose close was asked: its payer never signed for the last step. */
+  unpaid: Bool,
+})
 export const EvictType = new ContainerType({ node: Bytes20 })
 /** Sets the weight of a rail that can no longer earn to 0, once (PROTOCOL 6.1). */
 export const ClearWeightType = new ContainerType({ rail: U32 })

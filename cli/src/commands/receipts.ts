@@ -144,7 +144,7 @@ function subjectOf({ body }: ReceiptView): string {
 const MONEY_FIELDS = new Set(
   (
     'fee burned toValidators net held released paid lockUnits need debt toPots epochFees emission ' +
-    'amount refundTime refundUnits releasedHeld baseFee tip proceeds byteFee debtPaid refundLocks ' +
+    'amount refundTime refundUnits burnedUnits releasedHeld baseFee tip proceeds byteFee debtPaid refundLocks ' +
     'refundPot refundFees refundDeposit lockTime fromFormer fromPayer feeFromHeld feeFromPot ' +
     'feeAsDebt delegateFee paidTotal fromHeld fromPot price unitPrice reservationPrice'
   ).split(' '),

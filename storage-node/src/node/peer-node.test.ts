@@ -5,6 +5,7 @@ import { addressOf, bytesToHex } from '@ioex/chain/bytes'
 import { CloseKind, PayloadKind, ReceiptKind } from '@ioex/chain/types'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { keyOf } from '../../../chain/src/rules/testing/sample-chain.ts'
+import { openVoucherLedger } from '../transfer/voucher-ledger.ts'
 import type { PeerNode } from './node-interfaces.ts'
 import { StorageWorld, nodeKeyOf } from './testing/storage-world.ts'
 import { OwnerAccount } from './transactions.ts'
@@ -129,6 +130,40 @@ describe('a peer', () => {
       return isFreed
     })
     await until(async () => (await stored()) === 0)
+  })
+
+  test("says of a closing rail what was read and never signed for, at its payer's cost", async () => {
+    await world.startPeers(3)
+    const client = await world.client('alice')
+    const source = await sourceFile('unpaid', randomBytes(MIB))
+    const redundancy = { k: 1, n: 1 }
+    const put = await client.put({ files: [{ source, path: 'x' }], redundancy, termEpochs: 60 })
+    const contract = await world.chain.contract(put.contracts[0] ?? 0)
+    const rail = contract?.rails[0]?.rail ?? 0
+    const [name] = await world.stopPeersByKey(put.nodes)
+    // A reader took a step and went away.
+    const vouchers = await openVoucherLedger(join(world.folder, name as string, 'vouchers'))
+    const entry = await vouchers.get(rail, 0)
+    const newest = entry?.newest ?? []
+    const usedBytes = (newest[0]?.voucher.kib ?? 0) * 1024 + 1000
+    await vouchers.put(rail, 0, { usedBytes, newest })
+    await vouchers.close()
+    await world.startPeer(name as string)
+    const payer = new OwnerAccount(world.chain, keyOf('alice').secretKey)
+    const value = { kind: CloseKind.rail, target: rail, generation: 0 }
+    const close = () => payer.send({ selector: PayloadKind.close, value })
+    await close()
+    await until(async () => (await world.chain.rail(rail))?.unpaid ?? false)
+    await until(() =>
+      close().then(
+        () => true,
+        () => false,
+      ),
+    )
+    const burned = receiptsOf(ReceiptKind.close).map(({ body }) =>
+      body.selector === ReceiptKind.close ? body.value.burnedUnits : 0n,
+    )
+    expect(burned.some((units) => units > 0n)).toBe(true)
   })
 
   test('declares a slot lost whose bytes are gone, and goes on proving the others', async () => {

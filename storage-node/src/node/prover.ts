@@ -77,7 +77,7 @@ export class Prover {
     logger.error({ rail: lost.rail, reason: lost.message }, 'slot lost')
     if (this.#lost.has(lost.rail)) return
     this.#lost.add(lost.rail)
-    const value = { rail: lost.rail, lost: true }
+    const value = { rail: lost.rail, lost: true, unpaid: false }
     const { final } = await account.send(PayloadKind.leave, () =>
       Promise.resolve({ selector: PayloadKind.leave, value }),
     )

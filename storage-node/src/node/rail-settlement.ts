@@ -11,6 +11,7 @@ import {
   type SignedVoucher,
 } from '@ioex/chain/types'
 import type { VoucherLedger } from '../transfer/voucher-ledger.ts'
+import { kibOf } from '../transfer/voucher-step.ts'
 import type { ChainClient, Indexed } from './chain-client.ts'
 import { ledgerView } from './ledger-view.ts'
 
@@ -58,6 +59,27 @@ export async function dueRedeems(
     redeems.push({ selector: PayloadKind.redeem, value })
   }
   return redeems
+}
+
+/**
+ * Rails whose payer asked for the rest of its lock but did not sign for all that it got: saying so
+ * burns the price of a step out of that rest (PROTOCOL 8). Once per rail.
+ */
+export async function unpaidRails(
+  chain: ChainClient,
+  ledger: VoucherLedger,
+  parts: { nodeIndex: number; nowEpoch: number },
+): Promise<number[]> {
+  const rails = await chain.railsOfNode(parts.nodeIndex)
+  const view = ledgerView(chain, { contracts: await contractsOf(chain, rails) })
+  const unpaid: number[] = []
+  for (const { index, record } of rails) {
+    const isEnding = parts.nowEpoch >= record.end || askOf(view, record, parts.nowEpoch)
+    if (!isEnding || record.unpaid || record.unitPrice === 0n) continue
+    const entry = await ledger.get(index, record.generation)
+    if (entry && kibOf(entry.usedBytes) > (entry.newest[0]?.voucher.kib ?? 0)) unpaid.push(index)
+  }
+  return unpaid
 }
 
 function redeemBytes(rails: number, vouchers: number): number {

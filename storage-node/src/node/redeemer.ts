@@ -5,7 +5,7 @@ import type { VoucherLedger } from '../transfer/voucher-ledger.ts'
 import type { ChainClient, ChainHead } from './chain-client.ts'
 import type { NodeAccount } from './node-account.ts'
 import { currentNode } from './proving.ts'
-import { dueRedeems } from './rail-settlement.ts'
+import { dueRedeems, unpaidRails } from './rail-settlement.ts'
 
 export interface RedeemerOptions {
   readonly chain: ChainClient
@@ -35,6 +35,26 @@ export class Redeemer {
     if (inEpoch < jitterBlocks(account.address, Math.floor(epochBlocks / 2))) return
     this.#lastEpoch = head.epoch
     await this.redeem(head.epoch, false)
+    await this.#sayUnpaid(head.epoch)
+  }
+
+  /** A payer that takes a last step unpaid shall not gain by it. */
+  async #sayUnpaid(nowEpoch: number): Promise<void> {
+    const { chain, account, vouchers, logger } = this.#options
+    const found = await chain.node(account.address)
+    if (!found || found.record.evicted) return
+    const parts = { nodeIndex: found.index, nowEpoch }
+    for (const rail of await unpaidRails(chain, vouchers, parts)) {
+      const value = { rail, lost: false, unpaid: true }
+      try {
+        const leave = { selector: PayloadKind.leave, value } as const
+        const { final } = await account.send(PayloadKind.leave, () => Promise.resolve(leave))
+        await final
+        logger.info({ rail }, 'closed without payment for the last step')
+      } catch (error) {
+        logger.warn({ rail, reason: reasonOf(error) }, 'unpaid step not said')
+      }
+    }
   }
 
   /** Redeems what is due; `always` small sums too. Gives the ids of the transactions. */

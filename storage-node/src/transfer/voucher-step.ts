@@ -1,10 +1,12 @@
+import { STEP_KIB_FIRST, STEP_KIB_MAX } from '@ioex/chain/rules'
+
 /**
  * How far a server goes ahead of the newest voucher (PROTOCOL 8): one step of 256 KiB at first,
  * half as much again with each step paid, 4 MiB at most. So a broken session loses at most one
  * step, and a proven payer is not slowed down.
  */
-export const STEP_BYTES_FIRST = 256 * 1024
-export const STEP_BYTES_MAX = 4 * 1024 * 1024
+export const STEP_BYTES_FIRST = STEP_KIB_FIRST * 1024
+export const STEP_BYTES_MAX = STEP_KIB_MAX * 1024
 
 /**
  * The step after so many bytes were paid since the meter opened. A function of what is paid, not

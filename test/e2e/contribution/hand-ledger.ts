@@ -157,7 +157,11 @@ export class HandLedger {
   #prove(node: HandNode, { epoch }: Of<'prove'>, bytes: bigint): void {
     this.#touch(node)
     const epochs = node.pass(epoch)
-    node.debt += bytes
+    // Everybody is challenged in every epoch here: an answer pays for those that it held up, too.
+    for (let later = epoch; later <= this.#epoch; later++) {
+      const fixed = this.#given.beaconHeight(later)
+      if (fixed !== undefined && fixed <= this.#height) node.debt += bytes
+    }
     const figures = { A: epoch, P: node.proven.size, bytes: Number(bytes), debt: node.debt }
     this.#expect('proof', { node: node.address, epoch, epochs, ...figures })
   }
@@ -216,10 +220,14 @@ export class HandLedger {
     this.#expect('payout', { node: address, payout, proceeds, byteFee, debtPaid, paid })
   }
 
-  #leave(node: HandNode, { rail: index, lost }: Of<'leave'>, bytes: bigint): void {
-    if (!lost) throw new Error('nobody in this test leaves with notice')
+  #leave(node: HandNode, { rail: index, lost, unpaid }: Of<'leave'>, bytes: bigint): void {
+    if (!lost && !unpaid) throw new Error('nobody in this test leaves with notice')
     this.#touch(node)
     const rail = this.#rail(index)
+    if (unpaid) {
+      rail.unpaid = true
+      return
+    }
     rail.lost = this.#epoch
     this.#forfeitHeld(node, rail)
     node.debt += bytes
@@ -245,7 +253,7 @@ export class HandLedger {
     const { contract } = rail
     if (rail.ask === undefined) {
       rail.ask = this.#epoch
-      const nothing = { refundTime: 0n, refundUnits: 0n, releasedHeld: 0n }
+      const nothing = { refundTime: 0n, refundUnits: 0n, burnedUnits: 0n, releasedHeld: 0n }
       this.#expect('close', { ...of, contract, asked: true, ...nothing })
       return
     }
@@ -253,7 +261,9 @@ export class HandLedger {
     if (!isGone) throw new Error('only relay rails and rails of the lost are closed in this test')
     this.#pay(node, this.#settle(node, rail, true), 0n)
     const releasedHeld = rail.totals.held - rail.forfeited
-    this.#expect('close', { ...of, contract, asked: false, ...refundOf(rail), releasedHeld })
+    const refund = refundOf(rail)
+    this.burnedHeld += refund.burnedUnits
+    this.#expect('close', { ...of, contract, asked: false, ...refund, releasedHeld })
     rail.freed = this.#epoch
     this.rails.delete(target)
   }

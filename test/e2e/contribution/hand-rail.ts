@@ -45,6 +45,8 @@ export interface HandRail extends RailTerms {
   ask?: number
   lost?: number
   freed?: number
+  /** Its node said that a step was never signed for. */
+  unpaid?: boolean
 }
 
 const NOTHING: Totals = {
@@ -99,11 +101,15 @@ export function heldLost({ totals, forfeited }: HandRail) {
   return { held, burned, toPots: held - burned }
 }
 
-/** What of its two locks is left for the payer. */
-export function refundOf({ totals, lockTime, lockUnits }: HandRail) {
+/** What of its two locks is left for the payer: less the price of a step that it did not pay. */
+export function refundOf({ totals, lockTime, lockUnits, unitPrice, kib, unpaid }: HandRail) {
   const { burned, toValidators, net, units } = totals
-  const refundUnits = lockUnits - units
-  return { refundTime: lockTime + units - burned - toValidators - net, refundUnits }
+  const rest = lockUnits - units
+  const stepKib = Math.min(4096, 256 + Math.floor(kib / 2))
+  const step = unpaid ? (unitPrice * BigInt(stepKib) + KIB_PER_GIB - 1n) / KIB_PER_GIB : 0n
+  const burnedUnits = step < rest ? step : rest
+  const refundTime = lockTime + units - burned - toValidators - net
+  return { refundTime, refundUnits: rest - burnedUnits, burnedUnits }
 }
 
 function greater(a: bigint, b: bigint): bigint {

@@ -387,7 +387,14 @@ export class World {
   }
 
   leave(node: Actor, rail: number, lost = false): Result<undefined> {
-    return this.execute(node, (draft, context) => applyLeave(draft, { rail, lost }, context))
+    const leave = { rail, lost, unpaid: false }
+    return this.execute(node, (draft, context) => applyLeave(draft, leave, context))
+  }
+
+  /** The node says that the rail's payer did not sign for its last step. */
+  sayUnpaid(node: Actor, rail: number): Result<undefined> {
+    const leave = { rail, lost: false, unpaid: true }
+    return this.execute(node, (draft, context) => applyLeave(draft, leave, context))
   }
 
   /** What a delegate signs for a rail that served the open refill of a slot. */
