@@ -81,7 +81,10 @@ describe('the peg, on four validators and the built-in main chain', () => {
       expect(BigInt(circulating)).toBe(issued - BigInt(burned) - BigInt(withdrawn))
       expect(BigInt(supply.reserve)).toBe(BigInt(deposited) - BigInt(withdrawn))
     }
-    const { deposited, withdrawn } = await client.call('chain_getSupply', {})
+    const { height, deposited, withdrawn } = await client.call('chain_getSupply', {})
+    const then = await client.call('chain_getSupply', { height: 1 })
+    expect(then).toMatchObject({ height: 1, deposited: '0', withdrawn: '0', minted: '0' })
+    expect(await client.call('chain_getSupply', { height })).toMatchObject({ deposited })
     return { deposited: BigInt(deposited), withdrawn: BigInt(withdrawn) }
   }
 

@@ -350,7 +350,7 @@ function participantsOf(justification: Justification): number[] {
 }
 
 function committedBlock(candidate: Candidate, commit: FinalCommit | undefined): CommittedBlock {
-  const { envelope, transactions, receipts, transactionIds } = candidate
+  const { envelope, transactions, receipts, transactionIds, draft } = candidate
   const { header } = envelope
   return {
     height: header.height,
@@ -361,5 +361,6 @@ function committedBlock(candidate: Candidate, commit: FinalCommit | undefined): 
     reproposals: commit ? ReproposalsType.serialize([...commit.reproposals]) : new Uint8Array(0),
     transactionIds,
     receipts,
+    supply: { ...draft.globals(), ...draft.peg() },
   }
 }

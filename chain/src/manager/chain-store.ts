@@ -1,5 +1,6 @@
 import type { StateChange } from '../state/record-tables.ts'
 import type { Receipt, ReceiptKind } from '../types/receipts.ts'
+import type { SupplyTerms } from '../types/records.ts'
 
 /** A final block in the form in which it is kept and served. All bytes are canonical SSZ. */
 export interface StoredBlock {
@@ -19,6 +20,8 @@ export interface CommittedBlock extends StoredBlock {
   /** Ids of its transactions, hex, in order. */
   readonly transactionIds: readonly string[]
   readonly receipts: readonly Receipt[]
+  /** After it; absent where the block was not executed here. */
+  readonly supply?: SupplyTerms
 }
 
 /** Everything that one finality decision changes; written whole or not at all. */
@@ -99,6 +102,8 @@ export interface ChainStore {
   epochProof(epoch: number): Promise<Uint8Array | undefined>
   /** Where a transaction stands, by id. */
   transaction(id: string): Promise<{ height: number; index: number } | undefined>
+  /** After the block of a height; undefined where it was not executed here. */
+  supplyAt(height: number): Promise<SupplyTerms | undefined>
   receiptsAt(height: number): Promise<Receipt[]>
   receipt(id: string): Promise<Receipt | undefined>
   receipts(

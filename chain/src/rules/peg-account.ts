@@ -8,7 +8,11 @@ import type { Peg } from '../types/records.ts'
  * less what a reorganisation left without backing (PROTOCOL 7). Tokens of genesis and mint are
  * not in it, so they can never drain what depositors sent.
  */
-export function pegReserve({ deposited, withdrawn, unbacked }: Readonly<Peg>): bigint {
+export function pegReserve({
+  deposited,
+  withdrawn,
+  unbacked,
+}: Readonly<Pick<Peg, 'deposited' | 'withdrawn' | 'unbacked'>>): bigint {
   const reserve = deposited - withdrawn - unbacked
   return reserve < 0n ? 0n : reserve
 }

@@ -12,6 +12,7 @@ import { concatBytes, fromHex, utf8ToBytes } from '../bytes/hex.ts'
  *   h hash              height of a block
  *   o height            hash of a block
  *   e epoch             epoch proof
+ *   g height            terms of the supply after the block
  *   t id                height and index of a transaction
  *   r height index      receipt
  *   i id                height and index of a receipt
@@ -30,6 +31,7 @@ export const Prefix = {
   hash: 'h',
   hashAt: 'o',
   epochProof: 'e',
+  supply: 'g',
   transaction: 't',
   receipt: 'r',
   receiptId: 'i',

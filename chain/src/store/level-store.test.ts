@@ -5,6 +5,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { bytesToHex } from '../bytes/hex.ts'
 import type { CommitBatch, CommittedBlock } from '../manager/chain-store.ts'
 import { ZERO_HASH } from '../types/primitives.ts'
+import { SupplyTermsType } from '../types/records.ts'
 import { type Receipt, ReceiptKind, ReceiptType } from '../types/receipts.ts'
 import { LevelStore, StoreError } from './level-store.ts'
 
@@ -36,6 +37,7 @@ function block(height: number, receipts: Receipt[] = []): CommittedBlock {
     reproposals: new Uint8Array(0),
     transactionIds: [bytesToHex(hash(100 + height))],
     receipts,
+    ...(height === 2 && { supply: { ...SupplyTermsType.defaultValue(), minted: 5n } }),
   }
 }
 
@@ -54,6 +56,8 @@ describe.each([
     expect(await store.block(1)).toMatchObject({ hash: hash(1), certificate: undefined })
     expect(await store.block(2)).toMatchObject({ certificate: Uint8Array.of(3, 2) })
     expect(await store.block(3)).toBeUndefined()
+    expect(await store.supplyAt(2)).toMatchObject({ genesisSupply: 0n, minted: 5n })
+    expect(await store.supplyAt(1)).toBeUndefined()
     expect(await store.heightOf(bytesToHex(hash(2)))).toBe(2)
     expect(await store.transaction(bytesToHex(hash(101)))).toEqual({ height: 1, index: 0 })
     expect(await store.receiptsAt(1)).toEqual([proof(1, 0, 7)])

@@ -18,6 +18,7 @@ import type {
   StoredEpochProof,
 } from '../manager/chain-store.ts'
 import { type Receipt, ReceiptKind, ReceiptType } from '../types/receipts.ts'
+import { type SupplyTerms, SupplyTermsType } from '../types/records.ts'
 import {
   FORMAT_VERSION,
   hashKey,
@@ -223,6 +224,11 @@ export class LevelStore implements ChainStore {
     return bytes === undefined ? undefined : readPosition(bytes)
   }
 
+  async supplyAt(height: number): Promise<SupplyTerms | undefined> {
+    const bytes = await this.#db.get(heightKey(Prefix.supply, height))
+    return bytes && SupplyTermsType.deserialize(plain(bytes))
+  }
+
   async receiptsAt(height: number): Promise<Receipt[]> {
     const receipts: Receipt[] = []
     const iterator = this.#db.values({ gte: receiptKey(height, 0), lt: receiptKey(height + 1, 0) })
@@ -322,6 +328,9 @@ function addBlock(operations: Operation[], block: CommittedBlock): void {
   putOrDelete(operations, heightKey(Prefix.reproposals, height), reproposals)
   const checksum = checksumOf([hashed, justification, certificate, reproposals])
   put(operations, heightKey(Prefix.checksum, height), u32Key(checksum))
+  if (block.supply) {
+    put(operations, heightKey(Prefix.supply, height), SupplyTermsType.serialize(block.supply))
+  }
   put(operations, hashKey(Prefix.hash, bytesToHex(block.hash)), u64Key(height))
   put(operations, heightKey(Prefix.hashAt, height), block.hash)
   block.transactionIds.forEach((id, index) => {

@@ -521,3 +521,20 @@ export const GlobalsType = new ContainerType(
   { typeName: 'Globals' },
 )
 export type Globals = ValueOf<typeof GlobalsType>
+
+/** The terms of the supply after a block, units: what the store keeps of every height. */
+export const SupplyTermsType = new ContainerType(
+  {
+    genesisSupply: Units64,
+    deposited: Units64,
+    withdrawn: Units64,
+    unbacked: Units64,
+    minted: Units64,
+    burnedService: Units64,
+    burnedBaseFee: Units64,
+    burnedForfeit: Units64,
+    burnedSlash: Units64,
+  },
+  { typeName: 'SupplyTerms' },
+)
+export type SupplyTerms = ValueOf<typeof SupplyTermsType>

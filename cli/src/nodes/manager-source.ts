@@ -86,10 +86,11 @@ export function createManagerSource(parts: ManagerSourceParts): LedgerSource {
     inventory: (node, root) => inventoryOf(parts, node, root),
     epoch: (epoch) => ledger.epochs.get(epoch),
     validators: (epoch) => validatorsOf(parts, epoch),
+    state: () => ({ globals: ledger.globals(), peg: ledger.peg() }),
     supplyAt: (height) =>
       height === ledger.globals().height
-        ? { globals: ledger.globals(), peg: ledger.peg() }
-        : undefined,
+        ? { ...ledger.globals(), ...ledger.peg() }
+        : manager.store.supplyAt(height),
     // Head and state move together, without a pause between: both are of the same block here.
     prove: (places) => ({ at: manager.final, records: places.map((each) => prover.prove(each)) }),
     rewardLeaves: (epoch) => ledger.rewardLeaves(epoch),

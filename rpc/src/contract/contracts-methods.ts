@@ -124,7 +124,7 @@ export const contractsMethods = {
     summary:
       'Can the file be restored? safe: more than (n+k)/2 slots live; degraded: repair is due; ' +
       'act-now: k or fewer. Each slot names the resolved challenge that shows it',
-    params: z.strictObject({ id: recordIndex }),
+    params: z.strictObject({ id: recordIndex, prove: prove.optional() }),
     result: z.looseObject({
       contract: recordIndex,
       health: z.enum(['safe', 'degraded', 'act-now']),
@@ -132,6 +132,11 @@ export const contractsMethods = {
       k: z.int(),
       n: z.int(),
       height,
+      proof: stateProofs
+        .optional()
+        .describe(
+          'asked for with prove: the contract, then the rail and the node of each filled slot',
+        ),
       epoch: epochNumber,
       slots: z.array(
         z.looseObject({

@@ -13,7 +13,7 @@ import type { ResultOf } from '../contract/methods.ts'
 import type { Handlers } from './handler.ts'
 import type { LedgerSource } from './ledger-source.ts'
 import { eachReceipt } from './receipt-pages.ts'
-import { notFound, RpcFault } from './rpc-fault.ts'
+import { notFound } from './rpc-fault.ts'
 import { proveState } from './state-proofs.ts'
 import { readReceiptCursor } from './subjects.ts'
 
@@ -27,7 +27,7 @@ export function anchorHandlers(ledger: LedgerSource) {
   return {
     anchor_getStatus: () => status(ledger),
     async anchor_list({ fromEpoch, cursor, limit = PAGE_ITEMS_DEFAULT }) {
-      const mainTipHeight = await mainTip(ledger)
+      const mainTipHeight = ledger.state().globals.mainTipHeight
       const found = await ledger.receipts({
         kind: 'anchor',
         ...(fromEpoch !== undefined && { fromEpoch }),
@@ -45,7 +45,7 @@ export function anchorHandlers(ledger: LedgerSource) {
     async anchor_get({ epoch, prove }) {
       const recorded = await findAnchor(ledger, epoch)
       if (!recorded) throw notFound(`epoch ${epoch} is not anchored: see anchor_getStatus`)
-      const shown = await view(ledger, recorded, await mainTip(ledger))
+      const shown = await view(ledger, recorded, ledger.state().globals.mainTipHeight)
       return prove ? { ...shown, proof: await mainProof(ledger, recorded) } : shown
     },
   } satisfies Handlers
@@ -53,8 +53,7 @@ export function anchorHandlers(ledger: LedgerSource) {
 
 async function status(ledger: LedgerSource): Promise<ResultOf<'anchor_getStatus'>> {
   const { height, epoch: currentEpoch } = ledger.status()
-  const mainTipHeight = await mainTip(ledger)
-  const newest = (await ledger.supplyAt(height))?.globals.lastAnchoredEpoch ?? 0
+  const { mainTipHeight, lastAnchoredEpoch: newest } = ledger.state().globals
   const recorded = newest === 0 ? undefined : await findAnchor(ledger, newest)
   const shown = recorded && (await view(ledger, recorded, mainTipHeight))
   return {
@@ -68,13 +67,6 @@ async function status(ledger: LedgerSource): Promise<ResultOf<'anchor_getStatus'
     state: shown?.state ?? 'none',
     height,
   }
-}
-
-/** Height of the main chain as our chain has recorded it. */
-async function mainTip(ledger: LedgerSource): Promise<number> {
-  const at = await ledger.supplyAt(ledger.status().height)
-  if (!at) throw new RpcFault('UNAVAILABLE', 'the state is not ready: ask again in a moment')
-  return at.globals.mainTipHeight
 }
 
 function anchorOf(receipt: Receipt): Recorded[] {

@@ -5,6 +5,7 @@ import {
   AccountType,
   EpochType,
   type Header,
+  type SupplyTerms,
   type ValidatorSet,
   validatorSetHash,
   ValidatorSetType,
@@ -85,7 +86,7 @@ function networkHandlers(ledger: LedgerSource) {
       if (!at) {
         throw new RpcFault(
           'UNAVAILABLE',
-          `the state of height ${height} is not kept here: ask without height, or an archive`,
+          `this node did not execute block ${height}: ask without height, or a node that synced it`,
         )
       }
       const places = [
@@ -158,31 +159,29 @@ function commitsTo(header: Header, epoch: number, set: ValidatorSet): boolean {
   return header.epoch === epoch - 1 && bytesEqual(header.nextValidatorsHash, hash)
 }
 
-type SupplyState = NonNullable<Awaited<ReturnType<LedgerSource['supplyAt']>>>
-
 /** circulating = genesis + deposited + minted - burned - withdrawn (PROTOCOL 7). */
-function supplyTerms({ globals, peg }: SupplyState) {
+function supplyTerms(terms: Readonly<SupplyTerms>) {
   const burns = {
-    service: globals.burnedService,
-    baseFee: globals.burnedBaseFee,
-    forfeit: globals.burnedForfeit,
-    slash: globals.burnedSlash,
+    service: terms.burnedService,
+    baseFee: terms.burnedBaseFee,
+    forfeit: terms.burnedForfeit,
+    slash: terms.burnedSlash,
   }
   const burned = burns.service + burns.baseFee + burns.forfeit + burns.slash
-  const issued = globals.genesisSupply + peg.deposited + globals.minted
+  const issued = terms.genesisSupply + terms.deposited + terms.minted
   return {
-    genesis: globals.genesisSupply.toString(),
-    deposited: peg.deposited.toString(),
-    minted: globals.minted.toString(),
+    genesis: terms.genesisSupply.toString(),
+    deposited: terms.deposited.toString(),
+    minted: terms.minted.toString(),
     burned: burned.toString(),
-    withdrawn: peg.withdrawn.toString(),
-    circulating: (issued - burned - peg.withdrawn).toString(),
+    withdrawn: terms.withdrawn.toString(),
+    circulating: (issued - burned - terms.withdrawn).toString(),
     burns: {
       service: burns.service.toString(),
       baseFee: burns.baseFee.toString(),
       forfeit: burns.forfeit.toString(),
       slash: burns.slash.toString(),
     },
-    reserve: pegReserve(peg).toString(),
+    reserve: pegReserve(terms).toString(),
   }
 }

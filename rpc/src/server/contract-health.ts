@@ -1,9 +1,11 @@
+import type { RecordPlace } from '@ioex/chain/state'
 import { type Contract, type Node, NONE, type Rail } from '@ioex/chain/types'
 import type { ResultOf } from '../contract/methods.ts'
 import type { Handlers } from './handler.ts'
 import type { LedgerSource } from './ledger-source.ts'
 import { noneToNull } from './record-views.ts'
 import { notFound } from './rpc-fault.ts'
+import { withProof } from './state-proofs.ts'
 
 type Health = ResultOf<'contracts_health'>
 type SlotHealth = Health['slots'][number]
@@ -60,7 +62,7 @@ export function healthOf(k: number, n: number, slots: readonly SlotHealth[]) {
 
 export function contractHealthHandlers(ledger: LedgerSource) {
   return {
-    async contracts_health({ id }) {
+    async contracts_health({ id, prove }) {
       const { height, epoch } = ledger.status()
       const contract = await ledger.contractAt(id)
       if (!contract) throw notFound(`there is no contract ${id}`)
@@ -69,9 +71,21 @@ export function contractHealthHandlers(ledger: LedgerSource) {
         slots.push(slotHealth(slot, epoch, await findSlot(ledger, contract, slot)))
       }
       const { live, health } = healthOf(contract.k, contract.n, slots)
-      return { contract: id, health, live, k: contract.k, n: contract.n, height, epoch, slots }
+      const proof = withProof(ledger, prove, placesBehind(id, slots))
+      const { k, n } = contract
+      return { contract: id, health, live, k, n, height, epoch, slots, ...proof }
     },
   } satisfies Handlers
+}
+
+/** The records from which anybody can judge the contract's health by the rules above. */
+function placesBehind(contract: number, slots: readonly SlotHealth[]): RecordPlace[] {
+  const places: RecordPlace[] = [{ table: 'contracts', index: contract }]
+  for (const { rail, node } of slots) {
+    if (rail === null || node === null) continue
+    places.push({ table: 'rails', index: rail }, { table: 'nodes', index: node })
+  }
+  return places
 }
 
 async function findSlot(ledger: LedgerSource, contract: Contract, slot: number) {

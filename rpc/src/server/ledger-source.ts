@@ -16,6 +16,7 @@ import type {
   Rail,
   Receipt,
   ReceiptKind,
+  SupplyTerms,
   Transaction,
   Validator,
 } from '@ioex/chain/types'
@@ -161,8 +162,10 @@ export interface LedgerSource {
   epoch(epoch: number): Awaitable<Epoch | undefined>
   /** The set that decides the epoch, in index order; undefined where it is not known. */
   validators(epoch: number): Awaitable<readonly Validator[] | undefined>
-  /** Undefined for a height whose state this node does not keep. */
-  supplyAt(height: number): Awaitable<{ globals: Globals; peg: Peg } | undefined>
+  /** The single records of the newest final state. */
+  state(): { readonly globals: Readonly<Globals>; readonly peg: Readonly<Peg> }
+  /** After the block of a height; undefined where this node did not execute it. */
+  supplyAt(height: number): Awaitable<Readonly<SupplyTerms> | undefined>
 
   /** Proofs of records, all of the newest final block. */
   prove(places: readonly RecordPlace[]): ProvenState

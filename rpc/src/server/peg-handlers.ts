@@ -55,7 +55,7 @@ export function pegHandlers(ledger: LedgerSource) {
     }),
     async peg_listDeposits(params) {
       const { height } = ledger.status()
-      const tip = await mainTip(ledger)
+      const tip = ledger.state().globals.mainTipHeight
       const page = readPage(params)
       const wanted = params.state && DepositState[params.state]
       const found = pageOfTable(
@@ -95,7 +95,7 @@ export function pegHandlers(ledger: LedgerSource) {
 
 async function status(ledger: LedgerSource): Promise<ResultOf<'peg_getStatus'>> {
   const { height, epoch } = ledger.status()
-  const { globals, peg: stored } = await stateNow(ledger)
+  const { globals, peg: stored } = ledger.state()
   const { params, chainId } = ledger
   const peg = pegAtEpoch(params, stored, epoch)
   return {
@@ -132,7 +132,7 @@ async function findDeposit(
   { txid, mainTransaction, prove }: CheckedParamsOf<'peg_getDeposit'>,
 ): Promise<ResultOf<'peg_getDeposit'>> {
   const { height } = ledger.status()
-  const { globals, peg } = await stateNow(ledger)
+  const { globals, peg } = ledger.state()
   const id = txid === undefined ? readHex(mainTransaction ?? '') : displayed(txid)
   const placed = ledger.peg.depositOf(id)
   if (placed) {
@@ -207,14 +207,4 @@ async function withdrawalView(
     anchor: anchorNames[listed?.anchorState ?? 0] ?? 'none',
     ssz: bytesToHex(WithdrawalRecordType.serialize({ ...record })),
   }
-}
-
-async function stateNow(ledger: LedgerSource) {
-  const state = await ledger.supplyAt(ledger.status().height)
-  if (!state) throw new RpcFault('UNAVAILABLE', 'the state is not ready: ask again in a moment')
-  return state
-}
-
-async function mainTip(ledger: LedgerSource): Promise<number> {
-  return (await stateNow(ledger)).globals.mainTipHeight
 }

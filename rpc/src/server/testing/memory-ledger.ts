@@ -424,9 +424,13 @@ export class MemoryLedger implements LedgerSource {
     return this.#secretsOf(epoch).map(validatorOf)
   }
 
+  state() {
+    return { globals: this.globals, peg: this.#state.peg() }
+  }
+
   supplyAt(height: number) {
-    const peg = this.#state.peg()
-    return height === this.status().height ? { globals: this.globals, peg } : undefined
+    const now = { ...this.globals, ...this.#state.peg() }
+    return height === this.status().height ? now : undefined
   }
 
   prove(places: readonly RecordPlace[]) {
