@@ -2,17 +2,29 @@
 // The program is TypeScript that Node runs as it stands, from Node 24 on. An older Node starts
 // the pinned one that `npm install` brought, and gets out of the way.
 import { spawn } from 'node:child_process'
-import { createRequire } from 'node:module'
+import module, { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const major = Number(process.versions.node.split('.')[0])
 
 if (major >= 24 && process.features.typescript) {
+  keepCompiledSources()
   const { main } = await import('../src/main.ts')
   await main()
 } else {
   runPinnedNode()
+}
+
+/**
+ * Sources are compiled once and kept for the next start, of the nodes that this process starts
+ * too. The folder is the installation's own: whoever may write there may change the program
+ * anyway. Where nobody may, every start compiles.
+ */
+function keepCompiledSources() {
+  const folder = fileURLToPath(new URL('../../node_modules/.cache/ioex/', import.meta.url))
+  process.env.NODE_COMPILE_CACHE ??= folder
+  module.enableCompileCache(process.env.NODE_COMPILE_CACHE)
 }
 
 function runPinnedNode() {

@@ -1,12 +1,10 @@
-import { readFile } from 'node:fs/promises'
-import { parseAddress, type Result } from '@ioex/chain/bytes'
-import { presets } from '@ioex/genesis/presets'
-import { createRpcClient, type RpcClient } from '@ioex/rpc/client'
-import { type Command, InvalidArgumentError } from 'commander'
-import { PassphraseSource } from './keys/passphrase.ts'
-import { usageError } from './output/failure.ts'
-import { createOutput, type Output, type OutputStreams } from './output/output.ts'
-import { type Environment, resolveSettings, type Settings } from './settings.ts'
+import type { Result } from '@ioex/chain/bytes'
+import type { RpcClient } from '@ioex/rpc/client'
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import type { PassphraseSource } from './keys/passphrase.ts'
+import { formatAmount, parseAmount } from './output/amount.ts'
+import type { Output, OutputStreams } from './output/output.ts'
+import type { Environment, Settings } from './settings.ts'
 
 /** The world outside a command; tests bring their own. */
 export interface CommandIo extends OutputStreams {
@@ -49,35 +47,14 @@ export async function contextOf(
   if (!io) throw new Error('a command runs outside createProgram')
   const { config, ...flags } = globalFlags(program)
   const given = ignoresConfig ? flags : { ...flags, config }
-  const settings = await resolveSettings(given, io.env, io.folder)
-  return {
-    settings,
-    io,
-    output: createOutput(io, settings.json),
-    addressPrefix: presets[settings.network].addressPrefix,
-    client: () => openClient(settings),
-    passphrase: new PassphraseSource({ file: settings.passphraseFile, prompt: io.prompt }),
-  }
+  const { openContext } = await import('./open-context.ts')
+  return openContext(io, given)
 }
 
 function globalFlags(program: Command) {
   const { json, rpc, data, network, config, tokenFile, passphraseFile } =
     program.opts<Record<string, never>>()
   return { json, rpc, data, network, config, tokenFile, passphraseFile }
-}
-
-async function openClient({ rpc, tokenFile }: Settings): Promise<RpcClient> {
-  const token = await readToken(tokenFile)
-  return createRpcClient({ url: rpc, ...(token !== undefined && { token }) })
-}
-
-/** The token only adds rights: without its file, reading the ledger still works. */
-async function readToken(path: string): Promise<string | undefined> {
-  try {
-    return (await readFile(path, 'utf8')).trim()
-  } catch {
-    return undefined
-  }
 }
 
 /** Makes a parser of ours into one for commander's options and arguments. */
@@ -89,13 +66,6 @@ export function argument<T>(parse: (text: string) => Result<T>): (text: string) 
   }
 }
 
-/** An address given on the command line. */
-export function readAddressArgument(text: string, context: CommandContext): Uint8Array {
-  const parsed = parseAddress(text, context.addressPrefix)
-  if (!parsed.ok) throw usageError(`${parsed.fault.message} (network ${context.settings.network})`)
-  return parsed.value
-}
-
 /** A node on the command line: its index or its key's address. */
 export function readNodeArgument(text: string): number | string {
   return /^[0-9]{1,10}$/.test(text) ? Number(text) : text
@@ -105,4 +75,10 @@ export function readNodeArgument(text: string): number | string {
 export function countArgument(text: string): number {
   if (!/^[0-9]{1,10}$/.test(text)) throw new InvalidArgumentError('give a whole number from 0')
   return Number(text)
+}
+
+/** An option that takes an amount of IOEX, with a default that help can show. */
+export function amountOption(flags: string, description: string, byDefault?: bigint): Option {
+  const option = new Option(flags, description).argParser(argument(parseAmount))
+  return byDefault === undefined ? option : option.default(byDefault, formatAmount(byDefault))
 }

@@ -18,7 +18,8 @@ import { presets } from '@ioex/genesis/presets'
 import { type RpcServer, startRpcServer } from '@ioex/rpc/server'
 import { MemoryLedger } from '@ioex/rpc/server/testing'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { runCommandLine } from './program.ts'
+import { createProgram, runCommandLine } from './program.ts'
+import { pathOf, verbsBelow } from './verb-examples.ts'
 import { ownerKeyOf } from './wallet/owner-key.ts'
 
 // Generous, because the machine may be busy; nothing here waits for a time to pass.
@@ -263,11 +264,20 @@ describe('mistakes', () => {
 
   test('help and version are no mistakes', async () => {
     expect(await ioex('--version')).toMatchObject({ code: 0, out: '0.1.0\n' })
-    for (const command of ['', 'wallet', 'wallet send', 'rewards', 'receipts', 'anchor', 'rpc']) {
-      const help = await ioex(`${command} --help`)
-      expect(help.code).toBe(0)
-      if (command !== '') expect(help.out).toMatch(/Examples?:/)
+  })
+
+  test('every verb and sub-verb has a help with examples', async () => {
+    const verbs = verbsBelow(createProgram({ ...process, folder }, false)).map(pathOf)
+    expect(verbs.length).toBeGreaterThan(40)
+    const bare: string[] = []
+    for (const verb of ['', ...verbs]) {
+      const help = await ioex(`${verb} --help`)
+      expect(help, verb).toMatchObject({ code: 0, err: '' })
+      if (!/^Examples?(,.*)?:\n {2}\$ /m.test(help.out)) bare.push(verb)
+      // An example shows the verb that it stands under.
+      else if (!help.out.split(/^Examples?/m)[1]?.includes(verb)) bare.push(verb)
     }
+    expect(bare).toEqual([])
   })
 
   test('a node that is not there, and one that is no node', async () => {

@@ -1,29 +1,39 @@
 import { Command, CommanderError } from 'commander'
 import { type CommandIo, setCommandIo } from './command-context.ts'
-import { registerAnchor } from './commands/anchor.ts'
-import { registerAudit } from './commands/audit.ts'
-import { registerContract } from './commands/contract.ts'
-import { registerDemo } from './commands/demo.ts'
-import { registerDevnet } from './commands/devnet.ts'
-import { registerGenesis } from './commands/genesis.ts'
-import { registerGet } from './commands/get.ts'
-import { registerLs } from './commands/ls.ts'
-import { registerMainChain } from './commands/main-chain.ts'
-import { registerNode } from './commands/node.ts'
-import { registerPeg } from './commands/peg.ts'
-import { registerPut } from './commands/put.ts'
-import { registerReceipts } from './commands/receipts.ts'
-import { registerRewards } from './commands/rewards.ts'
-import { registerRpc } from './commands/rpc.ts'
-import { registerValidator } from './commands/validator.ts'
-import { registerWallet } from './commands/wallet.ts'
+import { registerAnchor } from './verbs/anchor.ts'
+import { registerAudit } from './verbs/audit.ts'
+import { registerContract } from './verbs/contract.ts'
+import { registerDemo } from './verbs/demo.ts'
+import { registerDevnet } from './verbs/devnet.ts'
+import { registerGenesis } from './verbs/genesis.ts'
+import { registerGet } from './verbs/get.ts'
+import { registerLs } from './verbs/ls.ts'
+import { registerMainChain } from './verbs/main-chain.ts'
+import { registerNode } from './verbs/node.ts'
+import { registerPeg } from './verbs/peg.ts'
+import { registerPut } from './verbs/put.ts'
+import { registerReceipts } from './verbs/receipts.ts'
+import { registerRewards } from './verbs/rewards.ts'
+import { registerRpc } from './verbs/rpc.ts'
+import { registerValidator } from './verbs/validator.ts'
+import { registerWallet } from './verbs/wallet.ts'
 import { EXIT_OK, EXIT_USAGE, reportFailure, usageError } from './output/failure.ts'
 import { VERSION } from './version.ts'
 
-/** Adds one verb to the program. */
-export type RegisterCommand = (program: Command) => void
+const EXAMPLES = `
+Examples:
+  $ ioex demo                       the whole story on a real file, on this machine
+  $ ioex devnet                     a local network to try the other commands on
+  $ ioex wallet create
+  $ ioex put holiday.mp4
+  $ ioex get holiday.mp4 -o copy.mp4
+`
 
-const commands: readonly RegisterCommand[] = [
+/**
+ * All verbs, in the order of the help. A file of verbs/ says what can be typed and nothing more;
+ * its work is in commands/ and the rooms beside it, and loaded when the verb runs.
+ */
+const verbs: readonly ((program: Command) => void)[] = [
   registerDevnet,
   registerDemo,
   registerNode,
@@ -55,6 +65,7 @@ export function createProgram(io: CommandIo, isJson: boolean): Command {
     .option('--token-file <file>', 'access token of the node, default DATA/rpc-token')
     .option('--passphrase-file <file>', 'its first line opens sealed keys (IOEX_PASSPHRASE_FILE)')
     .configureHelp({ showGlobalOptions: true })
+    .addHelpText('after', EXAMPLES)
     .exitOverride()
     .configureOutput({
       writeOut: (text) => void io.stdout.write(text),
@@ -65,7 +76,7 @@ export function createProgram(io: CommandIo, isJson: boolean): Command {
       outputError: () => undefined,
     })
   setCommandIo(program, io)
-  for (const register of commands) register(program)
+  for (const register of verbs) register(program)
   return program
 }
 

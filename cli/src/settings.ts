@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { presets } from '@ioex/genesis/presets'
-import { parse } from 'yaml'
 import { z } from 'zod'
 import { readDevnet, rpcUrlsOf } from './devnet/devnet-files.ts'
 import { CommandError, EXIT_USAGE } from './output/failure.ts'
@@ -20,7 +19,7 @@ const SettingsSchema = z.strictObject({
   tokenFile: z.string().min(1).optional(),
   passphraseFile: z.string().min(1).optional(),
 })
-type GivenSettings = z.infer<typeof SettingsSchema>
+export type GivenSettings = z.infer<typeof SettingsSchema>
 
 export interface Settings {
   readonly json: boolean
@@ -86,6 +85,8 @@ async function readConfig(path: string, isRequired: boolean): Promise<GivenSetti
     if (!isRequired) return {}
     throw new CommandError('CONFIG_MISSING', `there is no config file at ${path}`, EXIT_USAGE)
   }
+  // Few commands have a config file to read.
+  const { parse } = await import('yaml')
   let value: unknown
   try {
     value = parse(text, { uniqueKeys: true, maxAliasCount: 0 })

@@ -5,7 +5,7 @@ import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { COMPILE_CACHE, until } from './network-harness.ts'
 
-const MAIN = fileURLToPath(new URL('../../cli/src/main.ts', import.meta.url))
+const MAIN = fileURLToPath(new URL('../../cli/bin/ioex.js', import.meta.url))
 const COMMAND_DEADLINE_MS = 90_000
 const START_DEADLINE_MS = 120_000
 const STOP_DEADLINE_MS = 30_000

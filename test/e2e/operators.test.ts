@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { freePort } from '../../cli/src/devnet/free-port.ts'
 import { COMPILE_CACHE, until } from './network-harness.ts'
 
-const MAIN = fileURLToPath(new URL('../../cli/src/main.ts', import.meta.url))
+const MAIN = fileURLToPath(new URL('../../cli/bin/ioex.js', import.meta.url))
 const RESTART_DEADLINE_MS = 150_000
 const PASSPHRASE = 'correct horse battery staple'
 

@@ -2,7 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { PassThrough, Readable } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import { runCommandLine } from '../program.ts'
-import { type DecodeKind, decodeText } from './decode.ts'
+import { decodeText } from './decode.ts'
+import type { DecodeKind } from './decode-kinds.ts'
 import { describeAddress } from './describe-address.ts'
 
 const folder = new URL('../../../test/vectors/elastos/', import.meta.url)

@@ -34,21 +34,10 @@ import {
   isHash,
   isNamed,
 } from './describe-header.ts'
+import type { DecodeKind } from './decode-kinds.ts'
 import { checkTransactionAlone, transactionJson } from './describe-transaction.ts'
 import { bitsJson, hashJson, plainJson } from './plain-json.ts'
 import { Verdict } from './verdict.ts'
-
-export const DECODE_KINDS = [
-  'header',
-  'auxpow',
-  'side-auxpow',
-  'transaction',
-  'block',
-  'merkle-block',
-  'confirm',
-  'address',
-] as const
-export type DecodeKind = (typeof DECODE_KINDS)[number]
 
 export interface DecodeOptions {
   /** The hash the object must have, or the proof must be for; 32 bytes. */

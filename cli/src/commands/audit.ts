@@ -6,7 +6,6 @@ import {
   type RecomputedStatement,
 } from '@ioex/chain/audit'
 import { formatAddress } from '@ioex/chain/bytes'
-import type { Command } from 'commander'
 import {
   AuditError,
   type AuditPhase,
@@ -15,32 +14,14 @@ import {
   runAudit,
   type RunAuditOptions,
 } from '../audit/run-audit.ts'
-import {
-  type CommandContext,
-  contextOf,
-  countArgument,
-  readNodeArgument,
-} from '../command-context.ts'
+import { type CommandContext, readNodeArgument } from '../command-context.ts'
 import { formatAmount, formatIoex } from '../output/amount.ts'
 import { CommandError } from '../output/failure.ts'
 import type { Output } from '../output/output.ts'
 import type { Progress } from '../output/progress.ts'
 import { factsText } from '../output/table.ts'
 
-const EXAMPLES = `
-Downloads the chain from the node, then computes every block, receipt and epoch again. Nothing is
-believed but the genesis file. With --export DIR the blocks stay in DIR and the next run goes on
-from there; an export that lies there already is audited as it is, without any node, unless --rpc
-names one. Ends with exit code 1 at the first falsehood.
-
-Examples:
-  $ ioex audit
-  $ ioex audit --epoch 12 --node lioex1…      the statement, recomputed, beside what the node says
-  $ ioex audit --export history --rpc http://127.0.0.1:22666
-  $ ioex audit --export history --trust-anchor genesis.json
-`
-
-interface AuditFlags {
+export interface AuditFlags {
   readonly forks?: string
   readonly export?: string
   readonly epoch?: number
@@ -49,26 +30,16 @@ interface AuditFlags {
   readonly trustAnchor?: string
 }
 
-/** audit: everything recomputed from exported blocks and the genesis file. */
-export function registerAudit(program: Command): void {
-  program
-    .command('audit')
-    .description('recompute the chain from its blocks, trusting only the genesis file')
-    .option('--export <dir>', 'folder of the exported blocks, written if need be')
-    .option('--epoch <epoch>', 'show what was earned in this epoch', countArgument)
-    .option('--node <node>', "show what this node earned: its index or its key's address")
-    .option('--contract <index>', 'show the rails of this contract', countArgument)
-    .option('--trust-anchor <file>', 'genesis file to trust, default DATA/genesis.json')
-    .option('--forks <file>', 'forks of the network that this release does not carry')
-    .addHelpText('after', EXAMPLES)
-    .action(async (flags: AuditFlags, command: Command) => {
-      const context = await contextOf(command)
-      const { rpc } = command.optsWithGlobals<{ rpc?: string }>()
-      const report = await shownAudit(context, await optionsOf(context, flags, rpc !== undefined))
-      context.output.result(reportToJson(report), () => reportText(report, context.output))
-      if (!report.falsehood) return
-      throw new CommandError('AUDIT_FALSEHOOD', falsehoodText(report.falsehood))
-    })
+/** Recomputes the chain and shows the outcome; `isNodeNamed`: blocks may come from the node. */
+export async function audit(
+  context: CommandContext,
+  flags: AuditFlags,
+  isNodeNamed: boolean,
+): Promise<void> {
+  const report = await shownAudit(context, await optionsOf(context, flags, isNodeNamed))
+  context.output.result(reportToJson(report), () => reportText(report, context.output))
+  if (!report.falsehood) return
+  throw new CommandError('AUDIT_FALSEHOOD', falsehoodText(report.falsehood))
 }
 
 async function optionsOf(

@@ -2,34 +2,19 @@ import { formatAddress } from '@ioex/chain/bytes'
 import { CloseKind, type Payload, PayloadKind, TopUpKind } from '@ioex/chain/types'
 import { RpcError, type RpcClient } from '@ioex/rpc/client'
 import type { ResultOf } from '@ioex/rpc/contract'
-import type { Command } from 'commander'
-import { argument, type CommandContext, contextOf, countArgument } from '../command-context.ts'
-import { formatAmount, formatIoex, parseAmount } from '../output/amount.ts'
-import { parseByteSize } from '../output/byte-size.ts'
+import type { CommandContext } from '../command-context.ts'
+import { formatAmount, formatIoex } from '../output/amount.ts'
 import { CommandError, usageError } from '../output/failure.ts'
 import { factsText } from '../output/table.ts'
 import { sendOwnerTransaction } from '../wallet/owner-transaction.ts'
 import { readWallet, readWalletFace } from '../wallet/wallet-file.ts'
 
-const EXAMPLES = `
-A contract is what "ioex put" opens for you: n slots on n nodes, any k of which restore the data.
-The wallet pays. "leave" ends a contract: give it again later to settle what could not be settled
-yet; what is left of its locks comes back.
-
-Examples:
-  $ ioex contract ls
-  $ ioex contract show 12
-  $ ioex contract topup 12 0.5                 into its pot, which pays for repair
-  $ ioex contract topup 12 0 --epochs 720      every slot is stored 720 epochs longer
-  $ ioex contract leave 12
-  $ ioex contract open --data-shards 2 --total-shards 6 --slot 1MiB --price 0.5 --unit-price 0.01
-`
 const PAGE_MAX = 200
 
 type Contract = ResultOf<'contracts_get'>
 type Rail = ResultOf<'rails_get'>
 
-interface OpenOptions {
+export interface OpenOptions {
   readonly dataShards: number
   readonly totalShards: number
   readonly slot: number
@@ -43,120 +28,70 @@ interface OpenOptions {
   readonly trustDelegate?: boolean
 }
 
-/** contract open | ls | show | topup | leave */
-export function registerContract(program: Command): void {
-  const contract = program
-    .command('contract')
-    .description('what stores your data: terms, nodes, locks, health')
-    .addHelpText('after', EXAMPLES)
-  registerOpen(contract)
-  contract
-    .command('ls')
-    .description('contracts of the wallet, or of an address')
-    .option('--payer <address>', 'default: the wallet')
-    .option('--all', 'of everybody')
-    .action(async (options: { payer?: string; all?: boolean }, command: Command) => {
-      const context = await contextOf(command)
-      const payer = options.all ? undefined : (options.payer ?? (await ownAddress(context)))
-      const contracts = await readContracts(await context.client(), payer)
-      context.output.result({ contracts }, () => contractsText(context, contracts))
-    })
-  contract
-    .command('show')
-    .description('one contract: its slots, nodes, locks and health')
-    .argument('<id>', 'index of the contract', countArgument)
-    .action(async (id: number, _options, command: Command) => {
-      const context = await contextOf(command)
-      await showContract(context, id)
-    })
-  registerTopUp(contract)
-  contract
-    .command('leave')
-    .description('end a contract; again, to settle its rails')
-    .argument('<id>', 'index of the contract', countArgument)
-    .action(async (id: number, _options, command: Command) => {
-      const context = await contextOf(command)
-      await leaveContract(context, id)
-    })
+export interface TopUpOptions {
+  readonly epochs?: number
+  readonly traffic?: boolean
 }
 
-function registerOpen(contract: Command): void {
-  const amount = argument(parseAmount)
-  contract
-    .command('open')
-    .description("open one with the node owner's money (needs the node's token)")
-    .requiredOption('--data-shards <k>', 'slots that suffice', countArgument)
-    .requiredOption('--total-shards <n>', 'slots stored', countArgument)
-    .requiredOption('--slot <size>', 'size of each slot', argument(parseByteSize))
-    .requiredOption('--price <amount>', 'most IOEX per GiB and epoch', amount)
-    .requiredOption('--unit-price <amount>', 'most IOEX per GiB moved', amount)
-    .option('--term <epochs>', 'epochs to pay for', countArgument, 1000)
-    .option('--traffic <amount>', 'IOEX for traffic of each slot', amount, 0n)
-    .option('--pot <amount>', 'IOEX for repair', amount, 0n)
-    .option('--delegate <address>', 'who may have lost slots refilled')
-    .option('--delegate-fee <amount>', 'what it gets for each', amount, 0n)
-    .option('--trust-delegate', 'it may spend the pot beyond what lost slots forfeit')
-    .action(async (options: OpenOptions, command: Command) => {
-      const context = await contextOf(command)
-      const client = await context.client()
-      const opened = await client.call('contracts_open', {
-        dataShards: options.dataShards,
-        totalShards: options.totalShards,
-        slotBytes: Math.ceil(options.slot / 256) * 256,
-        priceCap: String(options.price),
-        unitPriceCap: String(options.unitPrice),
-        termEpochs: options.term,
-        lockUnits: String(options.traffic),
-        pot: String(options.pot),
-        ...(options.delegate !== undefined && { delegate: options.delegate }),
-        delegateFee: String(options.delegateFee),
-        trustsDelegate: options.trustDelegate ?? false,
-      })
-      context.output.result(opened, () =>
-        opened.contract
-          ? `Opened contract ${opened.contract.index}: ${formatIoex(opened.cost)} locked`
-          : `Not final yet: transaction ${opened.transaction}`,
-      )
-    })
+/** Lists contracts of the wallet, of an address or of everybody. */
+export async function listContracts(
+  context: CommandContext,
+  options: { readonly payer?: string; readonly all?: boolean },
+): Promise<void> {
+  const payer = options.all ? undefined : (options.payer ?? (await ownAddress(context)))
+  const contracts = await readContracts(await context.client(), payer)
+  context.output.result({ contracts }, () => contractsText(context, contracts))
 }
 
-function registerTopUp(contract: Command): void {
-  contract
-    .command('topup')
-    .description('add to the pot, or --epochs to every slot, or --traffic; anyone may')
-    .argument('<id>', 'index of the contract', countArgument)
-    .argument('<amount>', 'IOEX', argument(parseAmount))
-    .option('--epochs <count>', 'store every slot so much longer, at its price', countArgument)
-    .option('--traffic', "into the traffic budget of every slot's rail instead of the pot")
-    .action(
-      async (
-        id: number,
-        amount: bigint,
-        options: { epochs?: number; traffic?: boolean },
-        command: Command,
-      ) => {
-        const context = await contextOf(command)
-        const client = await context.client()
-        const { owner } = await readWallet(context.settings.data, context.passphrase)
-        const payloads = await topUpsOf(client, id, amount, options)
-        const transactions: string[] = []
-        for (const payload of payloads) {
-          transactions.push((await sendOwnerTransaction(client, owner, payload, true)).id)
-        }
-        context.output.result({ contract: id, transactions }, () =>
-          options.epochs === undefined
-            ? `Added ${formatIoex(amount)} ${options.traffic ? 'to every rail' : 'to the pot'}`
-            : `Prolonged ${transactions.length} slots by ${options.epochs} epochs`,
-        )
-      },
-    )
+/** Opens a contract with the node owner's money. */
+export async function openContract(context: CommandContext, options: OpenOptions): Promise<void> {
+  const client = await context.client()
+  const opened = await client.call('contracts_open', {
+    dataShards: options.dataShards,
+    totalShards: options.totalShards,
+    slotBytes: Math.ceil(options.slot / 256) * 256,
+    priceCap: String(options.price),
+    unitPriceCap: String(options.unitPrice),
+    termEpochs: options.term,
+    lockUnits: String(options.traffic),
+    pot: String(options.pot),
+    ...(options.delegate !== undefined && { delegate: options.delegate }),
+    delegateFee: String(options.delegateFee),
+    trustsDelegate: options.trustDelegate ?? false,
+  })
+  context.output.result(opened, () =>
+    opened.contract
+      ? `Opened contract ${opened.contract.index}: ${formatIoex(opened.cost)} locked`
+      : `Not final yet: transaction ${opened.transaction}`,
+  )
+}
+
+/** Adds to the pot of a contract, or time or traffic to its rails. */
+export async function topUpContract(
+  context: CommandContext,
+  id: number,
+  amount: bigint,
+  options: TopUpOptions,
+): Promise<void> {
+  const client = await context.client()
+  const { owner } = await readWallet(context.settings.data, context.passphrase)
+  const payloads = await topUpsOf(client, id, amount, options)
+  const transactions: string[] = []
+  for (const payload of payloads) {
+    transactions.push((await sendOwnerTransaction(client, owner, payload, true)).id)
+  }
+  context.output.result({ contract: id, transactions }, () =>
+    options.epochs === undefined
+      ? `Added ${formatIoex(amount)} ${options.traffic ? 'to every rail' : 'to the pot'}`
+      : `Prolonged ${transactions.length} slots by ${options.epochs} epochs`,
+  )
 }
 
 async function topUpsOf(
   client: RpcClient,
   id: number,
   amount: bigint,
-  { epochs, traffic }: { epochs?: number; traffic?: boolean },
+  { epochs, traffic }: TopUpOptions,
 ): Promise<Payload[]> {
   const contract = await client.call('contracts_get', { id })
   const ofRails = epochs !== undefined || traffic === true
@@ -231,7 +166,8 @@ function contractsText(
   )
 }
 
-async function showContract(context: CommandContext, id: number): Promise<void> {
+/** Shows a contract with its slots, nodes, locks and health. */
+export async function showContract(context: CommandContext, id: number): Promise<void> {
   const client = await context.client()
   const contract = await client.call('contracts_get', { id })
   const health = await client.call('contracts_health', { id })
@@ -285,7 +221,8 @@ const LATER = new Set([
   'CHALLENGE_PENDING',
 ])
 
-async function leaveContract(context: CommandContext, id: number): Promise<void> {
+/** Ends a contract, or settles what is left of one that ends. */
+export async function leaveContract(context: CommandContext, id: number): Promise<void> {
   const client = await context.client()
   const contract = await client.call('contracts_get', { id })
   const { owner } = await readWallet(context.settings.data, context.passphrase)

@@ -1,55 +1,44 @@
 import { stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import type { Command } from 'commander'
-import { contextOf } from '../command-context.ts'
+import type { CommandContext } from '../command-context.ts'
 import { CommandError, usageError } from '../output/failure.ts'
 import { formatByteSize } from '../output/byte-size.ts'
 import { transferBar } from '../storage/transfer-progress.ts'
 
-const EXAMPLES = `
-Every range is checked against the slot's root before it counts. An interrupted get goes on
-from its .part file.
+export interface GetOptions {
+  readonly output: string
+  readonly range?: string
+}
 
-Examples:
-  $ ioex get holiday.mp4 -o holiday.mp4
-  $ ioex get photos.tar -o first.bin --range 0-1048576
-`
-
-/** get NAME: bring a file back. */
-export function registerGet(program: Command): void {
-  program
-    .command('get')
-    .description('restore a file from peers')
-    .argument('<name>', 'its name in your storage (see "ioex ls")')
-    .requiredOption('-o, --output <file>', 'where to write it')
-    .option('--range <from-to>', 'only these bytes, from inclusive, to exclusive')
-    .addHelpText('after', EXAMPLES)
-    .action(async (path: string, options: { output: string; range?: string }, command: Command) => {
-      const context = await contextOf(command)
-      const target = resolve(context.io.folder, options.output)
-      const range = options.range === undefined ? undefined : parseRange(options.range)
-      await checkTarget(target)
-      const { openStorage } = await import('../storage/open-storage.ts')
-      const { client, close } = await openStorage(context)
-      const bar = transferBar(context.output)
-      try {
-        const result = await client.get({
-          path,
-          target,
-          ...(range && { range }),
-          onProgress: bar.update,
-        })
-        bar.end()
-        context.output.result({ ...result, target }, () => {
-          const { bytes, peers, peersLost } = result
-          const lost = peersLost > 0 ? `, ${peersLost} failed and were replaced` : ''
-          return `Restored ${formatByteSize(bytes)} to ${target} from ${peers} peers${lost}`
-        })
-      } finally {
-        bar.end()
-        await close()
-      }
+/** Brings a file, or some of its bytes, back from peers. */
+export async function get(
+  context: CommandContext,
+  path: string,
+  options: GetOptions,
+): Promise<void> {
+  const target = resolve(context.io.folder, options.output)
+  const range = options.range === undefined ? undefined : parseRange(options.range)
+  await checkTarget(target)
+  const { openStorage } = await import('../storage/open-storage.ts')
+  const { client, close } = await openStorage(context)
+  const bar = transferBar(context.output)
+  try {
+    const result = await client.get({
+      path,
+      target,
+      ...(range && { range }),
+      onProgress: bar.update,
     })
+    bar.end()
+    context.output.result({ ...result, target }, () => {
+      const { bytes, peers, peersLost } = result
+      const lost = peersLost > 0 ? `, ${peersLost} failed and were replaced` : ''
+      return `Restored ${formatByteSize(bytes)} to ${target} from ${peers} peers${lost}`
+    })
+  } finally {
+    bar.end()
+    await close()
+  }
 }
 
 /** Before anything is fetched and paid for. */

@@ -2,8 +2,7 @@ import { resolve } from 'node:path'
 import { addressOf, publicKeyOf } from '@ioex/chain/bytes'
 import { PayloadKind, PegVoteKind } from '@ioex/chain/types'
 import type { ResultOf } from '@ioex/rpc/contract'
-import type { Command } from 'commander'
-import { type CommandContext, contextOf, countArgument } from '../command-context.ts'
+import type { CommandContext } from '../command-context.ts'
 import { readKey } from '../nodes/key-file.ts'
 import { formatIoex } from '../output/amount.ts'
 import { CommandError } from '../output/failure.ts'
@@ -13,110 +12,59 @@ import type { OwnerKey } from '../wallet/owner-key.ts'
 import { sendOwnerTransaction } from '../wallet/owner-transaction.ts'
 import { readWallet } from '../wallet/wallet-file.ts'
 
-const EXAMPLES = `
-Coin crosses with "ioex wallet deposit-address" and "ioex wallet withdraw"; this shows how the peg
-stands. Owners of validators stop it, let it go on, or give one withdrawal back by vote: more than
-2/3 of the weight of the set decide.
-
-Examples:
-  $ ioex peg status
-  $ ioex peg deposits --state failed
-  $ ioex peg deposit 5f0c…             what became of a main-chain transaction
-  $ ioex peg withdrawals --epoch 12    those that the checkpoint of epoch 12 lists
-  $ ioex peg vote pause --validator 2
-  $ ioex peg vote return 7 --validator 2
-`
-
-/** peg status | deposits | deposit | withdrawals | vote */
-export function registerPeg(program: Command): void {
-  const peg = program
-    .command('peg')
-    .description('the peg with the main chain: reserve, deposits, withdrawals, votes')
-    .addHelpText('after', EXAMPLES)
-  peg
-    .command('status')
-    .description('show deposit address, reserve, daily cap and whether it is stopped')
-    .action(async (_options: unknown, command: Command) => {
-      const context = await contextOf(command)
-      const status = await (await context.client()).call('peg_getStatus', {})
-      context.output.result(status, () => statusText(status))
-    })
-  registerLists(peg)
-  registerVote(peg)
-}
-
-function registerLists(peg: Command): void {
-  peg
-    .command('deposits')
-    .description('list deposits in the order in which they were recorded')
-    .option('--state <state>', 'credited, failed, orphaned or replaced')
-    .option('--cursor <cursor>', 'start of the next page')
-    .action(async (flags: { state?: DepositState; cursor?: string }, command: Command) => {
-      const context = await contextOf(command)
-      const page = await (await context.client()).call('peg_listDeposits', flags)
-      context.output.result(page, () => depositsText(page, context.output))
-    })
-  peg
-    .command('deposit')
-    .description('show what became of a main-chain transaction')
-    .argument('<txid>', 'id as main-chain wallets show it')
-    .action(async (txid: string, _options: unknown, command: Command) => {
-      const context = await contextOf(command)
-      const found = await (await context.client()).call('peg_getDeposit', { txid })
-      context.output.result(found, () => depositText(found))
-    })
-  peg
-    .command('withdrawals')
-    .description('list withdrawals, of one epoch or all')
-    .option('--epoch <epoch>', 'those that its checkpoint lists', countArgument)
-    .option('--owner <address>', 'of this address')
-    .option('--cursor <cursor>', 'start of the next page')
-    .action(async (flags: WithdrawalFlags, command: Command) => {
-      const context = await contextOf(command)
-      const page = await (await context.client()).call('peg_listWithdrawals', flags)
-      context.output.result(page, () => withdrawalsText(page, context.output))
-    })
-}
-
 type DepositState = ResultOf<'peg_listDeposits'>['deposits'][number]['state']
-interface WithdrawalFlags {
+
+export interface DepositFlags {
+  readonly state?: DepositState
+  readonly cursor?: string
+}
+
+export interface WithdrawalFlags {
   readonly epoch?: number
   readonly owner?: string
   readonly cursor?: string
 }
 
-interface VoteFlags {
+export interface VoteFlags {
+  /** Index of the validator whose owner votes. */
   readonly validator: number
-  readonly ownerKeyFile?: string
+  readonly kind: keyof typeof PegVoteKind
+  /** Index of the withdrawal to return; 0 for other kinds. */
+  readonly withdrawal: number
+  readonly ownerKeyFile: string | undefined
 }
 
-function registerVote(peg: Command): void {
-  const vote = peg.command('vote').description("vote with the key of a validator's owner")
-  const add = (name: string, kind: keyof typeof PegVoteKind, description: string) => {
-    const command = vote.command(name).description(description)
-    if (kind === 'returnWithdrawal') command.argument('<withdrawal>', 'its index', countArgument)
-    command.requiredOption('--validator <index>', 'whose owner this wallet is', countArgument)
-    command.option('--owner-key-file <file>', "the owner's key instead of the wallet")
-    command.action(async (...args: unknown[]) => {
-      const run = args.at(-1) as Command
-      const [withdrawal = 0] = run.processedArgs as number[]
-      const { validator, ownerKeyFile } = run.opts<VoteFlags>()
-      await castVote(await contextOf(run), validator, kind, withdrawal, ownerKeyFile)
-    })
-  }
-  add('pause', 'pause', 'stop withdrawals')
-  add('resume', 'resume', 'let withdrawals go on')
-  add('return', 'returnWithdrawal', 'give a withdrawal back that the main chain will never pay')
+/** Shows deposit address, reserve, daily cap and whether the peg is stopped. */
+export async function pegStatus(context: CommandContext): Promise<void> {
+  const status = await (await context.client()).call('peg_getStatus', {})
+  context.output.result(status, () => statusText(status))
 }
 
-async function castVote(
+export async function listDeposits(context: CommandContext, flags: DepositFlags): Promise<void> {
+  const page = await (await context.client()).call('peg_listDeposits', flags)
+  context.output.result(page, () => depositsText(page, context.output))
+}
+
+/** Shows what became of a main-chain transaction. */
+export async function showDeposit(context: CommandContext, txid: string): Promise<void> {
+  const found = await (await context.client()).call('peg_getDeposit', { txid })
+  context.output.result(found, () => depositText(found))
+}
+
+export async function listWithdrawals(
   context: CommandContext,
-  validator: number,
-  kind: keyof typeof PegVoteKind,
-  withdrawal: number,
-  keyFile: string | undefined,
+  flags: WithdrawalFlags,
 ): Promise<void> {
-  const owner = await ownerOf(context, keyFile)
+  const page = await (await context.client()).call('peg_listWithdrawals', flags)
+  context.output.result(page, () => withdrawalsText(page, context.output))
+}
+
+/** Votes with the key of a validator's owner; waits until the vote is final. */
+export async function castVote(
+  context: CommandContext,
+  { validator, kind, withdrawal, ownerKeyFile }: VoteFlags,
+): Promise<void> {
+  const owner = await ownerOf(context, ownerKeyFile)
   const client = await context.client()
   const value = { validator, kind: PegVoteKind[kind], withdrawal }
   const payload = { selector: PayloadKind.pegVote, value }

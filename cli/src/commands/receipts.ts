@@ -1,31 +1,12 @@
-import {
-  type ReceiptExplanation,
-  type ReceiptView,
-  receiptType,
-  type ResultOf,
-} from '@ioex/rpc/contract'
-import { type Command, Option } from 'commander'
-import {
-  type CommandContext,
-  contextOf,
-  countArgument,
-  readNodeArgument,
-} from '../command-context.ts'
+import type { ReceiptExplanation, ReceiptView, ResultOf } from '@ioex/rpc/contract'
+import { type CommandContext, readNodeArgument } from '../command-context.ts'
 import { formatAmount, formatIoex } from '../output/amount.ts'
 import { usageError } from '../output/failure.ts'
 import { factsText } from '../output/table.ts'
 
-const EXAMPLES = `
-Examples:
-  $ ioex receipts ls --type storage --epoch 12
-  $ ioex receipts ls --node lioex1… --limit 200
-  $ ioex receipts ls --type forfeit --from 10 --to 20
-  $ ioex receipts show 4f0c…
-  $ ioex receipts show 4f0c… --explain       how a forfeit or an eviction came about
-`
 const PAGE_MAX = 200
 
-interface ListOptions {
+export interface ListOptions {
   readonly node?: string
   readonly rail?: number
   readonly contract?: number
@@ -36,42 +17,24 @@ interface ListOptions {
   readonly limit: number
 }
 
-/** receipts ls | show: what the chain wrote down about every payment, proof and punishment. */
-export function registerReceipts(program: Command): void {
-  const receipts = program
-    .command('receipts')
-    .description('what the chain wrote down: proofs, payments, forfeits, anchors')
-    .addHelpText('after', EXAMPLES)
-  receipts
-    .command('ls')
-    .description('list receipts, oldest first')
-    .option('--node <id>', 'of a node: its index or address')
-    .option('--rail <index>', 'of a rail', countArgument)
-    .option('--contract <index>', 'of a contract', countArgument)
-    .option('--epoch <epoch>', 'booked in this epoch', countArgument)
-    .option('--from <epoch>', 'booked in this epoch or later', countArgument)
-    .option('--to <epoch>', 'booked in this epoch or before', countArgument)
-    .addOption(new Option('--type <type>', 'of one kind').choices(receiptType.options))
-    .option('--limit <count>', 'at most so many', countArgument, 50)
-    .action(async (options: ListOptions, command: Command) => {
-      const context = await contextOf(command)
-      if (options.epoch !== undefined && (options.from ?? options.to) !== undefined) {
-        throw usageError('give --epoch, or --from and --to, not both')
-      }
-      const found = await readReceipts(context, options)
-      context.output.result({ receipts: found }, () => receiptsText(context, found))
-    })
-  receipts
-    .command('show')
-    .description('show one receipt, with the proof that its block holds it')
-    .argument('<id>', 'id of the receipt, 64 hex digits')
-    .option('--explain', 'seed, draws, leaves and heights behind a forfeit or an eviction')
-    .action(async (id: string, { explain = false }: { explain?: boolean }, command: Command) => {
-      const context = await contextOf(command)
-      const client = await context.client()
-      const found = await client.call('receipts_get', { id, prove: true, explain })
-      context.output.result(found, () => receiptText(found))
-    })
+/** Lists receipts, oldest first. */
+export async function listReceipts(context: CommandContext, options: ListOptions): Promise<void> {
+  if (options.epoch !== undefined && (options.from ?? options.to) !== undefined) {
+    throw usageError('give --epoch, or --from and --to, not both')
+  }
+  const found = await readReceipts(context, options)
+  context.output.result({ receipts: found }, () => receiptsText(context, found))
+}
+
+/** Shows one receipt with its proof and, if so asked, how it came about. */
+export async function showReceipt(
+  context: CommandContext,
+  id: string,
+  explain: boolean,
+): Promise<void> {
+  const client = await context.client()
+  const found = await client.call('receipts_get', { id, prove: true, explain })
+  context.output.result(found, () => receiptText(found))
 }
 
 async function readReceipts(

@@ -1,34 +1,19 @@
 import { addressOf, formatAddress } from '@ioex/chain/bytes'
 import type { LightChainClient, RpcClient } from '@ioex/rpc/client'
 import type { ResultOf } from '@ioex/rpc/contract'
-import type { Command } from 'commander'
-import {
-  type CommandContext,
-  contextOf,
-  countArgument,
-  readAddressArgument,
-  readNodeArgument,
-} from '../command-context.ts'
+import { readAddressArgument } from '../address-argument.ts'
+import { type CommandContext, readNodeArgument } from '../command-context.ts'
 import { withProvenChain } from '../nodes/proven-chain.ts'
 import { formatAmount, formatIoex } from '../output/amount.ts'
-import { type Price, readPrice, valueText } from '../output/price.ts'
+import { type Price, valueText } from '../output/price.ts'
 import { CommandError, usageError } from '../output/failure.ts'
 import { factsText } from '../output/table.ts'
 import { readWalletFace } from '../wallet/wallet-file.ts'
 
-const EXAMPLES = `
-Without ADDRESS: all nodes whose owner is your wallet. Default range: the last 24 epochs.
-
-Examples:
-  $ ioex rewards
-  $ ioex rewards lioex1… --epoch 12          one statement, with every number explained
-  $ ioex rewards lioex1… --from 1 --to 100 --csv > earnings.csv
-  $ ioex rewards --csv --price 0.042 --currency USD   with what the IOEX were worth to you
-`
 const EPOCHS_DEFAULT = 24
 const NODES_MAX = 1000
 
-interface RewardsOptions {
+export interface RewardsOptions {
   readonly epoch?: number
   readonly from?: number
   readonly to?: number
@@ -51,33 +36,23 @@ const SUM_COLUMNS = [
   'paid',
 ] as const
 
-/** rewards [ADDRESS]: what a node earned, epoch by epoch, or one epoch's statement. */
-export function registerRewards(program: Command): void {
-  program
-    .command('rewards')
-    .description('what a node earned, and why')
-    .argument('[node]', "a node's address or index")
-    .option('--epoch <epoch>', 'the statement of one epoch', countArgument)
-    .option('--from <epoch>', 'first epoch', countArgument)
-    .option('--to <epoch>', 'last epoch', countArgument)
-    .option('--csv', 'comma-separated values, amounts in units')
-    .option('--price <number>', 'what 1 IOEX was worth: adds the value of each income', readPrice)
-    .option('--currency <code>', 'what the price is in', 'USD')
-    .addHelpText('after', EXAMPLES)
-    .action(async (node: string | undefined, options: RewardsOptions, command: Command) => {
-      const context = await contextOf(command)
-      if (!/^[A-Za-z0-9]{1,8}$/.test(options.currency)) throw usageError('name one currency: USD')
-      if (options.epoch !== undefined && (options.from ?? options.to) !== undefined) {
-        throw usageError('give --epoch, or --from and --to, not both')
-      }
-      const client = await context.client()
-      const nodes = node === undefined ? await ownNodes(context, client) : [readNodeArgument(node)]
-      if (options.epoch !== undefined && !options.csv) {
-        await showStatements(context, client, nodes, options.epoch)
-      } else {
-        await showSummaries(context, client, nodes, options)
-      }
-    })
+/** Shows what nodes earned, epoch by epoch, or one epoch's statement; without a node: the wallet's. */
+export async function rewards(
+  context: CommandContext,
+  node: string | undefined,
+  options: RewardsOptions,
+): Promise<void> {
+  if (!/^[A-Za-z0-9]{1,8}$/.test(options.currency)) throw usageError('name one currency: USD')
+  if (options.epoch !== undefined && (options.from ?? options.to) !== undefined) {
+    throw usageError('give --epoch, or --from and --to, not both')
+  }
+  const client = await context.client()
+  const nodes = node === undefined ? await ownNodes(context, client) : [readNodeArgument(node)]
+  if (options.epoch !== undefined && !options.csv) {
+    await showStatements(context, client, nodes, options.epoch)
+  } else {
+    await showSummaries(context, client, nodes, options)
+  }
 }
 
 /** Addresses of the nodes that belong to the wallet. */

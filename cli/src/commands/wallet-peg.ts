@@ -17,16 +17,11 @@ import {
 import { depositProgramHash, payableAddress } from '@ioex/chain/rules'
 import { PayloadKind } from '@ioex/chain/types'
 import { presets } from '@ioex/genesis/presets'
-import type { Command } from 'commander'
-import {
-  argument,
-  type CommandContext,
-  contextOf,
-  readAddressArgument,
-} from '../command-context.ts'
+import { readAddressArgument } from '../address-argument.ts'
+import type { CommandContext } from '../command-context.ts'
 import { readGenesis } from '../nodes/genesis-of.ts'
 import { readKey } from '../nodes/key-file.ts'
-import { formatIoex, parseAmount } from '../output/amount.ts'
+import { formatIoex } from '../output/amount.ts'
 import { CommandError, usageError } from '../output/failure.ts'
 import { factsText } from '../output/table.ts'
 import { withProvenChain } from '../nodes/proven-chain.ts'
@@ -39,33 +34,22 @@ const POLL_MS = 500
 /** Five times what the main network's confirmations take. */
 const CREDIT_WAIT_MS = 60 * 60_000
 
-/** wallet deposit-address | deposit | withdraw: coin from and to the main chain. */
-export function registerPegCommands(wallet: Command): void {
-  registerDepositAddress(wallet)
-  registerDeposit(wallet)
-  registerWithdraw(wallet)
-}
-
-function registerDepositAddress(wallet: Command): void {
-  wallet
-    .command('deposit-address')
-    .description('show where to send ELA on the main chain so that it arrives here')
-    .argument('[address]', 'who gets it; default: the wallet')
-    .addHelpText('after', '\nExample:\n  $ ioex wallet deposit-address\n')
-    .action(async (given: string | undefined, _options: unknown, command: Command) => {
-      const context = await contextOf(command)
-      const target = await targetOf(context, given)
-      const { depositAddress, depositConfirmations, isFromFile } = await depositAddressOf(context)
-      if (!isFromFile) {
-        context.output.note(
-          'This address follows from the chain id that the node named. Compare it with a second ' +
-            'node, or put the genesis file into the data folder.',
-        )
-      }
-      const example = exampleOf(depositAddress, target)
-      const facts = { depositAddress, target, confirmations: depositConfirmations, example }
-      context.output.result(facts, () => depositText(facts))
-    })
+/** Shows where to send ELA on the main chain so that it arrives here. */
+export async function showDepositAddress(
+  context: CommandContext,
+  given: string | undefined,
+): Promise<void> {
+  const target = await targetOf(context, given)
+  const { depositAddress, depositConfirmations, isFromFile } = await depositAddressOf(context)
+  if (!isFromFile) {
+    context.output.note(
+      'This address follows from the chain id that the node named. Compare it with a second ' +
+        'node, or put the genesis file into the data folder.',
+    )
+  }
+  const example = exampleOf(depositAddress, target)
+  const facts = { depositAddress, target, confirmations: depositConfirmations, example }
+  context.output.result(facts, () => depositText(facts))
 }
 
 /** One deposit as the main chain wants it: what arrives, and what the output must hold. */
@@ -118,37 +102,19 @@ function depositText({ depositAddress, target, confirmations, example }: Facts):
   ].join('\n')
 }
 
-function registerDeposit(wallet: Command): void {
-  wallet
-    .command('deposit')
-    .description('send ELA from a main-chain key to this wallet; waits until it is credited')
-    .argument('<amount>', 'ELA that arrive, up to 8 decimals', argument(parseAmount))
-    .requiredOption('--main <url>', 'JSON-RPC address of a main-chain node')
-    .requiredOption(
-      '--main-key-file <file>',
-      'file with the main-chain (P-256) key, plain or sealed',
-    )
-    .option('--to <address>', 'who gets it; default: the wallet')
-    .option('--no-wait', 'do not wait')
-    .addHelpText(
-      'after',
-      '\nExample, on a local network:\n' +
-        '  $ ioex wallet deposit 5 --main http://127.0.0.1:22336 \\\n' +
-        '      --main-key-file .ioex/validator-1/keys/main-chain.key\n',
-    )
-    .action(async (amount: bigint, options: DepositOptions, command: Command) => {
-      await deposit(await contextOf(command), amount, options)
-    })
-}
-
-interface DepositOptions {
+export interface DepositOptions {
   readonly main: string
   readonly mainKeyFile: string
   readonly to?: string
   readonly wait: boolean
 }
 
-async function deposit(context: CommandContext, amount: bigint, options: DepositOptions) {
+/** Sends ELA from a main-chain key to this chain; waits until it is credited. */
+export async function deposit(
+  context: CommandContext,
+  amount: bigint,
+  options: DepositOptions,
+): Promise<void> {
   const target = await targetOf(context, options.to)
   const { chainId } = await depositAddressOf(context)
   const secretKey = await readKey(
@@ -200,20 +166,13 @@ async function waitForCredit(context: CommandContext, txid: string) {
   }
 }
 
-function registerWithdraw(wallet: Command): void {
-  wallet
-    .command('withdraw')
-    .description('send money to the main chain; waits until it is final here')
-    .argument('<main-address>', 'main-chain address, E… or 8…')
-    .argument('<amount>', 'what arrives there, up to 8 decimals', argument(parseAmount))
-    .option('--no-wait', 'do not wait')
-    .addHelpText('after', '\nExample:\n  $ ioex wallet withdraw EVHg9Jv6… 2.5\n')
-    .action(async (to: string, amount: bigint, options: { wait: boolean }, command: Command) => {
-      await withdraw(await contextOf(command), to, amount, options.wait)
-    })
-}
-
-async function withdraw(context: CommandContext, to: string, amount: bigint, waits: boolean) {
+/** Sends money to the main chain; `waits` until it is final here. */
+export async function withdraw(
+  context: CommandContext,
+  to: string,
+  amount: bigint,
+  waits: boolean,
+): Promise<void> {
   const text = utf8ToBytes(to)
   const address = payableAddress(text)
   if (!address.ok) throw usageError(address.fault.message)

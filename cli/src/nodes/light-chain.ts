@@ -4,13 +4,14 @@ import { assert } from '@ioex/chain/bytes'
 import { trustCheckpoint, type TrustedEpoch } from '@ioex/chain/light'
 import { type Genesis, validatorSetOf } from '@ioex/chain/rules'
 import { LightChainClient, RpcError, trustFromJson, trustToJson } from '@ioex/rpc/client'
-import { ChainRefusal } from '@ioex/storage-node/node'
 import writeFileAtomic from 'write-file-atomic'
 
-export interface LightChainFiles {
+export interface LightChainOptions {
   readonly genesis: Genesis
   /** Where the newest trusted epoch is kept between starts. */
   readonly trustFile: string
+  /** The caller's error for a transaction that the chain does not take; RpcError unless given. */
+  readonly refusal?: (code: string, message: string) => Error
 }
 
 /**
@@ -19,7 +20,7 @@ export interface LightChainFiles {
  * of one's own needs no second witness.
  */
 export async function openLightChain(
-  { genesis, trustFile }: LightChainFiles,
+  { genesis, trustFile, refusal = rpcRefusal }: LightChainOptions,
   rpcUrls: readonly string[],
   onAlarm: (message: string) => void,
   deadlineMs?: number,
@@ -32,7 +33,7 @@ export async function openLightChain(
     start: await trust.read(genesis),
     onTrust: (trusted) => trust.keep(trusted),
     allowSingleEndpoint: asksOwnNode,
-    refusal: (code, message) => new ChainRefusal(code, message),
+    refusal,
     onAlarm: (alarm) => onAlarm(`two certified histories exist: ${JSON.stringify(alarm)}`),
   })
   if (deadlineMs === undefined) {
@@ -51,6 +52,10 @@ export async function openLightChain(
     clearTimeout(timer)
   }
   return client
+}
+
+function rpcRefusal(code: string, message: string): Error {
+  return new RpcError(code, message)
 }
 
 /** What is believed before any node is asked: genesis closes epoch 0. */

@@ -1,7 +1,12 @@
 import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { bytesToHex, parseHex, publicKeyOf } from '@ioex/chain/bytes'
-import { type PeerNode, startBootstrapNode, startPeerNode } from '@ioex/storage-node/node'
+import {
+  ChainRefusal,
+  type PeerNode,
+  startBootstrapNode,
+  startPeerNode,
+} from '@ioex/storage-node/node'
 import type { StorageClient } from '@ioex/storage-node/scheduler'
 import { z } from 'zod'
 import { bootstrapHealth, peerHealth } from './thin-health.ts'
@@ -23,8 +28,12 @@ async function openThinNode(config: NodeConfig, logger: Logger, passphrase: Pass
     throw new ConfigError(`${config.name}: give at least two rpcUrls, so that none can lie alone`)
   }
   const alarm = (message: string) => logger.fatal(message)
-  const files = { genesis, trustFile: join(config.data, 'light-trust.json') }
-  const chain = await openLightChain(files, rpcUrls, alarm, undefined, asksOwnNode)
+  const options = {
+    genesis,
+    trustFile: join(config.data, 'light-trust.json'),
+    refusal: (code: string, message: string) => new ChainRefusal(code, message),
+  }
+  const chain = await openLightChain(options, rpcUrls, alarm, undefined, asksOwnNode)
   return { genesis, nodeKey, chain }
 }
 

@@ -1,7 +1,13 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { U64_MAX } from '@ioex/chain/types'
-import { formatAmount, formatIoex, parseAmount } from './amount.ts'
+import * as ledger from '@ioex/chain/types'
+import { formatAmount, formatIoex, parseAmount, UNITS_PER_IOEX } from './amount.ts'
+
+const { U64_MAX } = ledger
+
+test('the unit is the one of the ledger', () => {
+  expect(UNITS_PER_IOEX).toBe(ledger.UNITS_PER_IOEX)
+})
 
 test('amounts with up to 8 decimals, exactly', () => {
   const cases: [string, bigint][] = [

@@ -1,17 +1,23 @@
-import { fault, ok, type Result } from '@ioex/chain/bytes'
-import { U64_MAX, UNITS_PER_IOEX } from '@ioex/chain/types'
+import type { Result } from '@ioex/chain/bytes'
 
 const DECIMALS = 8
+/** The ledger's own number, said again: reading the command line must not load the ledger. */
+export const UNITS_PER_IOEX = 10n ** BigInt(DECIMALS)
 
 /** Units of an amount in IOEX with up to 8 decimals, e.g. "1.5"; exact, never through floats. */
 export function parseAmount(text: string): Result<bigint> {
   const match = /^([0-9]{1,20})(?:\.([0-9]{1,8}))?(?: ?IOEX)?$/i.exec(text.trim())
   if (!match) {
-    return fault('AMOUNT_MALFORMED', `"${text}" is not an amount: give IOEX such as 12 or 0.5`)
+    return malformed('AMOUNT_MALFORMED', `"${text}" is not an amount: give IOEX such as 12 or 0.5`)
   }
   const whole = BigInt(match[1] as string) * UNITS_PER_IOEX
   const units = whole + BigInt((match[2] ?? '').padEnd(DECIMALS, '0'))
-  return units > U64_MAX ? fault('AMOUNT_TOO_LARGE', `${text} IOEX do not exist`) : ok(units)
+  if (units === BigInt.asUintN(64, units)) return { ok: true, value: units }
+  return malformed('AMOUNT_TOO_LARGE', `${text} IOEX do not exist`)
+}
+
+function malformed(code: string, message: string): Result<never> {
+  return { ok: false, fault: { code, message } }
 }
 
 /** Units as IOEX without needless zeros, thousands apart: "1,234.5". */

@@ -1,4 +1,4 @@
-import { fault, ok, type Result } from '@ioex/chain/bytes'
+import type { Result } from '@ioex/chain/bytes'
 import bytes from 'bytes-iec'
 import prettyBytes from 'pretty-bytes'
 
@@ -8,9 +8,10 @@ export function parseByteSize(text: string): Result<number> {
     ? bytes.parse(text.trim(), { mode: 'metric' })
     : null
   if (size === null || !Number.isSafeInteger(Math.round(size))) {
-    return fault('SIZE_MALFORMED', `"${text}" is not a size: give one such as 10GiB or 500MB`)
+    const message = `"${text}" is not a size: give one such as 10GiB or 500MB`
+    return { ok: false, fault: { code: 'SIZE_MALFORMED', message } }
   }
-  return ok(Math.round(size))
+  return { ok: true, value: Math.round(size) }
 }
 
 export function formatByteSize(size: number | bigint): string {

@@ -1,4 +1,4 @@
-import { RpcError } from '@ioex/rpc/client'
+import type { RpcError } from '@ioex/rpc/client'
 import pc from 'picocolors'
 import { jsonText } from './json-text.ts'
 import type { OutputStreams } from './output.ts'
@@ -37,7 +37,7 @@ export function reportFailure(error: unknown, streams: OutputStreams, isJson: bo
 
 function describeFailure(error: unknown): { code: string; message: string; exitCode: number } {
   if (error instanceof CommandError) return error
-  if (error instanceof RpcError) {
+  if (isRpcError(error)) {
     return { code: error.reason, message: rpcMessage(error), exitCode: EXIT_FAILED }
   }
   if (!(error instanceof Error)) {
@@ -47,6 +47,11 @@ function describeFailure(error: unknown): { code: string; message: string; exitC
   const reason = typeof code === 'string' ? code : 'FAILED'
   const message = fileMessage(reason, path) ?? error.message
   return { code: reason, message, exitCode: EXIT_FAILED }
+}
+
+/** By its name: to report a failure must not load the client. */
+function isRpcError(error: unknown): error is RpcError {
+  return error instanceof Error && error.name === 'RpcError'
 }
 
 function rpcMessage({ reason, message }: RpcError): string {

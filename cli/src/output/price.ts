@@ -1,5 +1,5 @@
-import { UNITS_PER_IOEX } from '@ioex/chain/types'
 import { InvalidArgumentError } from 'commander'
+import { UNITS_PER_IOEX } from './amount.ts'
 
 const DECIMALS = 12
 

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { installNativeCrypto } from '@ioex/chain/native'
 import { createRpcClient } from '@ioex/rpc/client'
+import { ChainRefusal } from '@ioex/storage-node/node'
 import { createStorageClient, type StorageClient } from '@ioex/storage-node/scheduler'
 import pino from 'pino'
 import type { CommandContext } from '../command-context.ts'
@@ -41,7 +42,11 @@ export async function openStorage({ settings, passphrase }: CommandContext): Pro
   const urls = rpcUrlsOf(record)
   await reachAny(data, urls)
   const chain = await openLightChain(
-    { genesis, trustFile: join(folder, 'light-trust.json') },
+    {
+      genesis,
+      trustFile: join(folder, 'light-trust.json'),
+      refusal: (code, message) => new ChainRefusal(code, message),
+    },
     urls,
     (message) => {
       throw new CommandError('FORK', message)

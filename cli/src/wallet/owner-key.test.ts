@@ -3,13 +3,8 @@ import { bytesToHex, fromHex, publicKeyOf } from '@ioex/chain/bytes'
 import { HDKey } from '@scure/bip32'
 import { mnemonicToSeedSync } from '@scure/bip39'
 import { expect, test } from 'vitest'
-import {
-  createSeedPhrase,
-  isSeedPhrase,
-  normaliseSeedPhrase,
-  OWNER_KEY_PATH,
-  ownerKeyOf,
-} from './owner-key.ts'
+import { createSeedPhrase, isSeedPhrase, normaliseSeedPhrase, ownerKeyOf } from './owner-key.ts'
+import { OWNER_KEY_PATH } from './owner-key-path.ts'
 
 const PHRASE = `${'abandon '.repeat(23)}art`
 

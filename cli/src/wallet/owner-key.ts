@@ -2,15 +2,10 @@ import { addressOf, assert } from '@ioex/chain/bytes'
 import { HDKey } from '@scure/bip32'
 import { generateMnemonic, mnemonicToSeedSync, validateMnemonic } from '@scure/bip39'
 import { wordlist } from '@scure/bip39/wordlists/english.js'
+import { OWNER_KEY_PATH } from './owner-key-path.ts'
 
 /** 24 words: 256 bits of randomness and a checksum (BIP-39, English). */
 const ENTROPY_BITS = 256
-
-/**
- * BIP-32 path of owner keys. 44' is BIP-44, 2305' the coin type of Elastos (SLIP-44); account
- * 20666' keeps our keys apart from those that other Elastos wallets derive from the same words.
- */
-export const OWNER_KEY_PATH = "m/44'/2305'/20666'/0"
 
 export interface OwnerKey {
   readonly secretKey: Uint8Array

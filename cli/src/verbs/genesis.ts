@@ -1,7 +1,7 @@
-import { presets } from '@ioex/genesis/presets'
 import type { Command } from 'commander'
 import { contextOf } from '../command-context.ts'
 import type { CreateFlags } from '../operate/genesis-actions.ts'
+import { addExamples } from '../verb-examples.ts'
 
 const EXAMPLES = `
 Every operator sends its genesis-entry.json ("ioex validator init", "ioex node init"). Whoever then
@@ -23,11 +23,10 @@ export function registerGenesis(program: Command): void {
   const genesis = program
     .command('genesis')
     .description('the first block of a network: make it from signed entries, check it')
-    .addHelpText('after', EXAMPLES)
   genesis
     .command('create')
     .description('check the signed entries and write the genesis file')
-    .requiredOption('--preset <name>', Object.keys(presets).join(', '))
+    .requiredOption('--preset <name>', 'main, test, local, ci')
     .requiredOption('--time <iso>', 'time of block 0, e.g. 2026-11-22T12:00:00Z; not in the future')
     .option('--validator <file>', "a validator's entry; repeat it", collect, [])
     .option('--bootstrap <file>', "a bootstrap node's entry; repeat it", collect, [])
@@ -46,4 +45,5 @@ export function registerGenesis(program: Command): void {
       const { showGenesisFile } = await import('../operate/genesis-actions.ts')
       await showGenesisFile(await contextOf(command), file)
     })
+  addExamples(genesis, EXAMPLES)
 }

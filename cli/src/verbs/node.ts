@@ -5,6 +5,7 @@ import { interruption } from '../interruption.ts'
 import { usageError } from '../output/failure.ts'
 import type { KeyFlags } from '../operate/init-actions.ts'
 import { addKeyFlags } from './validator.ts'
+import { addExamples } from '../verb-examples.ts'
 
 const EXAMPLES = `
 Every option is also read from IOEX_* (--main-chain: IOEX_MAIN_CHAIN) and from the file that
@@ -20,6 +21,14 @@ Examples:
       --full-nodes http://v1.example.org:20666,http://v2.example.org:20666 --peers /dns4/…/p2p/…
   $ ioex node --config node.yaml
   $ ioex node --config DATA/peer-1/config.json      as "ioex devnet" wrote it
+`
+
+const INIT_EXAMPLES = `
+A peer's identity is for one network: name its file with --genesis.
+
+Examples:
+  $ ioex node init --role bootstrap --network test --data /var/lib/ioex
+  $ ioex node init --role peer --genesis genesis.json --data peer --no-passphrase
 `
 
 /** node: one node in the foreground. */
@@ -56,7 +65,6 @@ export function registerNode(program: Command): void {
     .option('--reservation-price <amount>', 'IOEX per reservation-hour')
     .option('--friends <list>', 'node keys that may deliver files into the inbox')
     .option('--log-level <level>', 'fatal, error, warn, info, debug or trace')
-    .addHelpText('after', EXAMPLES)
     .action(async (_options, command: Command) => {
       const context = await contextOf(command, { ignoresConfig: true })
       // From here on a signal ends what runs in order, also while it starts.
@@ -66,6 +74,7 @@ export function registerNode(program: Command): void {
       await runNode(context, await configsOf(context, given), stop)
     })
   registerInit(node)
+  addExamples(node, EXAMPLES)
 }
 
 /** node init: keys of a bootstrap node or peer. */
@@ -73,7 +82,7 @@ function registerInit(node: Command): void {
   addKeyFlags(node.command('init'))
     .description("make a bootstrap node's keys and entry, or a peer's keys and identity")
     .addOption(new Option('--role <role>').choices(['bootstrap', 'peer']).makeOptionMandatory())
-    .addHelpText('after', "\nA peer's identity is for one network: name its file with --genesis.\n")
+    .addHelpText('after', INIT_EXAMPLES)
     .action(async (_flags, command: Command) => {
       const context = await contextOf(command)
       // --genesis is an option of "node" too, which takes it.

@@ -1,9 +1,9 @@
-import { UNITS_PER_IOEX } from '@ioex/chain/types'
 import type { Command } from 'commander'
-import { argument, contextOf } from '../command-context.ts'
+import { amountOption, argument, contextOf } from '../command-context.ts'
 import type { KeyFlags } from '../operate/init-actions.ts'
 import type { StakeFlags } from '../operate/stake-actions.ts'
-import { parseAmount } from '../output/amount.ts'
+import { parseAmount, UNITS_PER_IOEX } from '../output/amount.ts'
+import { addExamples } from '../verb-examples.ts'
 
 const EXAMPLES = `
 "init" makes the validator's keys in DATA/keys (node: libp2p, consensus: votes, main-chain: pays memo
@@ -16,7 +16,11 @@ Examples:
   $ ioex validator init --data v1 --no-passphrase       keys in clear, for a trial
   $ ioex validator status --data /var/lib/ioex
   $ ioex validator bond 5000 --data wallet
+  $ ioex validator unbond 5000 --data wallet
+  $ ioex validator release --data wallet                what unbond asked back, once it is due
   $ ioex validator delegate ioex1… 250
+  $ ioex validator lease export lease.json --data old
+  $ ioex validator lease import lease.json --data new
 `
 const DEFAULT_BOND = 10_000n * UNITS_PER_IOEX
 
@@ -30,13 +34,10 @@ export function addKeyFlags(command: Command): Command {
 
 /** validator init | status | bond | unbond | delegate | release | lease */
 export function registerValidator(program: Command): void {
-  const validator = program
-    .command('validator')
-    .description("a validator's keys, state and stake")
-    .addHelpText('after', EXAMPLES)
+  const validator = program.command('validator').description("a validator's keys, state and stake")
   addKeyFlags(validator.command('init'))
     .description('make the keys and the signed entry for a genesis')
-    .option('--bond <amount>', 'IOEX to bond at genesis', argument(parseAmount), DEFAULT_BOND)
+    .addOption(amountOption('--bond <amount>', 'IOEX to bond at genesis', DEFAULT_BOND))
     .action(async (flags: KeyFlags & { bond: bigint }, command: Command) => {
       const { initNode } = await import('../operate/init-actions.ts')
       await initNode(await contextOf(command), 'validator', flags, flags.bond)
@@ -44,6 +45,7 @@ export function registerValidator(program: Command): void {
   registerStatus(validator)
   registerStake(validator)
   registerLease(validator)
+  addExamples(validator, EXAMPLES)
 }
 
 function registerLease(validator: Command): void {
