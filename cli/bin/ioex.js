@@ -23,7 +23,7 @@ if (major >= 24 && process.features.typescript) {
  */
 function keepCompiledSources() {
   const folder = fileURLToPath(new URL('../../node_modules/.cache/ioex/', import.meta.url))
-  process.env.NODE_COMPILE_CACHE ??= folder
+  process.env.NODE_COMPILE_CACHE ||= folder
   module.enableCompileCache(process.env.NODE_COMPILE_CACHE)
 }
 
