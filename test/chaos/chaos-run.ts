@@ -24,6 +24,8 @@ export interface ChaosReport {
   readonly blocks: number
   /** Longest time without a new block while nodes were hurt, ms. */
   readonly longestStandstillMs: number
+  /** Most ended epochs without an anchor that a node raised the alarm for; 0 without alarm. */
+  readonly worstAnchorLag: number
   readonly falsehoods: readonly string[]
 }
 
@@ -58,6 +60,7 @@ class Chaos {
   #pauses = 0
   #best = { height: 0, atMs: Date.now() }
   #longestStandstillMs = 0
+  #worstAnchorLag = 0
 
   constructor(options: ChaosOptions, network: TestNetwork) {
     this.#options = options
@@ -89,6 +92,7 @@ class Chaos {
       pauses: this.#pauses,
       blocks,
       longestStandstillMs: this.#longestStandstillMs,
+      worstAnchorLag: this.#worstAnchorLag,
       falsehoods: this.#falsehoods,
     }
   }
@@ -187,9 +191,14 @@ class Chaos {
     const { data } = this.#network.options
     for (const { name } of this.#nodes()) {
       const log = await readFile(join(data, 'logs', `${name}.log`), 'utf8')
-      const bad = log
-        .split('\n')
-        .find((line) => /signed twice|consensus halted|FORK_PROOF|DOPPELGANGER/.test(line))
+      const lines = log.split('\n')
+      for (const line of lines.filter((each) => each.includes('no way to the main chain'))) {
+        const [, lag = '0'] = /"lag":(\d+)/.exec(line) ?? []
+        this.#worstAnchorLag = Math.max(this.#worstAnchorLag, Number(lag))
+      }
+      const bad = lines.find((line) =>
+        /signed twice|consensus halted|FORK_PROOF|DOPPELGANGER/.test(line),
+      )
       if (bad) this.#falsehoods.push(`log of ${name}: ${bad}`)
     }
   }

@@ -31,12 +31,13 @@ const report = await runChaos({
   seed: positive('seed', values.seed),
   log: (line) => console.error(line),
 })
-const { kills, pauses, blocks, longestStandstillMs, falsehoods } = report
+const { kills, pauses, blocks, longestStandstillMs, worstAnchorLag, falsehoods } = report
 if (values.json) console.log(JSON.stringify(report))
 else {
   console.log(
     `${validators} validators, ${kills} kills and ${pauses} pauses, ${blocks} blocks, ` +
-      `longest standstill ${longestStandstillMs} ms, ${falsehoods.length} falsehoods`,
+      `longest standstill ${longestStandstillMs} ms, worst anchor lag ${worstAnchorLag} epochs, ` +
+      `${falsehoods.length} falsehoods`,
   )
 }
 for (const falsehood of falsehoods) console.error(falsehood)

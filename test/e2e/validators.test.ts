@@ -45,7 +45,9 @@ describe('four validator processes and a main chain', () => {
       const answer = await client.call('anchor_getStatus', {})
       return answer.epoch !== null && answer
     })
-    expect(status).toMatchObject({ method: 'memo', confirmations: expect.any(Number) })
+    // A memo or the Arbiters' SideChainPow, whichever the main chain took first.
+    expect(['memo', 'sideChainPow']).toContain(status.method)
+    expect(status.confirmations).toBeGreaterThan(0)
   })
 
   test('stop and start again where they were', async () => {

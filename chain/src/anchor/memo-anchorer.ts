@@ -11,6 +11,8 @@ const DEFAULT_FEE_SELA = 10_000n
 const DEFAULT_RESUBMIT_BLOCKS = 6
 /** Anchors that may be under way at once; more means that the main chain takes none. */
 const PENDING_MAX = 64
+/** Outputs that one anchor is tried with when the main node refuses it. */
+const OUTPUTS_TRIED_MAX = 4
 
 export interface MemoAnchorerOptions {
   readonly client: MainChainClient
@@ -56,6 +58,8 @@ export class MemoAnchorer {
   private readonly options: MemoAnchorerOptions
   private readonly publicKey: Uint8Array
   private readonly pending = new Map<string, SentAnchor>()
+  /** Anchors of this epoch or earlier ones are of no use any more. */
+  private supersededEpoch = 0
   /** Calls run one after the other, so that no two spend the same output. */
   private queue: Promise<unknown> = Promise.resolve()
 
@@ -78,10 +82,13 @@ export class MemoAnchorer {
       if (this.pending.size >= PENDING_MAX) {
         throw new AnchorRefusedError('ANCHOR_BUSY', `${PENDING_MAX} anchors wait for a main block`)
       }
-      const sent = await this.build(anchor)
-      await this.send(sent)
-      return sent.id
+      return (await this.buildAndSend(anchor)).id
     })
+  }
+
+  /** The checkpoint of this epoch is anchored: no anchor up to it is sent again. */
+  supersede(epoch: number): void {
+    this.supersededEpoch = epoch
   }
 
   /**
@@ -95,7 +102,10 @@ export class MemoAnchorer {
       const height = (await this.options.client.getBlockCount()) - 1
       const patience = this.options.resubmitAfterBlocks ?? DEFAULT_RESUBMIT_BLOCKS
       const overdue = this.waiting().filter(({ sentAt }) => height - sentAt >= patience)
-      for (const sent of overdue) await this.sendAgain({ ...sent, sentAt: height })
+      for (const sent of overdue) {
+        if (sent.anchor.epoch <= this.supersededEpoch) this.pending.delete(toInternalHex(sent.id))
+        else await this.sendAgain({ ...sent, sentAt: height })
+      }
     })
   }
 
@@ -106,14 +116,33 @@ export class MemoAnchorer {
       if (!(error instanceof MainChainRpcError)) throw error
       // Refused as it stands, e.g. its input was spent: build it anew.
       this.pending.delete(toInternalHex(sent.id))
-      await this.send(await this.build(sent.anchor))
+      await this.buildAndSend(sent.anchor)
     }
   }
 
-  private async build(anchor: MemoAnchor): Promise<SentAnchor> {
+  /**
+   * Where the node refuses an anchor, another output may serve: a node that was restarted does not
+   * know what it spends in transactions that still wait.
+   */
+  private async buildAndSend(anchor: MemoAnchor): Promise<SentAnchor> {
+    const refused: string[] = []
+    for (let tries = 1; ; tries++) {
+      const sent = await this.build(anchor, refused)
+      try {
+        await this.send(sent)
+        return sent
+      } catch (error) {
+        if (!(error instanceof MainChainRpcError) || tries >= OUTPUTS_TRIED_MAX) throw error
+        refused.push(...sent.spends)
+      }
+    }
+  }
+
+  private async build(anchor: MemoAnchor, refused: readonly string[]): Promise<SentAnchor> {
     const { client, elaSecretKey } = this.options
     const blockCount = await client.getBlockCount()
-    const taken = new Set([...this.pending.values()].flatMap(({ spends }) => spends))
+    const pending = [...this.pending.values()].flatMap(({ spends }) => spends)
+    const taken = new Set([...pending, ...refused])
     const unspent = await client.listUnspent(this.address)
     const planned = planMemoTransaction({
       anchor,

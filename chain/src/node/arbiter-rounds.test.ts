@@ -1,41 +1,26 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setHasher } from '@chainsafe/persistent-merkle-tree'
 import { hasher as asSha256 } from '@chainsafe/persistent-merkle-tree/hasher/as-sha256'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { builtInGenesisBlock, startBuiltInMainChain } from '../anchor/built-in-main-chain.ts'
 import { planDepositTransaction } from '../anchor/deposit-transaction.ts'
-import { MainChainFollower } from '../anchor/follower.ts'
-import { createMainChainClient } from '../anchor/main-chain-client.ts'
 import { signTransaction } from '../anchor/memo-transaction.ts'
-import { SubmittedAnchors } from '../anchor/submitted-anchors.ts'
-import { startArbiterServer } from '../arbiter/arbiter-server.ts'
-import { createLedgerArbiterChain } from '../arbiter/ledger-arbiter-chain.ts'
-import { LocalArbiter } from '../arbiter/local-arbiter.ts'
-import { SideNodeClient } from '../arbiter/side-node-client.ts'
 import { formatAddress } from '../bytes/address.ts'
 import { assert } from '../bytes/assert.ts'
-import { bytesEqual, utf8ToBytes } from '../bytes/hex.ts'
+import { utf8ToBytes } from '../bytes/hex.ts'
 import {
   crossChainProgramHash,
   formatElaAddress,
   standardProgramHash,
 } from '../elastos/ela-address.ts'
 import { asInternalHash } from '../elastos/hash-orientation.ts'
-import { decodeHeaderWithAuxPow } from '../elastos/main-header.ts'
 import { p256PublicKey } from '../elastos/p256.ts'
 import { balanceOf } from '../rules/accounts.ts'
 import { AnchorCarrier } from '../rules/anchor.ts'
-import { applyTransaction, beginBlock } from '../rules/execute-block.ts'
-import { headerContext, mainHeaderAt } from '../rules/main-chain.ts'
 import { auditSupply } from '../rules/supply.ts'
-import { keyOf, SampleChain, UNITS } from '../rules/testing/sample-chain.ts'
-import { draftOf } from '../state/ledger.ts'
+import { keyOf, UNITS } from '../rules/testing/sample-chain.ts'
 import type { Receipt } from '../types/receipts.ts'
 import { ReceiptKind } from '../types/receipts.ts'
-import { PayloadKind, type Transaction } from '../types/transactions.ts'
-import { systemTransactions } from './system-lane.ts'
+import { PayloadKind } from '../types/transactions.ts'
+import { startArbiters, startTwoChains } from './testing/two-chains.ts'
 
 setHasher(asSha256)
 // Generous, because the machine may be busy; nothing here waits for a time to pass.
@@ -47,7 +32,6 @@ const secretKey = new Uint8Array(32).fill(31)
 const publicKey = p256PublicKey(secretKey)
 const payer = formatElaAddress(standardProgramHash(publicKey))
 const home = formatElaAddress(standardProgramHash(p256PublicKey(new Uint8Array(32).fill(32))))
-const miner = formatElaAddress(standardProgramHash(p256PublicKey(new Uint8Array(32).fill(33))))
 const cleanups: (() => Promise<void>)[] = []
 
 afterEach(async () => {
@@ -56,59 +40,20 @@ afterEach(async () => {
 
 /** A built-in main chain, a side chain without consensus, and all arbiters between them. */
 async function startWorld(powChain: boolean) {
-  const folder = await mkdtemp(join(tmpdir(), 'rounds-'))
-  cleanups.push(() => rm(folder, { recursive: true, force: true }))
-  const genesis = {
+  const world = await startTwoChains({
     allocations: [{ address: payer, sela: 100n * ELA }],
-    timestamp: 1_700_000_000 - 10,
-  }
-  const options = { dataDir: folder, genesis, minerAddress: miner, blockIntervalMs: 0 }
-  const main = await startBuiltInMainChain({ ...options, rpc: { port: 0 } })
-  cleanups.push(() => main.stop())
-  const block = builtInGenesisBlock(genesis)
-  const header = decodeHeaderWithAuxPow(block)
-  assert(header.ok, 'the genesis block has a header')
-  const chain = new SampleChain({
     params: { epochBlocks: 3 },
-    mainCheckpoint: block.slice(0, header.value.length),
   })
-  const client = createMainChainClient({ url: main.rpcUrl })
-  const start = mainHeaderAt(chain.ledger, 0)
-  assert(start, 'the ledger keeps its headers')
-  const follower = new MainChainFollower({
-    client,
-    params: chain.params.mainChain,
-    start: headerContext(chain.ledger, start),
-    sideGenesisHash: chain.chainId,
-  })
-  const submitted = new SubmittedAnchors()
-  const view = createLedgerArbiterChain({
-    ledger: chain.ledger,
-    powChain,
-    submitted,
-    isOnMainChain: (height, hash) => {
-      const known = follower.blockAt(height)
-      return known !== undefined && bytesEqual(known.header.hash, hash)
-    },
-    depositTransaction: () => Promise.resolve(undefined),
-  })
-  const server = await startArbiterServer({ chain: view, port: 0, user: 'u', password: 'p' })
-  cleanups.push(() => server.stop())
-  const arbiter = new LocalArbiter({
-    main: client,
-    side: new SideNodeClient({ url: server.url, user: 'u', password: 'p' }),
-    genesisHash: asInternalHash(chain.chainId),
-    pollMs: 1000,
-    onProblem: () => undefined,
-  })
+  cleanups.push(() => world.stop())
+  const { main, chain } = world
+  const { arbiter, stop } = await startArbiters(world, powChain)
+  cleanups.push(stop)
   const receipts: Receipt[] = []
   /** One main block, one epoch of the side chain, one look of the arbiters. */
   const round = async () => {
     await main.mine()
-    await follower.poll()
     for (let i = 0; i < chain.params.epochBlocks; i++) {
-      const system = i === 0 ? systemTransactions(chain.ledger, follower, { submitted }) : []
-      receipts.push(...chain.block(valid(chain, system)).receipts)
+      receipts.push(...(await world.sideBlock()).receipts)
     }
     expect(auditSupply(chain.ledger)).toMatchObject({ ok: true })
     await arbiter.poll()
@@ -116,15 +61,7 @@ async function startWorld(powChain: boolean) {
   const rounds = async (count: number) => {
     for (let i = 0; i < count; i++) await round()
   }
-  return { main, chain, client, follower, submitted, arbiter, receipts, rounds }
-}
-
-/** What a proposer keeps of the system lane: headers first, then what is still valid. */
-function valid(chain: SampleChain, transactions: readonly Transaction[]): Transaction[] {
-  const draft = draftOf(chain.ledger)
-  const begun = beginBlock(draft, chain.next())
-  assert(begun.ok, 'the block can stand')
-  return transactions.filter((transaction) => applyTransaction(begun.value, transaction).ok)
+  return { ...world, arbiter, receipts, rounds }
 }
 
 type World = Awaited<ReturnType<typeof startWorld>>

@@ -23,7 +23,7 @@ import { CheckpointAnchorer } from './checkpoint-anchorer.ts'
 import { EvidenceFile } from './evidence-file.ts'
 import { type OpenedNode, openNode, type SyncMode } from './open-node.ts'
 import { SnapshotMaker } from './snapshot-maker.ts'
-import { reportMainChain, reportPeg } from './peg-alarm.ts'
+import { reportAnchorLag, reportMainChain, reportPeg } from './peg-alarm.ts'
 import { mainChainObjection, systemTransactions } from './system-lane.ts'
 import { checkpointHeight, isCheckpointHeight } from '../params/network-params.ts'
 import { TransactionEntry } from './transaction-entry.ts'
@@ -214,6 +214,7 @@ export class FullNode {
       this.follower.release(manager.ledger.globals().mainTipHeight)
       if (isCheckpointHeight(manager.params, header.height)) {
         reportMainChain(manager.ledger, this.follower, this.#logger)
+        reportAnchorLag(manager.ledger, this.follower, this.#logger)
       }
       this.#logger.debug({ height: header.height }, 'final')
     })
@@ -253,7 +254,7 @@ export class FullNode {
     })
     this.#scrubber.start(this.#opened.damaged)
     this.#syncTimer = setInterval(() => void sync.catchUp(SYNC_POLL_LEAD), SYNC_POLL_MS)
-    if (validator) this.#startAnchoring(validator)
+    if (validator) this.#startAnchoring(validator, isSyncing)
   }
 
   #status(): Status {
@@ -292,7 +293,7 @@ export class FullNode {
     })
   }
 
-  #startAnchoring(keys: NonNullable<FullNodeOptions['validator']>): void {
+  #startAnchoring(keys: NonNullable<FullNodeOptions['validator']>, isSyncing: () => boolean): void {
     const { manager, follower } = this
     const memos = new MemoAnchorer({
       client: createMainChainClient({ url: this.#options.mainChainUrl }),
@@ -301,9 +302,9 @@ export class FullNode {
     })
     this.#anchorer = new CheckpointAnchorer({
       manager,
-      follower,
       memos,
       consensusKey: keys.consensusKey,
+      isSyncing,
       logger: this.#logger,
     })
   }

@@ -51,3 +51,26 @@ export function reportMainChain(
       'no checkpoint finds votes, until people decide which main chain counts',
   )
 }
+
+/** Ended epochs without an anchor from which the operator is told. */
+const LAG_ALARM_EPOCHS = 3
+
+/**
+ * At every checkpoint: how many ended epochs before it have no anchor. Hours of proof of work on
+ * the main chain look like this where only Arbiters anchor, and so do empty accounts, and a main
+ * node that gives no blocks; what this node knows of the cause is said with it.
+ */
+export function reportAnchorLag(
+  ledger: LedgerDraft,
+  follower: MainChainFollower,
+  logger: Logger,
+): void {
+  const { epoch, lastAnchoredEpoch, mainTipHeight } = ledger.globals()
+  const lag = epoch - 1 - lastAnchoredEpoch
+  if (lag <= LAG_ALARM_EPOCHS) return
+  const { tip, nodeHeight, problem } = follower.status()
+  logger.error(
+    { lag, lastAnchoredEpoch, mainTipHeight, followed: tip.height, nodeHeight, problem },
+    'ALARM: checkpoints find no way to the main chain',
+  )
+}

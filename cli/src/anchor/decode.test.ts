@@ -234,6 +234,15 @@ describe('the command', () => {
     expect(outcome.err).toMatch(/^ioex: /)
   })
 
+  test.each([
+    ['--trust-anchor', 'genesis.json'],
+    ['--forks', 'forks.json'],
+  ])('verify %s without an export is a usage error, not ignored', async (...flags) => {
+    const outcome = await ioex(['anchor', 'verify', '1', ...flags])
+    expect(outcome).toMatchObject({ code: 2, out: '' })
+    expect(outcome.err).toContain(`${flags[0]} needs --from`)
+  })
+
   test('endless input is cut off', async () => {
     const outcome = await ioex(['anchor', 'decode', 'block', '-'], '0'.repeat(19_000_000))
     expect(outcome).toMatchObject({ code: 2, out: '' })

@@ -2,7 +2,7 @@ import { join, resolve } from 'node:path'
 import { type AnchorVerdict, verifyAnchor } from '../anchor/verify-anchor.ts'
 import { verifyExportedAnchor } from '../anchor/verify-exported-anchor.ts'
 import type { CommandContext } from '../command-context.ts'
-import { CommandError } from '../output/failure.ts'
+import { CommandError, usageError } from '../output/failure.ts'
 import { factsText } from '../output/table.ts'
 import { shownAudit } from './audit.ts'
 
@@ -50,7 +50,13 @@ async function verdictOf(
   epoch: number,
   { from, trustAnchor, forks }: VerifyFlags,
 ): Promise<AnchorVerdict> {
-  if (from === undefined) return verifyAnchor(await context.client(), epoch)
+  if (from === undefined) {
+    // A node's answers do not follow from a genesis file: say so rather than seem to check it.
+    const idle = Object.entries({ '--trust-anchor': trustAnchor, '--forks': forks })
+    const [flag] = idle.find(([, value]) => value !== undefined) ?? []
+    if (flag) throw usageError(`${flag} needs --from DIR, an export that is recomputed from it`)
+    return verifyAnchor(await context.client(), epoch)
+  }
   const { io, settings } = context
   const folder = resolve(io.folder, from)
   const genesisFile =

@@ -38,7 +38,7 @@ export const anchorMethods = {
       mainHeight: z.int().nullable(),
       mainTipHeight: z.int(),
       confirmations: z.int(),
-      method: method.nullable(),
+      method: method.nullable().describe('null where this node joined after it was recorded'),
       state: anchorStateName,
       height,
     }),

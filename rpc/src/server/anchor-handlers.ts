@@ -54,19 +54,25 @@ export function anchorHandlers(ledger: LedgerSource) {
 async function status(ledger: LedgerSource): Promise<ResultOf<'anchor_getStatus'>> {
   const { height, epoch: currentEpoch } = ledger.status()
   const { mainTipHeight, lastAnchoredEpoch: newest } = ledger.state().globals
-  const recorded = newest === 0 ? undefined : await findAnchor(ledger, newest)
-  const shown = recorded && (await view(ledger, recorded, mainTipHeight))
+  const record = newest === 0 ? undefined : await ledger.epoch(newest)
+  // The receipt, which names the carrier, may be missing: a node that joined by snapshot has the
+  // state, and receipts only of the blocks after it.
+  const recorded = record && (await findAnchor(ledger, newest))
   return {
-    epoch: shown?.epoch ?? null,
+    epoch: record ? newest : null,
     currentEpoch,
     lag: Math.max(0, currentEpoch - 1 - newest),
-    mainHeight: shown?.mainHeight ?? null,
+    mainHeight: record?.anchorMainHeight ?? null,
     mainTipHeight,
-    confirmations: shown?.confirmations ?? 0,
-    method: shown?.method ?? null,
-    state: shown?.state ?? 'none',
+    confirmations: record ? Math.max(0, mainTipHeight - record.anchorMainHeight + 1) : 0,
+    method: recorded ? methodOf(recorded.anchor) : null,
+    state: stateNames[record?.anchorState ?? 0] ?? 'none',
     height,
   }
+}
+
+function methodOf({ carrier }: AnchorReceipt): (typeof carrierNames)[number] {
+  return carrierNames[carrier] ?? 'memo'
 }
 
 function anchorOf(receipt: Receipt): Recorded[] {
@@ -111,7 +117,7 @@ async function view(
     mainHash: bytesToHex(anchor.mainHash),
     mainTransaction: bytesToHex(anchor.mainTransaction),
     confirmations: Math.max(0, mainTipHeight - anchor.mainHeight + 1),
-    method: carrierNames[anchor.carrier] ?? 'memo',
+    method: methodOf(anchor),
     receipt: bytesToHex(ReceiptType.hashTreeRoot(receipt)),
     height: receipt.height,
   }

@@ -340,6 +340,19 @@ test('anchors: status, list, one with nothing to prove it by', async () => {
   })
 })
 
+test('an anchored epoch is named also where its receipt is not on this node', async () => {
+  const receipts = vi.spyOn(ledger, 'receipts').mockReturnValue([])
+  const status = await call('anchor_getStatus', {})
+  receipts.mockRestore()
+  expect(status).toMatchObject({
+    epoch: 1,
+    mainHeight: 90,
+    confirmations: 2,
+    method: null,
+    state: 'submitted',
+  })
+})
+
 test('the peg, before anything moved', async () => {
   expect(await call('peg_getStatus', { prove: true })).toMatchObject({
     depositAddress: expect.stringMatching(/^X/),
