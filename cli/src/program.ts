@@ -13,8 +13,11 @@ import { registerNode } from './verbs/node.ts'
 import { registerPeg } from './verbs/peg.ts'
 import { registerPut } from './verbs/put.ts'
 import { registerReceipts } from './verbs/receipts.ts'
+import { registerRepair } from './verbs/repair.ts'
 import { registerRewards } from './verbs/rewards.ts'
+import { registerRm } from './verbs/rm.ts'
 import { registerRpc } from './verbs/rpc.ts'
+import { registerStatus } from './verbs/status.ts'
 import { registerValidator } from './verbs/validator.ts'
 import { registerWallet } from './verbs/wallet.ts'
 import { EXIT_OK, EXIT_USAGE, reportFailure, usageError } from './output/failure.ts'
@@ -44,6 +47,9 @@ const verbs: readonly ((program: Command) => void)[] = [
   registerPut,
   registerGet,
   registerLs,
+  registerStatus,
+  registerRm,
+  registerRepair,
   registerContract,
   registerRewards,
   registerReceipts,

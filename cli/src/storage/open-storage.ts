@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { installNativeCrypto } from '@ioex/chain/native'
 import { createRpcClient } from '@ioex/rpc/client'
-import { ChainRefusal } from '@ioex/storage-node/node'
+import { type ChainClient, ChainRefusal } from '@ioex/storage-node/node'
 import { createStorageClient, type StorageClient } from '@ioex/storage-node/scheduler'
 import pino from 'pino'
 import type { CommandContext } from '../command-context.ts'
@@ -18,6 +18,9 @@ const HEAD_DEADLINE_MS = 30_000
 /** The owner's files, as the storage verbs use them. */
 export interface OpenStorage {
   readonly client: StorageClient
+  readonly chain: ChainClient
+  /** Address of the owner's key. */
+  readonly owner: Uint8Array
   close(): Promise<void>
 }
 
@@ -63,6 +66,8 @@ export async function openStorage({ settings, passphrase }: CommandContext): Pro
   })
   return {
     client,
+    chain,
+    owner: owner.address,
     async close() {
       await client.close()
       await chain.close()

@@ -1,3 +1,4 @@
+import { contractHealthOf, slotStateOf } from '@ioex/chain/rules'
 import type { RecordPlace } from '@ioex/chain/state'
 import { type Contract, type Node, NONE, type Rail } from '@ioex/chain/types'
 import type { ResultOf } from '../contract/methods.ts'
@@ -21,7 +22,7 @@ export function slotHealth(
   const last = node.log.at(-1)
   return {
     slot,
-    state: isClosing ? 'ended' : slotState(epoch, rail, node),
+    state: isClosing ? 'ended' : slotStateOf(epoch, rail, node),
     rail: railIndex,
     node: rail.node,
     strikes: node.strikes,
@@ -36,28 +37,13 @@ export function slotHealth(
   }
 }
 
-function slotState(epoch: number, rail: Rail, node: Node): SlotHealth['state'] {
-  if (node.evicted) return 'evicted'
-  if (rail.lostEpoch !== NONE) return 'lost'
-  if (!rail.live || rail.askEpoch !== NONE || epoch > rail.end) return 'ended'
-  if (node.strikes > 0) return 'missed'
-  if (rail.left) return 'leaving'
-  // Counted from the first resolution whose snapshot holds the rail (PROTOCOL 5.2, 6.6).
-  const isProven = node.log.some((entry) => entry.epoch > rail.fillEpoch && entry.passed)
-  return isProven ? 'proven' : 'waiting'
-}
-
-/**
- * safe while more than (n+k)/2 slots are live, the point at which repair is due (DESIGN 6);
- * act-now when not one more slot may be lost.
- */
+/** See contractHealthOf, by the slots that the answer lists. */
 export function healthOf(k: number, n: number, slots: readonly SlotHealth[]) {
-  const isLive = ({ state }: SlotHealth) =>
-    state === 'proven' || state === 'waiting' || state === 'leaving'
-  const live = slots.filter(isLive).length
-  const health: Health['health'] =
-    live <= k && live < n ? 'act-now' : live > (n + k) / 2 || live === n ? 'safe' : 'degraded'
-  return { live, health }
+  return contractHealthOf(
+    k,
+    n,
+    slots.map(({ state }) => state),
+  )
 }
 
 export function contractHealthHandlers(ledger: LedgerSource) {

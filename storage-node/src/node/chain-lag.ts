@@ -22,7 +22,7 @@ export async function onceKnown<T>(
 }
 
 /** Waits for the next certified head, at most so long where that is given. */
-export async function nextHead(chain: ChainClient, mostMs?: number): Promise<void> {
+export async function nextHead(chain: Pick<ChainClient, 'onHead'>, mostMs?: number): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>()
   const unsubscribe = chain.onHead(() => resolve())
   const late = new AbortController()

@@ -1,17 +1,20 @@
 import type { LedgerDraft } from '@ioex/chain/state'
-import type { Contract, Epoch } from '@ioex/chain/types'
+import type { Contract, Epoch, Node, Rail } from '@ioex/chain/types'
 import type { ChainClient } from './chain-client.ts'
 
 /**
  * The few records that a node fetched, in the shape that the rules read them: so a thin node
  * reckons its challenges and pay with the very code that will judge it. Rules called on it read
- * parameters, epochs and contracts only; reading anything else is a bug and fails at once.
+ * parameters and the records that were fetched only; reading anything else is a bug and fails at
+ * once.
  */
 export function ledgerView(
   chain: ChainClient,
   records: {
     readonly epochs?: ReadonlyMap<number, Epoch>
     readonly contracts?: ReadonlyMap<number, Contract>
+    readonly rails?: ReadonlyMap<number, Rail>
+    readonly nodes?: ReadonlyMap<number, Node>
   },
 ): LedgerDraft {
   const view = {
@@ -19,6 +22,8 @@ export function ledgerView(
     chainId: chain.chainId,
     epochs: tableOf(records.epochs ?? new Map()),
     contracts: tableOf(records.contracts ?? new Map()),
+    rails: tableOf(records.rails ?? new Map()),
+    nodes: tableOf(records.nodes ?? new Map()),
   }
   return view as unknown as LedgerDraft
 }

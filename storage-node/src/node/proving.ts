@@ -18,6 +18,7 @@ import {
   type ProveOpening,
   type Rail,
 } from '@ioex/chain/types'
+import type { SlotRecord } from '../blobs/slot-record.ts'
 import type { SlotStore } from '../blobs/slot-store.ts'
 import { buildOpenings } from '../proofs/build-openings.ts'
 import type { ChainClient } from './chain-client.ts'
@@ -101,7 +102,7 @@ export async function buildProve(
     if (!rail) throw new Error(`rail ${entry.rail} of the inventory is unknown`)
     rails.set(entry.rail, rail)
     const leafIndex = challengeLeaf(seed, i, rail.leaves)
-    const opening = await openLeaf(store, entry, leafIndex)
+    const opening = await openLeaf(store, entry, rail, leafIndex)
     openings.push({ entry: index, ...entry, sumPath: sumPathOf(tree, index), opening })
   }
   const clear = await endedRails(chain, nodeIndex, epoch)
@@ -112,9 +113,13 @@ export async function buildProve(
 async function openLeaf(
   store: SlotStore,
   entry: { rail: number; generation: number },
+  { contract, slot: number, root }: Rail,
   leafIndex: number,
 ) {
-  const record = store.findByRail(entry.rail, entry.generation)
+  // A fill may be final before this node has noted which rail came of it: the bytes are there.
+  const isItsSlot = (one: SlotRecord) =>
+    one.contract === contract && one.slot === number && bytesEqual(one.root, root)
+  const record = store.findByRail(entry.rail, entry.generation) ?? store.records().find(isItsSlot)
   if (!record) throw new SlotLostError(entry.rail, 'it is not on this disk')
   try {
     const slot = await store.openSlot(record)

@@ -28,6 +28,14 @@ export async function readCatalog(
   options: CatalogOptions,
   packs: readonly OwnPack[],
 ): Promise<Catalog> {
+  return indexFiles(await readManifests(options, packs))
+}
+
+/** Manifests of the packs that are kept and can be read now. */
+export async function readManifests(
+  options: CatalogOptions,
+  packs: readonly OwnPack[],
+): Promise<StoredManifest<OwnPack>[]> {
   const stored: StoredManifest<OwnPack>[] = []
   const queue = packs.filter(isReadable)
   const work = async () => {
@@ -42,11 +50,15 @@ export async function readCatalog(
     }
   }
   await Promise.all(Array.from({ length: PARALLEL }, work))
-  return indexFiles(stored)
+  return stored
 }
 
-/** False for a pack whose upload is under way or was given up: too few slots are filled. */
-function isReadable({ record, geometry }: OwnPack): boolean {
+/**
+ * False for a pack whose upload is under way or was given up, so that too few slots are filled,
+ * and for one whose contract its owner is closing: what it held was removed.
+ */
+export function isReadable({ record, geometry }: OwnPack): boolean {
+  if (record.askEpoch !== NONE) return false
   return record.rails.filter(({ rail }) => rail !== NONE).length >= geometry.k
 }
 

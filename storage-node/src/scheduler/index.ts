@@ -1,2 +1,3 @@
 export * from './storage-client.ts'
+export * from './remove-file.ts'
 export * from './storage-interfaces.ts'

@@ -36,11 +36,16 @@ export async function candidatesOf(
     candidates.push({
       offer,
       owner: node && bytesToHex(node.record.owner),
-      host: addressesOf(offer)[0]?.replace(/:\d+$/, ''),
+      host: hostOf(offer),
       rttMs: Number.POSITIVE_INFINITY,
     })
   }
   return candidates
+}
+
+/** Host of the first address that an offer names. */
+export function hostOf(offer: Offer): string | undefined {
+  return addressesOf(offer)[0]?.replace(/:\d+$/, '')
 }
 
 /** True in the quiet hours that an offer names. */
@@ -50,25 +55,33 @@ export function isResting(offer: Offer, nowMs: number): boolean {
 
 /**
  * Orders candidates: cheap before dear, near before far; then takes them so that owners and
- * hosts differ as long as others are left (PROTOCOL 10: placement trusts what is observed).
+ * hosts differ as long as others are left (PROTOCOL 10: placement trusts what is observed), from
+ * those in `taken` too.
  */
-export function orderCandidates(candidates: readonly Candidate[]): Candidate[] {
+export function orderCandidates(
+  candidates: readonly Candidate[],
+  taken: readonly Pick<Candidate, 'owner' | 'host'>[] = [],
+): Candidate[] {
   const sorted = [...candidates].sort(
     (a, b) => compare(a.offer.price, b.offer.price) || compare(a.rttMs, b.rttMs),
   )
   const order: Candidate[] = []
   const owners = new Map<string, number>()
   const hosts = new Map<string, number>()
+  for (const { owner, host } of taken) {
+    count(owners, owner)
+    count(hosts, host)
+  }
   while (sorted.length > 0) {
     let best = 0
     for (let i = 1; i < sorted.length; i++) {
       if (crowding(sorted[i], owners, hosts) < crowding(sorted[best], owners, hosts)) best = i
     }
-    const [taken] = sorted.splice(best, 1)
-    if (!taken) break
-    order.push(taken)
-    count(owners, taken.owner)
-    count(hosts, taken.host)
+    const [next] = sorted.splice(best, 1)
+    if (!next) break
+    order.push(next)
+    count(owners, next.owner)
+    count(hosts, next.host)
   }
   return order
 }

@@ -70,7 +70,7 @@ export async function choosePeers(
   for (let at = 0; at < ordered.length && reachable.length < n + SPARES / 2; ) {
     const group = ordered.slice(at, at + n + SPARES - reachable.length)
     at += group.length
-    const probed = await Promise.all(group.map((one) => probe(market, one, slotBytes)))
+    const probed = await Promise.all(group.map((one) => probePeer(market, one, slotBytes)))
     reachable.push(...probed.flatMap((one) => (one ? [one] : [])))
   }
   if (reachable.length < n) {
@@ -82,7 +82,7 @@ export async function choosePeers(
 }
 
 /** The candidate with its measured round trip; undefined where it does not answer. */
-async function probe(
+export async function probePeer(
   { pool, logger }: Market,
   candidate: Candidate,
   slotBytes: number,

@@ -315,11 +315,11 @@ async function contractFor(
       journal.unitPriceCap,
       Math.max(TRAFFIC_BYTES_MIN, geometry.slotBytes * 1.02 * (request.reads ?? READS)),
     ),
-    pot: 0n,
+    pot: request.repair?.pot ?? 0n,
     term: journal.termEpochs,
     policy: 0,
-    delegate: ZERO_ADDRESS,
-    delegateFee: 0n,
+    delegate: request.repair?.delegate ?? ZERO_ADDRESS,
+    delegateFee: request.repair?.delegateFee ?? 0n,
     label,
   }
   const cost = openContractCost(options.chain.params, open)

@@ -19,6 +19,11 @@ export interface SlotReading {
   readonly payers: Map<string, RailPayer>
 }
 
+/** The slots of a contract, as far as reading their masked bytes takes. */
+export interface SlotsToRead extends Pick<OwnPack, 'contract' | 'record'> {
+  readonly geometry: Pick<OwnPack['geometry'], 'k' | 'n'>
+}
+
 /** Blocks of one slot from its provider, in order, verified, paid as they come. */
 export interface SlotFeed {
   /** Node key (hex) of the provider. */
@@ -34,7 +39,7 @@ export interface SlotFeed {
  */
 export async function openSlotFeed(
   reading: SlotReading,
-  pack: OwnPack,
+  pack: SlotsToRead,
   slot: number,
   range: { from: number; to: number },
 ): Promise<SlotFeed> {

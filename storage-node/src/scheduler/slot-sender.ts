@@ -9,6 +9,13 @@ const CELLS_PER_WRITE = 8
 /** A peer that takes nothing for this long is given up. */
 const STALL_MS = 30_000
 
+/** Where a sender starts inside a slot whose root the chain knows already. */
+export interface SlotResumption {
+  /** Bytes of the slot before the first cell that is pushed: the provider has them. */
+  readonly offset: number
+  readonly root: Uint8Array
+}
+
 /**
  * Sends one slot to one provider while the encoder makes it: queues a few cells, skips what the
  * provider already has, and computes the root that its answer is held against.
@@ -18,13 +25,17 @@ export class SlotSender {
   readonly #builder = new SlotTreeBuilder()
   #queue: Uint8Array[] = []
   #queuedBytes = 0
-  #offset = 0
+  #offset: number
+  readonly #knownRoot: Uint8Array | undefined
   #pumping: Promise<void> | undefined
   #room: PromiseWithResolvers<void> | undefined
   #failure: Error | undefined
 
-  constructor(upload: SlotUpload) {
+  /** With `resumption` the provider's root is held against that one, not against the cells'. */
+  constructor(upload: SlotUpload, resumption?: SlotResumption) {
     this.#upload = upload
+    this.#knownRoot = resumption?.root
+    this.#offset = resumption?.offset ?? 0
   }
 
   get failure(): Error | undefined {
@@ -33,7 +44,7 @@ export class SlotSender {
 
   /** Takes the slot's next cell. */
   push(cell: Uint8Array): void {
-    this.#builder.append(cell)
+    if (!this.#knownRoot) this.#builder.append(cell)
     const isKnown = this.#offset + cell.length <= this.#upload.receivedBytes
     this.#offset += cell.length
     if (isKnown || this.#failure) return
@@ -57,7 +68,7 @@ export class SlotSender {
   async finish(): Promise<Uint8Array> {
     await this.#pumping
     if (this.#failure) throw this.#failure
-    const { root } = this.#builder.finish()
+    const root = this.#knownRoot ?? this.#builder.finish().root
     const stored = await this.#upload.finish()
     if (!bytesEqual(stored, root)) {
       throw new TransferError('SLOT_CORRUPT', 'the peer stored other bytes than were sent')

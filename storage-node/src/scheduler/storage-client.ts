@@ -5,17 +5,35 @@ import { basename } from 'node:path'
 import { ChainRefusal } from '../node/chain-client.ts'
 import { OwnerAccount } from '../node/transactions.ts'
 import { PeerNetwork } from '../relay/peer-network.ts'
+import { type FileStatus, fileStatus } from '../repair/file-status.ts'
+import { repairContract } from '../repair/repair-contract.ts'
+import type { ContractRepair, RepairRequest, RepairResult } from '../repair/repair-interfaces.ts'
 import { ChannelOpener } from '../transfer/channel-opener.ts'
 import { FILE_NAME_BYTES_MAX } from '../transfer/messages.ts'
 import { deliverFile, hashOf } from '../transfer/provider-client.ts'
 import type { RailPayer } from '../transfer/rail-payer.ts'
 import { reasonOf } from '../transfer/transfer-error.ts'
 import { ChannelPool, OfferBook } from './channel-pool.ts'
-import { type Catalog, readCatalog, storedFiles } from './file-catalog.ts'
+import {
+  type Catalog,
+  type CatalogOptions,
+  isReadable,
+  readCatalog,
+  readManifests,
+  storedFiles,
+} from './file-catalog.ts'
 import { getFile } from './get-file.ts'
-import { ownPacks } from './own-packs.ts'
+import { type OwnPack, ownPacks } from './own-packs.ts'
 import { deviceId, masterSecret } from './owner-secrets.ts'
+import type { Market } from './peer-market.ts'
 import { type Closing, RailCloser } from './rail-closer.ts'
+import {
+  askToClose,
+  fileUnknown,
+  planRemoval,
+  type RemoveResult,
+  tombstoneTerm,
+} from './remove-file.ts'
 import { putFiles } from './put-files.ts'
 import { PutJournals } from './put-journal.ts'
 import { readRange } from './put-plan.ts'
@@ -76,11 +94,10 @@ class OwnerStorage implements StorageClient {
 
   put(request: PutRequest): Promise<PutResult> {
     return this.#run(async (pool) => {
-      const { chain, ownerKey, nodeKey, logger } = this.#options
-      const ownNodeKey = publicKeyOf(nodeKey)
+      const { chain, ownerKey, logger } = this.#options
       const result = await putFiles(
         {
-          market: { chain, offers: this.#offers, pool, ownNodeKey, logger },
+          market: this.#market(pool),
           chain,
           account: this.#account,
           ownerKey,
@@ -105,15 +122,60 @@ class OwnerStorage implements StorageClient {
     return this.#closer.run()
   }
 
+  repair(request: RepairRequest): Promise<RepairResult> {
+    return this.#run(async (pool) => {
+      const reader = this.#reader(pool)
+      const packs = (await this.#packs()).filter(isReadable)
+      const wanted =
+        request.path === undefined ? undefined : await this.#contractsOf(reader, request.path)
+      const contracts: ContractRepair[] = []
+      for (const pack of packs) {
+        if (wanted && !wanted.includes(pack.contract)) continue
+        contracts.push(await this.#repairPack(reader, pack, request))
+      }
+      return { contracts }
+    })
+  }
+
+  status(path: string): Promise<FileStatus> {
+    return this.#run(async (pool) => {
+      const reader = this.#reader(pool)
+      const file = (await this.#catalog(reader)).get(path)
+      const size = file?.versions[0]?.parts[0]?.entry.size
+      if (!file || file.removed || size === undefined) throw fileUnknown(path)
+      const contracts = await this.#contractsOf(reader, path)
+      return fileStatus(this.#options.chain, { path, size }, contracts)
+    })
+  }
+
+  async remove(path: string): Promise<RemoveResult> {
+    const { chain } = this.#options
+    const found = await this.#run(async (pool) => {
+      const packs = (await this.#packs()).filter(isReadable)
+      const stored = await readManifests(this.#catalogOptions(this.#reader(pool)), packs)
+      const removal = planRemoval(stored, path)
+      if (!removal) throw fileUnknown(path)
+      return { ...removal, isComplete: stored.length === packs.length }
+    })
+    const { close, keep, isComplete } = found
+    let tombstone: number | undefined
+    // A pack that cannot be read now might hold an older version, which must not come back.
+    if (keep.length > 0 || !isComplete) {
+      const { epoch } = await chain.head()
+      const termEpochs = tombstoneTerm(chain, [...keep, ...close], epoch)
+      tombstone = (await this.put({ files: [], remove: [path], termEpochs })).contracts[0]
+    }
+    const refundMost = await this.#run(() => askToClose(chain, this.#account, close))
+    const indexes = (packs: readonly OwnPack[]) => packs.map(({ contract }) => contract)
+    return { path, closing: indexes(close), kept: indexes(keep), tombstone, refundMost }
+  }
+
   get(request: GetRequest): Promise<GetResult> {
     return this.#run(async (pool) => {
       const reader = this.#reader(pool)
       const version = (await this.#catalog(reader)).get(request.path)
       const newest = version?.removed ? undefined : version?.versions[0]
-      if (!newest) {
-        const message = `there is no file "${request.path}" in this owner's storage: list shows all`
-        throw new StorageError('NOT_FOUND', message)
-      }
+      if (!newest) throw fileUnknown(request.path)
       const paidBefore = this.#paidKib()
       const { bytes, sha256 } = await getFile(reader, { version: newest, request })
       const { used, lost } = reader.figures
@@ -211,8 +273,45 @@ class OwnerStorage implements StorageClient {
   }
 
   async #catalog(reader: StripeReaderOptions): Promise<Catalog> {
+    return readCatalog(this.#catalogOptions(reader), await this.#packs())
+  }
+
+  #catalogOptions(reader: StripeReaderOptions): CatalogOptions {
     const cacheDir = join(this.#options.dataDir, 'manifests')
-    return readCatalog({ ...reader, master: this.#master, cacheDir }, await this.#packs())
+    return { ...reader, master: this.#master, cacheDir }
+  }
+
+  /** Contracts that hold the current version of a file. Throws NOT_FOUND. */
+  async #contractsOf(reader: StripeReaderOptions, path: string): Promise<number[]> {
+    const file = (await this.#catalog(reader)).get(path)
+    const parts = file?.removed ? undefined : file?.versions[0]?.parts
+    if (!parts) throw fileUnknown(path)
+    return [...new Set(parts.map(({ contract }) => contract.contract))]
+  }
+
+  #repairPack(
+    reader: StripeReaderOptions,
+    { contract, record, secrets }: OwnPack,
+    request: RepairRequest,
+  ): Promise<ContractRepair> {
+    const { chain, ownerKey, logger, dataDir } = this.#options
+    const repairer = {
+      chain,
+      market: this.#market(reader.pool),
+      reader,
+      grantKey: ownerKey,
+      slotKeys: secrets.slotKeys,
+      contract,
+      salt: record.salt,
+      journals: join(dataDir, 'repairs'),
+      logger,
+    }
+    return repairContract(repairer, request)
+  }
+
+  #market(pool: ChannelPool): Market {
+    const { chain, nodeKey, logger } = this.#options
+    return { chain, offers: this.#offers, pool, ownNodeKey: publicKeyOf(nodeKey), logger }
   }
 
   async #newestSequence(): Promise<number> {

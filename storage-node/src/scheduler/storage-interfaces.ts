@@ -1,7 +1,10 @@
 import type { Logger } from 'pino'
 import type { ChainClient } from '../node/chain-client.ts'
 import type { PeerNetwork } from '../relay/peer-network.ts'
+import type { FileStatus } from '../repair/file-status.ts'
+import type { RepairRequest, RepairResult } from '../repair/repair-interfaces.ts'
 import type { Closing } from './rail-closer.ts'
+import type { RemoveResult } from './remove-file.ts'
 
 export interface StorageClientOptions {
   /** Folder of journals and caches; losing it loses no file. */
@@ -34,6 +37,16 @@ export interface TransferProgress {
   readonly peersLost: number
 }
 
+/** What a contract sets aside for its repair (PROTOCOL 7). */
+export interface RepairFund {
+  /** Units in the pot. */
+  readonly pot: bigint
+  /** Address whose vouchers the pot pays and whose grants refill lost slots; the owner's own too. */
+  readonly delegate: Uint8Array
+  /** Units that the delegate earns with each refill it grants. */
+  readonly delegateFee: bigint
+}
+
 export interface PutRequest {
   /** Files to store, in order. */
   readonly files: readonly {
@@ -50,6 +63,8 @@ export interface PutRequest {
   readonly termEpochs: number
   /** How often each slot may be read in full from its traffic lock. */
   readonly reads?: number
+  /** A pot of each contract that pays for rebuilding lost slots, and who may have them rebuilt. */
+  readonly repair?: RepairFund | undefined
   readonly onProgress?: (progress: TransferProgress) => void
   readonly signal?: AbortSignal
 }
@@ -142,6 +157,15 @@ export interface StorageClient {
    * a few at a time; every put does it too.
    */
   closeEnded(): Promise<Closing>
+  /** Rebuilds slots that were lost, on other peers; interrupted, the same call goes on. */
+  repair(request: RepairRequest): Promise<RepairResult>
+  /** What the chain knows of a file: its slots, their peers, until when they are paid. */
+  status(path: string): Promise<FileStatus>
+  /**
+   * Removes a file: closes the contracts that hold nothing else, and where its pack holds other
+   * files too, says so in a new one. `closeEnded` settles what was closed, some epochs later.
+   */
+  remove(path: string): Promise<RemoveResult>
   close(): Promise<void>
 }
 

@@ -1,8 +1,7 @@
 import type { Logger } from 'pino'
 import type { FetchedStripe } from '../sealing/decode-pack.ts'
 import { reasonOf } from '../transfer/transfer-error.ts'
-import type { OwnPack } from './own-packs.ts'
-import { openSlotFeed, type SlotFeed, type SlotReading } from './slot-feed.ts'
+import { openSlotFeed, type SlotFeed, type SlotReading, type SlotsToRead } from './slot-feed.ts'
 import { StorageError } from './storage-interfaces.ts'
 
 /** A peer that gives no block for this long is replaced. */
@@ -18,6 +17,8 @@ export interface StripeReaderOptions extends SlotReading {
   readonly logger: Logger
   readonly figures: ReaderFigures
   readonly stallMs?: number
+  /** How a slot is read; as its rail's payer where undefined. */
+  readonly openFeed?: typeof openSlotFeed
 }
 
 /**
@@ -26,12 +27,16 @@ export interface StripeReaderOptions extends SlotReading {
  */
 export class StripeReader {
   readonly #options: StripeReaderOptions
-  readonly #pack: OwnPack
+  readonly #pack: SlotsToRead
   /** Slots not tried yet, best first: data slots need no decoding. */
   readonly #untried: number[]
   readonly #reasons: string[] = []
 
-  constructor(options: StripeReaderOptions, pack: OwnPack, avoid: ReadonlySet<number> = new Set()) {
+  constructor(
+    options: StripeReaderOptions,
+    pack: SlotsToRead,
+    avoid: ReadonlySet<number> = new Set(),
+  ) {
     this.#options = options
     this.#pack = pack
     const slots = Array.from({ length: pack.geometry.n }, (_, slot) => slot)
@@ -90,7 +95,8 @@ export class StripeReader {
           `try again when more are on. ${this.#reasons.slice(0, 6).join('; ')}`,
       )
     }
-    const feed = () => openSlotFeed(this.#options, this.#pack, slot, { from: stripe, to })
+    const { openFeed = openSlotFeed } = this.#options
+    const feed = () => openFeed(this.#options, this.#pack, slot, { from: stripe, to })
     return Promise.resolve({ slot, feed })
   }
 }

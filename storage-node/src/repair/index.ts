@@ -1,0 +1,5 @@
+export * from './file-status.ts'
+export * from './keep-repaired.ts'
+export * from './repair-contract.ts'
+export * from './repair-interfaces.ts'
+export * from './watch-contract.ts'

@@ -1,0 +1,170 @@
+import { randomBytes } from 'node:crypto'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { bytesToHex } from '@ioex/chain/bytes'
+import { PayloadKind, ReceiptKind } from '@ioex/chain/types'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { keyOf } from '../../../chain/src/rules/testing/sample-chain.ts'
+import { nodeKeyOf, StorageWorld } from '../node/testing/storage-world.ts'
+import type { StorageClient, TransferProgress } from '../scheduler/storage-interfaces.ts'
+
+const MIB = 1024 * 1024
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
+
+describe('repair over real peers', () => {
+  let world: StorageWorld
+  let client: StorageClient
+  let content: Uint8Array
+  let contract: number
+  beforeEach(async () => {
+    world = await StorageWorld.start({ params: { fillDeadlineEpochs: 60, proofWindowEpochs: 10 } })
+    await world.startPeers(9)
+    client = await world.client('alice')
+  })
+  afterEach(() => world.stop())
+
+  async function put(bytes: number, reads = 3): Promise<readonly string[]> {
+    content = randomBytes(bytes)
+    const source = join(world.folder, 'source')
+    await writeFile(source, content)
+    const redundancy = { k: 2, n: 6 }
+    const files = [{ source, path: 'file' }]
+    const stored = await client.put({ files, termEpochs: 200, redundancy, reads })
+    contract = stored.contracts[0] as number
+    return stored.nodes
+  }
+
+  const nameOf = (nodeKey: string) =>
+    [...Array(12).keys()]
+      .map((i) => `peer-${i}`)
+      .find((name) => bytesToHex(nodeKeyOf(name)) === nodeKey) as string
+
+  /** The peer says that its slot is gone, and goes itself. */
+  async function lose(nodeKey: string): Promise<void> {
+    const name = nameOf(nodeKey)
+    const { chain } = world
+    const node = await chain.node(keyOf(name).address)
+    for (const { index } of await chain.railsOfNode(node?.index ?? -1)) {
+      const value = { rail: index, lost: true, unpaid: false }
+      await chain.submit(chain.sample.byNode(keyOf(name), { selector: PayloadKind.leave, value }))
+    }
+    chain.tick()
+    await world.stopPeer(name)
+  }
+
+  async function restored(): Promise<Uint8Array> {
+    const folder = join(world.folder, 'out')
+    await mkdir(folder, { recursive: true })
+    const target = join(folder, bytesToHex(randomBytes(4)))
+    await client.get({ path: 'file', target })
+    return new Uint8Array(await readFile(target))
+  }
+
+  const refillsSeen = () =>
+    world.chain.receipts.filter(({ body }) => body.selector === ReceiptKind.refill).length
+
+  test('lost slots stand again on other peers, which restore the file with one old one', async () => {
+    const nodes = await put(3 * MIB + 17)
+    await lose(nodes[0] as string)
+    await lose(nodes[4] as string)
+    const degraded = await client.status('file')
+    expect(degraded).toMatchObject({ health: 'degraded' })
+    expect(degraded.contracts[0]).toMatchObject({ live: 4, k: 2, n: 6 })
+    const seen: TransferProgress[] = []
+    const { contracts } = await client.repair({
+      path: 'file',
+      always: false,
+      onProgress: (progress) => seen.push(progress),
+    })
+    const [repair] = contracts
+    expect(repair).toMatchObject({ healthBefore: 'degraded', health: 'safe', live: 6, failed: [] })
+    expect(repair?.repaired.map(({ slot, refill, why }) => ({ slot, refill, why }))).toEqual(
+      expect.arrayContaining([
+        { slot: 0, refill: 1, why: 'lost' },
+        { slot: 4, refill: 1, why: 'lost' },
+      ]),
+    )
+    const fresh = repair?.repaired.map(({ node }) => node) ?? []
+    expect(new Set([...nodes, ...fresh]).size).toBe(8)
+    // k slots are read once for both lost ones.
+    const slotBytes = (3 * MIB) / 2
+    expect(repair?.readBytes).toBeGreaterThanOrEqual(2 * slotBytes)
+    expect(repair?.readBytes).toBeLessThan(2.1 * slotBytes + 65_536)
+    expect(seen.at(-1)).toMatchObject({ phase: 'confirming' })
+    expect(await client.status('file')).toMatchObject({ health: 'safe' })
+    // Only rebuilt slots are left.
+    const olds = nodes.filter((_, slot) => slot !== 0 && slot !== 4)
+    await world.stopPeersByKey(olds)
+    expect(Buffer.compare(await restored(), content)).toBe(0)
+    // Nothing is open any more, so nothing is done or paid again.
+    const again = await client.repair({ path: 'file', always: true })
+    expect(again.contracts[0]).toMatchObject({ repaired: [], failed: [], readBytes: 0 })
+    expect(refillsSeen()).toBe(2)
+  })
+
+  test('a slot that only misses, and a safe contract, are left alone', async () => {
+    const nodes = await put(MIB)
+    await world.stopPeersByKey(nodes.slice(0, 2))
+    const [resting] = (await client.repair({ always: true })).contracts
+    expect(resting).toMatchObject({ repaired: [], failed: [], readBytes: 0 })
+    await lose(nodes[3] as string)
+    const [safe] = (await client.repair({ always: false })).contracts
+    const isSafe = safe?.healthBefore === 'safe'
+    // The two that sleep may have missed a proof already; then repair is due indeed.
+    expect(safe?.repaired).toHaveLength(isSafe ? 0 : 1)
+    const [asked] = (await client.repair({ always: true })).contracts
+    expect(asked?.repaired).toHaveLength(isSafe ? 1 : 0)
+    expect(refillsSeen()).toBe(1)
+  })
+
+  test('two repairers at once refill each slot once', async () => {
+    const nodes = await put(2 * MIB)
+    await lose(nodes[1] as string)
+    await lose(nodes[2] as string)
+    const other = await world.client('laptop')
+    const both = await Promise.allSettled([
+      client.repair({ always: true }),
+      other.repair({ always: true }),
+    ])
+    expect(both.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled'])
+    expect(refillsSeen()).toBe(2)
+    expect(await client.status('file')).toMatchObject({ health: 'safe' })
+    const record = await world.chain.contract(contract)
+    expect(record?.rails.map(({ refill }) => refill)).toEqual([0, 1, 1, 0, 0, 0])
+    expect(Buffer.compare(await restored(), content)).toBe(0)
+  })
+
+  test('an interrupted repair goes on with the same peer and reads only what lacks', async () => {
+    const nodes = await put(48 * MIB)
+    await lose(nodes[5] as string)
+    const stop = new AbortController()
+    const first = client.repair({
+      always: true,
+      signal: stop.signal,
+      onProgress: ({ phase, bytes }) => {
+        if (phase === 'sending' && bytes > 20 * MIB) stop.abort()
+      },
+    })
+    await expect(first).rejects.toMatchObject({ code: 'ABORTED' })
+    expect(refillsSeen()).toBe(0)
+    const [repair] = (await client.repair({ always: true })).contracts
+    expect(repair).toMatchObject({ health: 'safe', failed: [] })
+    expect(repair?.repaired).toHaveLength(1)
+    // The new peer had synced its first 16 MiB.
+    expect(repair?.readBytes).toBeLessThanOrEqual(2 * 8.2 * MIB)
+    await world.stopPeersByKey(nodes.slice(1))
+    expect(Buffer.compare(await restored(), content)).toBe(0)
+  })
+
+  test('without a peer outside the contract a repair says so', async () => {
+    const nodes = await put(MIB)
+    const others = [...world.peers.keys()].filter(
+      (name) => !nodes.includes(bytesToHex(nodeKeyOf(name))),
+    )
+    for (const name of others) await world.stopPeer(name)
+    await lose(nodes[0] as string)
+    const failure = client.repair({ always: true })
+    await expect(failure).rejects.toMatchObject({ code: 'PEERS_TOO_FEW' })
+    expect(refillsSeen()).toBe(0)
+  })
+})
