@@ -32,6 +32,10 @@ export async function put(
       ...(redundancy && { redundancy }),
       termEpochs: options.term,
       onProgress: bar.update,
+      onLapse: (contracts) => {
+        bar.end()
+        context.output.note(lapseText(contracts))
+      },
     })
     bar.end()
     const json = { ...result, lockedUnits: result.lockedUnits.toString() }
@@ -46,6 +50,13 @@ export async function put(
     bar.end()
     await close()
   }
+}
+
+function lapseText(contracts: readonly number[]): string {
+  return (
+    `Too few peers had their slots of contract ${contracts.join(', ')} before its fill deadline: ` +
+    'another one is opened, what it locked comes back.'
+  )
 }
 
 function redundancyOf({ dataShards: k, totalShards: n }: PutOptions) {

@@ -17,6 +17,7 @@ export function transferBar(output: Output) {
     },
     end(): void {
       bar?.stop()
+      bar = undefined
     },
   }
 }

@@ -116,7 +116,7 @@ async function assertActive(chain: ChainClient, pack: PackToUpload): Promise<voi
   if (epoch >= openEpoch + chain.params.fillDeadlineEpochs) {
     const late =
       `contract ${pack.contract} took no more slots: its fill deadline passed before enough ` +
-      'peers had theirs. The same put opens another one'
+      'peers had theirs. The same put opens another one; what this one locked will come back'
     throw new StorageError('CONTRACT_INACTIVE', late)
   }
   const message =

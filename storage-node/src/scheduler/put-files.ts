@@ -34,6 +34,8 @@ import {
 /** Reads of a whole slot that its traffic lock pays by default, and the least it pays, bytes. */
 const READS = 3
 const TRAFFIC_BYTES_MIN = 4 * 1024 * 1024
+/** Contracts opened for one pack by one put, where the fill deadline overtakes it each time. */
+const CONTRACTS_PER_PACK_MAX = 3
 /** CreationReceipt.kind of a contract. */
 const CONTRACT_KIND = 1
 
@@ -52,8 +54,25 @@ export interface PutOptions {
   readonly logger: Logger
 }
 
-/** Stores files: see StorageClient.put. An interrupted put of the same files goes on. */
+/**
+ * Stores files: see StorageClient.put. An interrupted put of the same files goes on. A contract
+ * whose fill deadline passes meanwhile, as on a busy machine, is replaced by another one; packs
+ * that are stored already stay where they are.
+ */
 export async function putFiles(options: PutOptions, request: PutRequest): Promise<PutResult> {
+  for (let opened = 1; ; opened++) {
+    try {
+      return await putOnce(options, request)
+    } catch (error) {
+      const hasLapsed = error instanceof StorageError && error.code === 'CONTRACT_INACTIVE'
+      if (!hasLapsed || opened === CONTRACTS_PER_PACK_MAX) throw error
+      options.logger.warn({ opened, reason: error.message }, 'the put starts over')
+    }
+  }
+}
+
+/** One go, up to the end of the journal of these files. */
+async function putOnce(options: PutOptions, request: PutRequest): Promise<PutResult> {
   const meter = new ProgressMeter(request)
   const sources = await statSources(request.files)
   meter.total(sources.reduce((sum, { size }) => sum + size, 0))
@@ -229,8 +248,9 @@ function highest(all: readonly Candidate[], of: (one: Candidate) => bigint): big
  * A contract that did not become active before its fill deadline takes no more slots. Its pack
  * goes into a new one, under a new salt and so under other keys.
  */
-async function renewLapsed({ options, journal }: Put): Promise<void> {
+async function renewLapsed({ options, request, journal }: Put): Promise<void> {
   const { chain } = options
+  const lapsed: number[] = []
   const { epoch } = await chain.head()
   for (const pack of journal.packs) {
     pack.contract ??= await contractWithSalt(options, pack.salt)
@@ -241,11 +261,13 @@ async function renewLapsed({ options, journal }: Put): Promise<void> {
     const isOver = record?.askEpoch !== NONE || (!record.active && epoch >= deadline)
     if (isHere && !isOver) continue
     options.logger.info({ contract: pack.contract }, 'contract lapsed; opening another')
+    lapsed.push(pack.contract)
     pack.contract = undefined
     pack.salt = salt()
     pack.done = false
   }
   await options.journals.save(journal)
+  if (lapsed.length > 0) request.onLapse?.(lapsed)
 }
 
 /** Every pack of the put, sealed and ready to be encoded, with the label of its contract. */

@@ -255,6 +255,52 @@ describe('peers that fail', () => {
     expect(await same(inWorld('lapsed.out'), bytes)).toBe(true)
   })
 
+  test('a put whose contract lapses under its hands opens another one by itself', async () => {
+    await world.startPeers(4)
+    const client = await world.client('overtaken')
+    const bytes = randomBytes(3 * MIB)
+    const source = await sourceFile('overtaken', bytes)
+    const lapsed: number[] = []
+    let overtaken = false
+    const put = await client.put({
+      files: [{ source, path: 'overtaken' }],
+      termEpochs: 100,
+      onProgress: ({ phase }) => {
+        // The machine is so busy that the fill deadline passes before any byte is there.
+        if (phase === 'sending' && !overtaken) world.chain.runEpochs(5)
+        overtaken ||= phase === 'sending'
+      },
+      onLapse: (contracts) => lapsed.push(...contracts),
+    })
+    expect(lapsed).toHaveLength(1)
+    expect(put.contracts).toHaveLength(1)
+    expect(put.contracts).not.toEqual(lapsed)
+    // Its locks came back when the put was done.
+    expect((await world.chain.contract(lapsed[0] as number))?.live).toBe(false)
+    await client.get({ path: 'overtaken', target: inWorld('overtaken.out') })
+    expect(await same(inWorld('overtaken.out'), bytes)).toBe(true)
+  })
+
+  test('a put that is overtaken again and again gives up, and says what it means', async () => {
+    await world.startPeers(4)
+    const client = await world.client('hopeless')
+    const source = await sourceFile('hopeless', randomBytes(100_000))
+    const lapsed: number[] = []
+    let phaseBefore = ''
+    const put = client.put({
+      files: [{ source, path: 'hopeless' }],
+      termEpochs: 100,
+      onProgress: ({ phase }) => {
+        if (phase === 'sending' && phaseBefore !== 'sending') world.chain.runEpochs(5)
+        phaseBefore = phase
+      },
+      onLapse: (contracts) => lapsed.push(...contracts),
+    })
+    const inactive = { code: 'CONTRACT_INACTIVE', message: expect.stringContaining('come back') }
+    await expect(put).rejects.toMatchObject(inactive)
+    expect(lapsed).toHaveLength(2)
+  })
+
   test('a peer that dies in the middle of an upload is replaced', async () => {
     await world.startPeers(6)
     const client = await world.client('alice')

@@ -66,6 +66,11 @@ export interface PutRequest {
   /** A pot of each contract that pays for rebuilding lost slots, and who may have them rebuilt. */
   readonly repair?: RepairFund | undefined
   readonly onProgress?: (progress: TransferProgress) => void
+  /**
+   * Contracts took too few slots before their fill deadline; others are opened for their packs.
+   * What they locked comes back when the put is done (StorageClient.closeEnded).
+   */
+  readonly onLapse?: (contracts: readonly number[]) => void
   readonly signal?: AbortSignal
 }
 
