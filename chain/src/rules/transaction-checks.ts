@@ -125,7 +125,10 @@ function isZero(bytes: Uint8Array): boolean {
   return bytes.every((byte) => byte === 0)
 }
 
-/** Nonce and balance of an account's transaction: NONCE_TOO_LOW, NONCE_GAP, INSUFFICIENT_FUNDS. */
+/**
+ * Nonce and balance of an account's transaction. Faults with NONCE_TOO_LOW, NONCE_GAP,
+ * INSUFFICIENT_FUNDS or ACCOUNT_UNKNOWN.
+ */
 export function checkAccount(
   draft: LedgerDraft,
   body: TransactionBody,
@@ -148,5 +151,8 @@ export function checkAccount(
   }
   const fee = feeOf(draft, body, bytes)
   const balance = account?.balance ?? 0n
-  return balance < fee ? insufficientFunds(balance, fee) : ok()
+  if (balance < fee) return insufficientFunds(balance, fee)
+  // Where the base fee is 0 a stranger could pay it, but has no nonce to raise.
+  if (account) return ok()
+  return fault('ACCOUNT_UNKNOWN', 'the sender has no account: nothing was ever paid to it')
 }
