@@ -115,14 +115,11 @@ function onDraft(draft: LedgerDraft, place: { height: number; epoch: number }): 
   return {
     chainId: draft.chainId,
     ledger: draft,
-    begin: () => ({
-      draft: draftOf(draft),
-      block,
-      transactions: [],
-      receipts: [],
-      bytes: 4,
-      ordinaryBytes: 0,
-    }),
+    begin() {
+      const own = draftOf(draft)
+      const empty = { transactions: [], receipts: [], bytes: 4, ordinaryBytes: 0 }
+      return { draft: own, attempt: draftOf(own), block, ...empty }
+    },
   }
 }
 
@@ -220,7 +217,10 @@ function topUp(chain: ChainName): ValidTransaction {
 
 function leave(chain: ChainName): ValidTransaction {
   const { world, rail } = rented(chain, 2)
-  return byNode(onWorld(world), a, { selector: PayloadKind.leave, value: { rail, lost: false } })
+  return byNode(onWorld(world), a, {
+    selector: PayloadKind.leave,
+    value: { rail, lost: false, unpaid: false },
+  })
 }
 
 /** Repeats `step` until the transaction that `make` builds is accepted. */
