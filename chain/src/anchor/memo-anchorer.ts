@@ -4,7 +4,8 @@ import { type InternalHash, toDisplayHash, toInternalHex } from '../elastos/hash
 import type { MemoAnchor } from '../elastos/memo-anchor.ts'
 import { isP256SecretKey, p256PublicKey } from '../elastos/p256.ts'
 import { type MainTransaction, transactionId } from '../elastos/transaction.ts'
-import { type MainChainClient, MainChainRpcError } from './main-chain-client.ts'
+import { MainChainRpcError } from './main-chain-client.ts'
+import type { MainWallet } from './main-wallet.ts'
 import { isSpendable, planMemoTransaction, signTransaction } from './memo-transaction.ts'
 
 const DEFAULT_FEE_SELA = 10_000n
@@ -15,7 +16,7 @@ const PENDING_MAX = 64
 const OUTPUTS_TRIED_MAX = 4
 
 export interface MemoAnchorerOptions {
-  readonly client: MainChainClient
+  readonly client: MainWallet
   /** P-256 key of the main-chain account that pays; 32 bytes. */
   readonly elaSecretKey: Uint8Array
   readonly feeSela?: bigint

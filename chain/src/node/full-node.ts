@@ -1,7 +1,8 @@
 import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { MainChainFollower } from '../anchor/follower.ts'
-import { createMainChainClient } from '../anchor/main-chain-client.ts'
+import type { MainNode } from '../anchor/main-node.ts'
+import { sharedMainWallet } from '../anchor/main-wallet.ts'
 import { MemoAnchorer } from '../anchor/memo-anchorer.ts'
 import { SubmittedAnchors } from '../anchor/submitted-anchors.ts'
 import { assert } from '../bytes/assert.ts'
@@ -21,6 +22,7 @@ import type { Status } from '../sync/sync-messages.ts'
 import { SyncServer } from '../sync/sync-server.ts'
 import { CheckpointAnchorer } from './checkpoint-anchorer.ts'
 import { EvidenceFile } from './evidence-file.ts'
+import { openMainNodes } from './main-nodes.ts'
 import { type OpenedNode, openNode, type SyncMode } from './open-node.ts'
 import { SnapshotMaker } from './snapshot-maker.ts'
 import { reportAnchorLag, reportMainChain, reportPeg } from './peg-alarm.ts'
@@ -39,8 +41,9 @@ export interface FullNodeOptions {
   readonly announce?: readonly string[] | undefined
   /** Multiaddrs of other full nodes. */
   readonly peers: readonly string[]
+  /** A main node: http://… for its JSON-RPC, elap2p://host:port for its P2P protocol. */
   readonly mainChainUrl: string
-  /** JSON-RPC of more main nodes; of all the branch with the most work is followed. */
+  /** More main nodes of either kind; of all the branch with the most work is followed. */
   readonly mainChainOtherUrls?: readonly string[] | undefined
   /** Default snapshot; nodes that audit the whole history use full. */
   readonly sync?: SyncMode | undefined
@@ -98,6 +101,7 @@ export class FullNode {
   readonly #opened: OpenedNode
   readonly #logger: Logger
   readonly #options: FullNodeOptions
+  readonly #mainNodes: readonly MainNode[]
   #driver: ConsensusDriver | undefined
   #sync: BlockSync | undefined
   #anchorer: CheckpointAnchorer | undefined
@@ -106,8 +110,14 @@ export class FullNode {
   #syncTimer: NodeJS.Timeout | undefined
   #target = 0
 
-  private constructor(options: FullNodeOptions, parts: FullNodeParts, opened: OpenedNode) {
+  private constructor(
+    options: FullNodeOptions,
+    parts: FullNodeParts,
+    opened: OpenedNode,
+    mainNodes: readonly MainNode[],
+  ) {
     this.#options = options
+    this.#mainNodes = mainNodes
     this.#logger = options.logger
     this.#opened = opened
     this.manager = parts.manager
@@ -121,9 +131,9 @@ export class FullNode {
 
   static async start(options: FullNodeOptions): Promise<FullNode> {
     const { genesis, logger } = options
-    const opened = await openNode(options, (ledger) => createFollower(options, ledger))
+    const opened = await openNode(options, (ledger) => createFollower(options, ledger).follower)
     const { store, network, ledger, head } = opened
-    const follower = createFollower(options, ledger)
+    const { follower, mainNodes } = createFollower(options, ledger)
     follower.start()
     const submittedAnchors = new SubmittedAnchors()
     const evidenceShelf = new EvidenceFile(join(options.folder, 'evidence'))
@@ -161,7 +171,7 @@ export class FullNode {
     })
     const { pool } = transactions
     const parts = { manager, pool, network, follower, submittedAnchors, transactions, signatures }
-    const node = new FullNode(options, parts, opened)
+    const node = new FullNode(options, parts, opened, mainNodes)
     behind.hint = (height) => node.catchUp(height)
     await node.#begin()
     return node
@@ -296,7 +306,7 @@ export class FullNode {
   #startAnchoring(keys: NonNullable<FullNodeOptions['validator']>, isSyncing: () => boolean): void {
     const { manager, follower } = this
     const memos = new MemoAnchorer({
-      client: createMainChainClient({ url: this.#options.mainChainUrl }),
+      client: sharedMainWallet(this.#mainNodes),
       elaSecretKey: keys.mainKey,
       isConfirmed: (id) => follower.hasTransaction(id),
     })
@@ -317,20 +327,22 @@ const FOLLOW_BELOW_TIP = 256
 function createFollower(
   options: FullNodeOptions,
   ledger: ChainManager['ledger'],
-): MainChainFollower {
+): { readonly follower: MainChainFollower; readonly mainNodes: readonly MainNode[] } {
   const { mainChainUrl, mainChainOtherUrls = [], genesis, logger } = options
   const { mainTipHeight, mainBaseHeight } = ledger.globals()
   const from = Math.max(mainBaseHeight, mainTipHeight - FOLLOW_BELOW_TIP)
-  const start = mainHeaderAt(ledger, from)
-  assert(start, 'the ledger keeps its recent main headers')
-  return new MainChainFollower({
-    client: createMainChainClient({ url: mainChainUrl }),
-    others: mainChainOtherUrls.map((url) => ({
-      name: url,
-      client: createMainChainClient({ url }),
-    })),
+  const record = mainHeaderAt(ledger, from)
+  assert(record, 'the ledger keeps its recent main headers')
+  const start = headerContext(ledger, record)
+  const addresses = [mainChainUrl, ...mainChainOtherUrls]
+  const mainNodes = openMainNodes(addresses, genesis.params.mainChain, start.previous)
+  const [first, ...others] = mainNodes
+  assert(first, 'one main node at least is configured')
+  const follower = new MainChainFollower({
+    client: first.client,
+    others,
     params: genesis.params.mainChain,
-    start: headerContext(ledger, start),
+    start,
     sideGenesisHash: genesis.chainId,
     pollMs: Math.min(1000, Math.max(50, genesis.params.mainBlockMs / 4)),
     onProblem: (error) => logger.warn({ reason: String(error) }, 'main chain not followed'),
@@ -340,4 +352,5 @@ function createFollower(
         'ALARM: a main node stands on another branch than the one with the most work',
       ),
   })
+  return { follower, mainNodes }
 }

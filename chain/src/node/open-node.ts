@@ -77,8 +77,14 @@ export async function openNode(
     },
     peersExpected: options.peers.length,
     shelf,
-    anchors: () =>
-      anchoredCheckpoints(followerFrom(chain.ledger), genesis.params.anchorConfirmedMainBlocks),
+    anchors: async () => {
+      const follower = followerFrom(chain.ledger)
+      try {
+        return await anchoredCheckpoints(follower, genesis.params.anchorConfirmedMainBlocks)
+      } finally {
+        await follower.stop()
+      }
+    },
     logger,
   })
   const reopened = await LevelStore.open(chainFolder)

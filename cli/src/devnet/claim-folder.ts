@@ -42,7 +42,10 @@ export async function freePortsOf(record: DevnetRecord, wasKilled: boolean): Pro
   const wanted = record.nodes.flatMap(({ name, rpcPort, p2pPort }) =>
     [rpcPort, p2pPort].flatMap((port) => (port === undefined ? [] : [{ name, port }])),
   )
-  const { mainChainPort, arbiterPort } = record
+  const { mainChainPort, mainChainP2pPort, arbiterPort } = record
+  if (mainChainP2pPort !== undefined) {
+    wanted.push({ name: "main chain's P2P side", port: mainChainP2pPort })
+  }
   if (arbiterPort !== undefined) wanted.push({ name: 'arbiter listener', port: arbiterPort })
   for (const { name, port } of [{ name: 'main chain', port: mainChainPort }, ...wanted]) {
     while (!(await isFree(port))) {

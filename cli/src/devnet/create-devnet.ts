@@ -83,9 +83,12 @@ async function createSeat(
 export async function writeConfigs(
   options: DevnetOptions,
   seats: readonly Seat[],
-  mainChain: Pick<DevnetRecord, 'mainChainPort' | 'mainChainGenesis' | 'arbiterPort'>,
+  mainChain: Pick<
+    DevnetRecord,
+    'mainChainPort' | 'mainChainP2pPort' | 'mainChainGenesis' | 'arbiterPort'
+  >,
 ): Promise<DevnetRecord> {
-  const { mainChainPort, arbiterPort } = mainChain
+  const { arbiterPort } = mainChain
   const validators = seats.filter(({ role }) => role === 'validator')
   const bootstraps = seats.filter(({ role }) => role === 'bootstrap')
   const rpcUrls = validators.map(({ rpcPort }) => `http://${LOOPBACK}:${rpcPort}`)
@@ -102,7 +105,7 @@ export async function writeConfigs(
       data: seat.folder,
       listen: seat.p2pPort === undefined ? null : { host: LOOPBACK, port: seat.p2pPort },
       peers: others(seat.role === 'validator' ? validators : bootstraps),
-      ...configOfRole(seat, rpcUrls, mainChainPort, friends),
+      ...configOfRole(seat, rpcUrls, mainChain, friends),
       // The first node is the one that commands talk to: its token lies where they look for it.
       ...(seat === validators[0] && {
         tokenFile: join(options.data, 'rpc-token'),
@@ -132,7 +135,7 @@ export async function writeConfigs(
 function configOfRole(
   seat: Seat,
   rpcUrls: readonly string[],
-  mainChainPort: number,
+  { mainChainPort, mainChainP2pPort }: Pick<DevnetRecord, 'mainChainPort' | 'mainChainP2pPort'>,
   friends: readonly string[],
 ): Partial<NodeConfig> {
   switch (seat.role) {
@@ -140,6 +143,10 @@ function configOfRole(
       return {
         rpc: { host: LOOPBACK, port: seat.rpcPort as number },
         mainChainUrl: `http://${LOOPBACK}:${mainChainPort}`,
+        // The same chain once more, the other way: both must lead to the same blocks.
+        ...(mainChainP2pPort !== undefined && {
+          mainChainOtherUrls: [`elap2p://${LOOPBACK}:${mainChainP2pPort}`],
+        }),
         // All on one disk, started together by one supervisor.
         signing: { watchTimeouts: 1, reserveMiB: 1 },
       }

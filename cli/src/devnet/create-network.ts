@@ -36,6 +36,8 @@ export async function createNetwork(options: DevnetOptions): Promise<DevnetRecor
   }
   const mainChainPort =
     options.portBase > 0 ? await assertPortFree(options.portBase + 336) : await freePort()
+  const mainChainP2pPort =
+    options.portBase > 0 ? await assertPortFree(options.portBase + 338) : await freePort()
   const arbiterPort =
     options.portBase > 0 ? await assertPortFree(options.portBase + 606) : await freePort()
   const wallet = await walletAddressOf(options.data)
@@ -48,7 +50,7 @@ export async function createNetwork(options: DevnetOptions): Promise<DevnetRecor
   })
   const document = devnetGenesis(options, seats, wallet, checkpoint)
   await writeFileAtomic(genesisPath(options.data), genesisFileText(options.preset, document))
-  const mainChain = { mainChainPort, mainChainGenesis, arbiterPort }
+  const mainChain = { mainChainPort, mainChainP2pPort, mainChainGenesis, arbiterPort }
   const record = await writeConfigs(options, seats, mainChain)
   await writeDevnet(options.data, record)
   return record

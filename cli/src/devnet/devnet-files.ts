@@ -12,7 +12,7 @@ export interface DevnetOptions {
   readonly validators: number
   readonly bootstraps: number
   readonly peers: number
-  /** First node's ports start here: +666 JSON-RPC, +668 p2p, +606 arbiters, +336 main chain. 0: free. */
+  /** First node's ports start here: +666 JSON-RPC, +668 p2p, +606 arbiters, +336 and +338 main chain. 0: free. */
   readonly portBase: number
 }
 
@@ -23,6 +23,8 @@ export const DevnetRecordSchema = z.strictObject({
   version: z.literal(1),
   preset: z.enum(['local', 'ci']),
   mainChainPort: z.int(),
+  /** Its P2P listener; networks made earlier have none. */
+  mainChainP2pPort: z.int().optional(),
   /** Where the first validator serves arbiters. */
   arbiterPort: z.int().optional(),
   mainChainGenesis: z.strictObject({

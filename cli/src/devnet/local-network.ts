@@ -207,6 +207,7 @@ function startMainChain(data: string, record: DevnetRecord): Promise<BuiltInMain
     minerAddress: BURN_ADDRESS,
     blockIntervalMs: presets[record.preset].mainBlockMs,
     rpc: { port: record.mainChainPort },
+    ...(record.mainChainP2pPort !== undefined && { p2p: { port: record.mainChainP2pPort } }),
     onProblem: (error) => console.error(`main chain: ${reasonOf(error)}`),
   })
 }

@@ -5,6 +5,7 @@ import { schemaIssues } from '../output/schema-issues.ts'
 const host = z.string().min(1)
 const port = z.int().min(0).max(65_535)
 const url = z.url({ protocol: /^https?$/ })
+const mainNode = z.url({ protocol: /^(https?|elap2p)$/ })
 const units = z.string().regex(/^\d{1,20}$/)
 
 /** What one node process is told. Secrets are in key files beside it, never in the config. */
@@ -40,10 +41,10 @@ export const NodeConfigSchema = z.strictObject({
   /** Full nodes that a thin node asks; at least two, or the one in its own process. */
   rpcUrls: z.array(url).optional(),
   asksOwnNode: z.boolean().optional(),
-  /** JSON-RPC of the main-chain node that a full node follows. */
-  mainChainUrl: url.optional(),
-  /** JSON-RPC of more main-chain nodes: compared, and followed where the first fails. */
-  mainChainOtherUrls: z.array(url).max(8).optional(),
+  /** The main-chain node that a full node follows: http(s) JSON-RPC, or elap2p://host:port. */
+  mainChainUrl: mainNode.optional(),
+  /** More main-chain nodes of either kind: compared, and followed where the first fails. */
+  mainChainOtherUrls: z.array(mainNode).max(8).optional(),
   /**
    * The validator's key never signed before: it may start without a signing history. Unset: it
    * may where the folder holds no chain, which is safe only for keys that never leave the folder.

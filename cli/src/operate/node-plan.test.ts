@@ -62,6 +62,17 @@ describe('what flags make of a node', () => {
     )
   })
 
+  test('main-chain nodes over JSON-RPC or P2P', () => {
+    const mainChain = 'elap2p://[2001:db8::1]:20338'
+    const mainChainOthers = ['http://10.0.0.2:20336', 'elap2p://main.example.org?network=test']
+    const [config] = planNode({ ...validator, mainChain, mainChainOthers }, 'main')
+    expect(config).toMatchObject({ mainChainUrl: mainChain, mainChainOtherUrls: mainChainOthers })
+    expect(NodeConfigSchema.parse(config)).toEqual(config)
+    for (const wrong of ['elap2p://a/b', 'elap2p://u@a', 'ws://a:1', 'elap2p://a?network=moon']) {
+      expect(codeOf({ ...validator, mainChain: wrong })).toBe('MAIN_CHAIN_INVALID')
+    }
+  })
+
   test('every plan is a config that a node accepts', () => {
     for (const flags of [validator, peer, { ...peer, roles: ['bootstrap'], announce: [] }]) {
       for (const config of planNode({ ...flags, peers: [PEER] }, 'main')) {

@@ -15,7 +15,13 @@ const NETWORK_PORTS: Readonly<Record<string, number>> = {
   local: 22_000,
   ci: 22_000,
 }
-export const ServicePort = { rpc: 666, metrics: 667, p2p: 668, mainChain: 336 } as const
+export const ServicePort = {
+  rpc: 666,
+  metrics: 667,
+  p2p: 668,
+  mainChain: 336,
+  mainChainP2p: 338,
+} as const
 
 export function defaultPort(network: string, service: keyof typeof ServicePort): number {
   return (NETWORK_PORTS[network] ?? 22_000) + ServicePort[service]
@@ -96,9 +102,11 @@ function partOfRole(
     case 'validator':
       return {
         rpc: rpcOf(flags, network),
-        mainChainUrl: urlOf('mainChain', flags.mainChain ?? defaultMainChain(network)),
+        mainChainUrl: mainNodeOf('mainChain', flags.mainChain ?? defaultMainChain(network)),
         ...(flags.mainChainOthers && {
-          mainChainOtherUrls: flags.mainChainOthers.map((url) => urlOf('mainChainOthers', url)),
+          mainChainOtherUrls: flags.mainChainOthers.map((url) =>
+            mainNodeOf('mainChainOthers', url),
+          ),
         }),
         newValidator: flags.newValidator ?? false,
         ...(flags.haltEpoch !== undefined && { haltEpoch: flags.haltEpoch }),
@@ -131,7 +139,7 @@ function defaultMainChain(network: string): string {
   if (network === 'local' || network === 'ci') {
     return `http://${LOOPBACK}:${defaultPort(network, 'mainChain')}`
   }
-  throw missing('mainChain', "a validator follows a main-chain node's JSON-RPC")
+  throw missing('mainChain', 'a validator follows a main-chain node')
 }
 
 function rpcOf(flags: NodeFlags, network: string): NonNullable<NodeConfig['rpc']> {
@@ -225,6 +233,17 @@ function urlOf(name: keyof NodeFlags, text: string): string {
   if (/^https?:\/\//.test(text) && URL.canParse(text)) return text.replace(/\/$/, '')
   const code = `${variableOf(name).slice('IOEX_'.length)}_INVALID`
   throw wrong(code, `"${text}" is no address of JSON-RPC: give http://host:port`)
+}
+
+/** Elastos' P2P protocol beside JSON-RPC; its network where it is not the default one. */
+const P2P_FORM =
+  /^elap2p:\/\/(\[[0-9a-fA-F:.]+\]|[^:/?#[\]@\s]+)(:\d{1,5})?(\?network=(main|test|regression))?$/
+
+function mainNodeOf(name: keyof NodeFlags, text: string): string {
+  if (P2P_FORM.test(text)) return text
+  if (/^https?:/.test(text)) return urlOf(name, text)
+  const code = `${variableOf(name).slice('IOEX_'.length)}_INVALID`
+  throw wrong(code, `"${text}" is no main-chain node: give http://host:port or elap2p://host:port`)
 }
 
 function priceOf(

@@ -12,7 +12,7 @@ import { defaultPort } from './node-plan.ts'
 /** Runs the built-in main chain that goes with a genesis file until `stop` resolves. */
 export async function runMainChain(
   { settings, output, io }: CommandContext,
-  flags: { readonly genesis: string; readonly port?: number },
+  flags: { readonly genesis: string; readonly port?: number; readonly p2pPort?: number },
   stop: Promise<unknown>,
 ): Promise<void> {
   const { params, ledger, block } = await readGenesis(resolve(io.folder, flags.genesis))
@@ -29,9 +29,14 @@ export async function runMainChain(
     minerAddress: BURN_ADDRESS,
     blockIntervalMs: params.mainBlockMs,
     rpc: { port: flags.port ?? defaultPort(params.network, 'mainChain') },
+    p2p: { port: flags.p2pPort ?? defaultPort(params.network, 'mainChainP2p') },
     onProblem: (error) => output.note(`main chain: ${String(error)}`),
   })
-  output.result({ rpcUrl: chain.rpcUrl }, () => `Main chain at ${chain.rpcUrl}`)
+  const p2pUrl = `elap2p://127.0.0.1:${chain.p2pPort}`
+  output.result(
+    { rpcUrl: chain.rpcUrl, p2pUrl },
+    () => `Main chain at ${chain.rpcUrl} and ${p2pUrl}`,
+  )
   await stop
   await chain.stop()
 }

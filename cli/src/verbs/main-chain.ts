@@ -22,10 +22,17 @@ export function registerMainChain(program: Command): void {
       'JSON-RPC port on loopback, default 22336; 0: a free one',
       countArgument,
     )
+    .option(
+      '--p2p-port <port>',
+      'P2P port on loopback, default 22338; 0: a free one',
+      countArgument,
+    )
     .addHelpText('after', EXAMPLES)
-    .action(async (flags: { genesis: string; port?: number }, command: Command) => {
-      const stop = interruption()
-      const { runMainChain } = await import('../operate/run-main-chain.ts')
-      await runMainChain(await contextOf(command), flags, stop)
-    })
+    .action(
+      async (flags: { genesis: string; port?: number; p2pPort?: number }, command: Command) => {
+        const stop = interruption()
+        const { runMainChain } = await import('../operate/run-main-chain.ts')
+        await runMainChain(await contextOf(command), flags, stop)
+      },
+    )
 }

@@ -48,7 +48,7 @@ export function registerNode(program: Command): void {
     .option('--peers <list>', 'multiaddrs of validators (validator) or bootstrap nodes (others)')
     .option('--bootstraps <list>', 'bootstrap nodes of a second role beside a validator')
     .option('--full-nodes <list>', 'JSON-RPC of at least two full nodes (bootstrap, peer)')
-    .option('--main-chain <url>', "JSON-RPC of the validator's main-chain node")
+    .option('--main-chain <url>', 'main-chain node: http://… (JSON-RPC) or elap2p://host:port')
     .option('--main-chain-others <urls>', 'more main-chain nodes, compared: most work wins')
     .option('--rpc-port <port>', 'JSON-RPC of a validator')
     .option('--rpc-host <address>', 'its address, default 127.0.0.1')
