@@ -18,28 +18,26 @@ export type BlockBranch = Pick<ListProof, 'index' | 'branch'>
 
 /** A transaction whose bytes stand at `index` of the block with this header. */
 export function verifyTransactionIn(
-  header: Header,
+  { txRoot }: Header,
   bytes: Uint8Array,
-  { index, branch }: BlockBranch,
+  branch: BlockBranch,
 ): Result<Transaction> {
   const decoded = decodeCanonical(TransactionType, bytes, TRANSACTION_BYTES_MAX)
   if (!decoded.ok) return decoded
   const leaf = TransactionType.hashTreeRoot(decoded.value)
-  const proof = { leaf, index, branch, root: header.txRoot }
-  const listed = checkListProof(proof, TRANSACTIONS_PER_BLOCK_MAX)
+  const listed = checkListProof({ ...branch, leaf, root: txRoot }, TRANSACTIONS_PER_BLOCK_MAX)
   return listed.ok ? ok(decoded.value as Transaction) : listed
 }
 
 /** A receipt whose bytes stand at `index` of the block with this header. */
 export function verifyReceiptIn(
-  header: Header,
+  { receiptRoot }: Header,
   bytes: Uint8Array,
-  { index, branch }: BlockBranch,
+  branch: BlockBranch,
 ): Result<Receipt> {
   const decoded = decodeCanonical(ReceiptType, bytes, RECEIPT_BYTES_MAX)
   if (!decoded.ok) return decoded
   const leaf = ReceiptType.hashTreeRoot(decoded.value)
-  const proof = { leaf, index, branch, root: header.receiptRoot }
-  const listed = checkListProof(proof, RECEIPTS_PER_BLOCK_MAX)
+  const listed = checkListProof({ ...branch, leaf, root: receiptRoot }, RECEIPTS_PER_BLOCK_MAX)
   return listed.ok ? ok(decoded.value as Receipt) : listed
 }

@@ -2,7 +2,7 @@ import { fault, formatAddress, ok, parseHex, type Result } from '@ioex/chain/byt
 import { type FinalHeader, verifyReceiptIn, verifyRecordAt, verifyReward } from '@ioex/chain/light'
 import type { NetworkParams } from '@ioex/chain/params'
 import { type Statement, statementOf } from '@ioex/chain/rules'
-import { type Epoch, type Receipt, ReceiptKind } from '@ioex/chain/types'
+import { type Epoch, type Receipt } from '@ioex/chain/types'
 import type { ResultOf } from '../contract/methods.ts'
 import { receiptToJson } from '../contract/receipt-json.ts'
 import type { ShownHeader } from './head-follower.ts'
@@ -77,7 +77,7 @@ function statementToJson(
     debtPaid: own.debtPaid.toString(),
     paid: own.paid.toString(),
     subsidy: subsidy.toString(),
-    forfeits: own.receipts.filter(({ body }) => body.selector === ReceiptKind.forfeit).length,
+    forfeits: own.forfeits,
     subsidyState: own.subsidyCredited ? ('credited' as const) : due,
     receipts: own.receipts.map((receipt) => receiptToJson(receipt, params.addressPrefix)),
     inputs: {

@@ -1,72 +1,9 @@
+import type { NodeIncome } from '@ioex/chain/rules'
 import { type Epoch, type Node, type Receipt, ReceiptKind } from '@ioex/chain/types'
 import type { LedgerSource } from './ledger-source.ts'
 import { eachReceipt } from './receipt-pages.ts'
 
-/** Money terms of a node over some receipts, units (PROTOCOL 7). */
-export interface RewardSums {
-  fees: bigint
-  burned: bigint
-  toValidators: bigint
-  net: bigint
-  held: bigint
-  released: bigint
-  /** Held pay lost by eviction or loss. */
-  forfeited: bigint
-  byteFees: bigint
-  debtPaid: bigint
-  paid: bigint
-  subsidy: bigint
-  forfeits: number
-}
-
-export const emptySums = (): RewardSums => ({
-  fees: 0n,
-  burned: 0n,
-  toValidators: 0n,
-  net: 0n,
-  held: 0n,
-  released: 0n,
-  forfeited: 0n,
-  byteFees: 0n,
-  debtPaid: 0n,
-  paid: 0n,
-  subsidy: 0n,
-  forfeits: 0,
-})
-
-/**
- * Adds what the receipt books. Released pay stands in the settlement of a close; the close's own
- * receipt only repeats it. At an eviction, the receipts of the single rails say what was lost.
- */
-export function addReceipt(sums: RewardSums, { body }: Receipt): void {
-  if (body.selector === ReceiptKind.storage || body.selector === ReceiptKind.relay) {
-    const { value } = body
-    sums.fees += value.fee
-    sums.burned += value.burned
-    sums.toValidators += value.toValidators
-    sums.net += value.net
-    sums.held += value.held
-    sums.released += value.released
-  } else if (body.selector === ReceiptKind.repair) {
-    const { value } = body
-    sums.fees += value.fee
-    sums.burned += value.burned
-    sums.toValidators += value.toValidators
-    sums.net += value.net
-  } else if (body.selector === ReceiptKind.payout) {
-    sums.byteFees += body.value.byteFee
-    sums.debtPaid += body.value.debtPaid
-    sums.paid += body.value.paid
-  } else if (body.selector === ReceiptKind.eviction) {
-    sums.forfeited += body.value.burned + body.value.toPots
-  } else if (body.selector === ReceiptKind.forfeit) {
-    sums.forfeits += 1
-  } else if (body.selector === ReceiptKind.reward) {
-    sums.subsidy += body.value.amount
-  }
-}
-
-export function addSums(total: RewardSums, part: RewardSums): void {
+export function addSums(total: NodeIncome, part: NodeIncome): void {
   total.fees += part.fees
   total.burned += part.burned
   total.toValidators += part.toValidators
@@ -81,7 +18,7 @@ export function addSums(total: RewardSums, part: RewardSums): void {
   total.forfeits += part.forfeits
 }
 
-export function sumsToJson(sums: RewardSums) {
+export function sumsToJson(sums: NodeIncome) {
   return {
     fees: sums.fees.toString(),
     burned: sums.burned.toString(),

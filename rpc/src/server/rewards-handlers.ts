@@ -1,19 +1,12 @@
 import { bytesEqual, bytesToHex, formatAddress } from '@ioex/chain/bytes'
 import { paramsAt } from '@ioex/chain/params'
-import { rewardProof } from '@ioex/chain/rules'
+import { addReceipt, noIncome, rewardProof } from '@ioex/chain/rules'
 import type { Receipt } from '@ioex/chain/types'
 import type { ListProofJson } from '../contract/json-forms.ts'
 import type { Handlers } from './handler.ts'
 import type { LedgerBlock, LedgerSource } from './ledger-source.ts'
 import { receiptView } from './record-views.ts'
-import {
-  addReceipt,
-  addSums,
-  emptySums,
-  pendingSubsidy,
-  receiptsByEpoch,
-  sumsToJson,
-} from './reward-sums.ts'
+import { addSums, pendingSubsidy, receiptsByEpoch, sumsToJson } from './reward-sums.ts'
 import { notFound, RpcFault } from './rpc-fault.ts'
 import { proveState, withProof } from './state-proofs.ts'
 import { nodeAddressOf, readAddress } from './subjects.ts'
@@ -42,11 +35,11 @@ export function rewardsHandlers(ledger: LedgerSource) {
       const { height } = ledger.status()
       const address = await nodeAddressOf(ledger, node)
       const byEpoch = await receiptsByEpoch(ledger, address, fromEpoch, toEpoch)
-      const totals = emptySums()
+      const totals = noIncome()
       const epochs = [...byEpoch.keys()]
         .toSorted((a, b) => a - b)
         .map((epoch) => {
-          const sums = emptySums()
+          const sums = noIncome()
           for (const receipt of byEpoch.get(epoch) ?? []) addReceipt(sums, receipt)
           addSums(totals, sums)
           return { epoch, ...sumsToJson(sums) }
@@ -143,7 +136,7 @@ async function statement(ledger: LedgerSource, id: number | string, epoch: numbe
         'receipts_list the receipts page by page',
     )
   }
-  const sums = emptySums()
+  const sums = noIncome()
   for (const receipt of receipts) addReceipt(sums, receipt)
   const node = (await ledger.nodeByAddress(address))?.record
   const pending = pendingSubsidy(node, epoch, record, closed)
