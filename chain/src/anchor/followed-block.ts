@@ -18,6 +18,7 @@ import { merkleBranch, merkleRoot } from '../elastos/merkle.ts'
 import { type DecodedTransaction, decodeTransaction } from '../elastos/transaction.ts'
 import { isDepositTo } from '../rules/deposit-content.ts'
 import { MAIN_TRANSACTION_BYTES_MAX } from '../types/transactions.ts'
+import { isForeignTransaction } from './foreign-transaction.ts'
 import type { MainBlockSource } from './main-sources.ts'
 
 /** A main-chain block as far as we need it, checked by the header rules. */
@@ -134,11 +135,12 @@ async function readContent(
   const transactions = new Map<number, DecodedTransaction>()
   if (options.sideGenesisHash) {
     for (const [index, id] of ids.entries()) {
-      const transaction = decodeTransaction(
-        await options.client.getRawTransaction(toDisplayHash(id), hash),
-      )
+      const bytes = await options.client.getRawTransaction(toDisplayHash(id), hash)
+      const transaction = decodeTransaction(bytes)
       if (transaction.ok && bytesEqual(transaction.value.id, id)) {
         transactions.set(index, transaction.value)
+      } else if (!(await isForeignTransaction(bytes, id))) {
+        throw new MainBlockRefusedError('MAIN_BLOCK_CONTENT', 'the node hides a transaction')
       }
     }
   }

@@ -70,6 +70,7 @@ function follow(chain: BuiltInMainChain, peers: readonly P2pMainNode[]): MainCha
     others: rest.map((each, i) => ({ name: `other ${i}`, client: each })),
     params: ELASTOS_REG_NET,
     start: chain.genesisContext(),
+    sideGenesisHash: new Uint8Array(32).fill(9),
   })
   running.push(follower)
   return follower
@@ -231,6 +232,20 @@ describe('a peer that lies', () => {
       5,
     )
     expect(swapped.problem).toMatch(/not of the block/)
+  })
+
+  test('a transaction with bytes that nobody can read, so that what it is stays hidden', async () => {
+    const chain = await startChain(3)
+    const { problem, liar } = await judged(
+      chain,
+      (message) => {
+        if (message.command !== 'tx') return [message]
+        return [{ command: 'tx', payload: Uint8Array.of(...message.payload, 0) }]
+      },
+      3,
+    )
+    expect(problem).toMatch(/hides a transaction/)
+    await expect(liar.getBlockCount()).rejects.toThrow(P2pBannedError)
   })
 
   test('headers without work', async () => {
