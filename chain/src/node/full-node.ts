@@ -11,6 +11,7 @@ import type { Result } from '../bytes/result.ts'
 import { createConsensusCrypto } from '../driver/consensus-crypto.ts'
 import { ConsensusDriver } from '../driver/consensus-driver.ts'
 import { ChainManager } from '../manager/chain-manager.ts'
+import { HistoryProofs } from '../manager/history-proofs.ts'
 import { SignatureThreads } from '../native/signature-threads.ts'
 import type { FullNodeNetwork } from '../net/full-node-network.ts'
 import type { TransactionPool } from '../pool/transaction-pool.ts'
@@ -20,6 +21,8 @@ import { BlockScrubber, type ScrubStatus } from '../sync/block-scrubber.ts'
 import { BlockSync, type SyncPeers } from '../sync/block-sync.ts'
 import type { Status } from '../sync/sync-messages.ts'
 import { SyncServer } from '../sync/sync-server.ts'
+import { anchoredCheckpoints } from './anchored-checkpoints.ts'
+import { BranchChoice, epochsSince, LEAD_EPOCHS } from './branch-choice.ts'
 import { CheckpointAnchorer } from './checkpoint-anchorer.ts'
 import { EvidenceFile } from './evidence-file.ts'
 import { openMainNodes } from './main-nodes.ts'
@@ -108,6 +111,10 @@ export class FullNode {
   #snapshots: SnapshotMaker | undefined
   #scrubber: BlockScrubber | undefined
   #syncTimer: NodeJS.Timeout | undefined
+  readonly #choice: BranchChoice
+  /** Consensus is not heard yet. */
+  #isHeld: boolean
+  #isStopping = false
   #target = 0
 
   private constructor(
@@ -127,6 +134,16 @@ export class FullNode {
     this.submittedAnchors = parts.submittedAnchors
     this.transactions = parts.transactions
     this.signatures = parts.signatures
+    const { genesis, logger } = options
+    this.#choice = new BranchChoice({
+      genesis,
+      store: parts.manager.store,
+      peers: syncPeersOf(parts.network),
+      peersExpected: options.peers.length,
+      anchors: () => anchorsFor(options, parts.manager.ledger),
+      logger,
+    })
+    this.#isHeld = epochsSince(genesis, parts.manager.final.header.timeMs) > LEAD_EPOCHS
   }
 
   static async start(options: FullNodeOptions): Promise<FullNode> {
@@ -203,7 +220,9 @@ export class FullNode {
   }
 
   async stop(): Promise<void> {
+    this.#isStopping = true
     clearInterval(this.#syncTimer)
+    this.#choice.stop()
     this.#anchorer?.stop()
     await this.follower.stop()
     await this.#driver?.stop()
@@ -230,15 +249,13 @@ export class FullNode {
     })
     this.#driver = await this.#startDriver()
     const driver = this.#driver
-    const peers: SyncPeers = {
-      peers: () => network.peers(),
-      ask: (peer, request, max) => network.requestSync(peer, request, max),
-    }
+    const peers = syncPeersOf(network)
     const crypto = createConsensusCrypto(manager.chainId, undefined)
     this.#sync = new BlockSync({
       manager,
       peers,
       crypto,
+      checkpointAfter: (head) => this.#choice.checkpointAfter(head),
       exclusively: (run) => driver.advanceTo(run),
       lastHeight: haltEpoch && checkpointHeight(manager.params, haltEpoch),
       onProgress: (height, target) => {
@@ -248,7 +265,8 @@ export class FullNode {
     })
     const sync = this.#sync
     const { serve, shelf } = this.#opened
-    serve(new SyncServer({ store: manager.store, status: () => this.#status(), shelf }))
+    const places = new HistoryProofs(manager.store)
+    serve(new SyncServer({ store: manager.store, status: () => this.#status(), shelf, places }))
     const isSyncing = () =>
       this.targetHeight > manager.final.header.height + manager.params.epochBlocks
     this.#snapshots = new SnapshotMaker({ manager, shelf, isSyncing, logger: this.#logger })
@@ -263,8 +281,24 @@ export class FullNode {
       logger: this.#logger,
     })
     this.#scrubber.start(this.#opened.damaged)
-    this.#syncTimer = setInterval(() => void sync.catchUp(SYNC_POLL_LEAD), SYNC_POLL_MS)
+    this.#syncTimer = setInterval(() => void this.#lookForMore(sync), SYNC_POLL_MS)
+    void this.#lookForMore(sync)
     if (validator) this.#startAnchoring(validator, isSyncing)
+  }
+
+  /**
+   * Catches up with peers that are ahead. A node whose head is epochs old hears no consensus until
+   * it has passed all checkpoints that fork choice knows: old keys could lead it astray there too.
+   */
+  async #lookForMore(sync: BlockSync): Promise<void> {
+    try {
+      await sync.catchUp(this.#isHeld ? 1 : SYNC_POLL_LEAD)
+      if (!this.#isHeld) return
+      this.#isHeld = (await this.#choice.checkpointAfter(this.manager.final.header)) !== undefined
+    } catch (error) {
+      if (this.#isStopping) return
+      this.#logger.error({ reason: (error as Error).message }, 'no branch to follow')
+    }
   }
 
   #status(): Status {
@@ -284,7 +318,10 @@ export class FullNode {
         broadcast: (message) => network.broadcastConsensus(message),
         send: (peer, message) => network.sendConsensus(peer, message),
         peers: () => network.peers(),
-        onMessage: (handler) => network.onConsensusMessage(handler),
+        onMessage: (handler) =>
+          network.onConsensusMessage((peer, message) => {
+            if (!this.#isHeld) handler(peer, message)
+          }),
       },
       params,
       chainId: genesis.chainId,
@@ -317,6 +354,23 @@ export class FullNode {
       isSyncing,
       logger: this.#logger,
     })
+  }
+}
+
+/** All anchors that are deep enough, read from a little below the ledger's recorded main tip. */
+async function anchorsFor(options: FullNodeOptions, ledger: ChainManager['ledger']) {
+  const { follower } = createFollower(options, ledger)
+  try {
+    return await anchoredCheckpoints(follower, options.genesis.params.anchorConfirmedMainBlocks)
+  } finally {
+    await follower.stop()
+  }
+}
+
+function syncPeersOf(network: FullNodeNetwork): SyncPeers {
+  return {
+    peers: () => network.peers(),
+    ask: (peer, request, max) => network.requestSync(peer, request, max),
   }
 }
 

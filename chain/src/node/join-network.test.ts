@@ -21,7 +21,8 @@ import {
   peersOf,
   serverOf,
 } from '../sync/testing/served-chain.ts'
-import { ForkedNetworkError, joinBySnapshot } from './join-network.ts'
+import { ForkedNetworkError } from './branch-choice.ts'
+import { joinBySnapshot } from './join-network.ts'
 import { openChain } from './open-chain.ts'
 
 const EPOCH_BLOCKS = 10

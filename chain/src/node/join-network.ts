@@ -1,19 +1,14 @@
 import { rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import type { Logger } from 'pino'
 import { bytesEqual, bytesToHex } from '../bytes/hex.ts'
 import { decodeCanonical } from '../bytes/ssz.ts'
-import { createConsensusCrypto } from '../driver/consensus-crypto.ts'
 import type { CommittedBlock } from '../manager/chain-store.ts'
 import { checkpointHeight } from '../params/network-params.ts'
-import type { Genesis } from '../rules/genesis-state.ts'
 import { LevelStore } from '../store/level-store.ts'
-import type { SyncPeers } from '../sync/block-sync.ts'
 import { SnapshotStalledError } from '../sync/chunk-fetch.ts'
-import { findBranches, type ProvenBranch } from '../sync/epoch-branches.ts'
-import { decodeEpochProof, genesisEpoch } from '../sync/epoch-proofs.ts'
-import { type AnchoredCheckpoint, chooseBranch } from '../sync/fork-choice.ts'
+import type { ProvenBranch } from '../sync/epoch-branches.ts'
+import { decodeEpochProof } from '../sync/epoch-proofs.ts'
 import {
   fetchSnapshot,
   ShelfDamagedError,
@@ -38,32 +33,28 @@ import {
 import type { EpochProof } from '../types/epoch-proof.ts'
 import { transactionId, transactionListRoot } from '../types/transaction-codec.ts'
 import type { Transaction } from '../types/transactions.ts'
+import {
+  type BranchSearchOptions,
+  chosenBranch,
+  epochsSince,
+  LEAD_EPOCHS,
+} from './branch-choice.ts'
 import { genesisBlock } from './open-chain.ts'
 
 /** Nearer than this, replaying the blocks is no work worth a snapshot. */
-export const SNAPSHOT_LEAD_EPOCHS = 2
+export const SNAPSHOT_LEAD_EPOCHS = LEAD_EPOCHS
 /** How long a node with an empty folder waits for most of its peers to say where they are. */
 const LOOK_AROUND_MS = 15_000
 const LOOK_AGAIN_MS = 100
 const RETRY_MS = 1000
 const TRIES_MAX = 30
 
-/** Certified branches contradict each other; the message says what an operator must decide. */
-export class ForkedNetworkError extends Error {
-  override name = 'ForkedNetworkError'
-}
-
-export interface JoinOptions {
-  readonly genesis: Genesis
+export interface JoinOptions extends BranchSearchOptions {
   /** The node's own folder: chain/ and chain.new/ lie in it. */
   readonly folder: string
-  readonly peers: SyncPeers
   /** Full nodes that the node was told of. */
   readonly peersExpected: number
   readonly shelf: SnapshotShelf
-  /** Anchors on the main chain that are deep enough; asked only where branches contradict. */
-  readonly anchors: () => Promise<readonly AnchoredCheckpoint[]>
-  readonly logger: Logger
 }
 
 /**
@@ -74,7 +65,11 @@ export interface JoinOptions {
  */
 export async function joinBySnapshot(options: JoinOptions): Promise<boolean> {
   const { genesis, logger } = options
-  if (epochsSince(genesis) <= SNAPSHOT_LEAD_EPOCHS || options.peersExpected === 0) return false
+  if (
+    epochsSince(genesis, genesis.block.header.timeMs) <= SNAPSHOT_LEAD_EPOCHS ||
+    options.peersExpected === 0
+  )
+    return false
   const lead = await epochAhead(options)
   if (lead <= SNAPSHOT_LEAD_EPOCHS) return false
   logger.info({ epoch: lead }, 'peers are ahead: joining by snapshot')
@@ -93,13 +88,6 @@ export async function joinBySnapshot(options: JoinOptions): Promise<boolean> {
   }
   logger.warn('no snapshot to be had: blocks are replayed from genesis instead')
   return false
-}
-
-/** Epochs that can have passed since genesis by this machine's clock. */
-function epochsSince({ params, block }: Genesis): number {
-  const epochMs = params.epochBlocks * params.blockIntervalMs
-  const sinceMs = Date.now() + params.clockAheadMs - block.header.timeMs
-  return Math.max(0, Math.ceil(sinceMs / epochMs))
 }
 
 /** What peers say; it decides only whether to look closer. */
@@ -135,36 +123,6 @@ async function statusOf(
   } catch {
     return undefined
   }
-}
-
-/** The certified branch to follow (docs/protocol/consensus.md 2.5). */
-async function chosenBranch(options: JoinOptions): Promise<ProvenBranch | undefined> {
-  const { genesis, peers, logger, anchors } = options
-  const branches = await findBranches({
-    peers,
-    start: genesisEpoch(genesis),
-    context: {
-      chainId: genesis.chainId,
-      params: genesis.params,
-      crypto: createConsensusCrypto(genesis.chainId, undefined),
-    },
-    epochMax: epochsSince(genesis),
-    onBadPeer: (peer, fault) => logger.warn({ peer, ...fault }, 'a peer gave a bad epoch proof'),
-  })
-  if (branches.length === 0) return undefined
-  const choice = chooseBranch(branches, branches.length === 1 ? [] : await anchors())
-  if (!choice.ok) {
-    throw new ForkedNetworkError(
-      `${choice.fault.message}. Nothing was changed; start again with peers you trust.`,
-    )
-  }
-  for (const fork of choice.value.forks) {
-    logger.error(
-      fork,
-      'validators of this epoch certified two histories; the anchored one is taken',
-    )
-  }
-  return choice.value.branch
 }
 
 /** The network goes on while a snapshot is fetched: its newest one may be of a later epoch. */

@@ -1,4 +1,6 @@
-import { bytesEqual, bytesToHex } from '../bytes/hex.ts'
+import { countChunk } from '../bytes/dense-tree.ts'
+import { bytesEqual, bytesToHex, fromHex, type Hex } from '../bytes/hex.ts'
+import { checkListProof } from '../bytes/list-proof.ts'
 import { fault, ok, type Result } from '../bytes/result.ts'
 import { decodeCanonical } from '../bytes/ssz.ts'
 import type { ConsensusCrypto, Reproposal } from '../consensus/machine-interface.ts'
@@ -7,8 +9,10 @@ import type { ChainManager } from '../manager/chain-manager.ts'
 import { epochOfHeight, isCheckpointHeight } from '../params/network-params.ts'
 import { BLOCK_BYTES_MAX, BlockBodyType, BlockType, blockHash } from '../types/block.ts'
 import type { Certificate, Header } from '../types/consensus-objects.ts'
-import { areReproposalsJustified, isFinalityOf } from './epoch-proofs.ts'
+import { areReproposalsJustified, isFinalityOf, type TrustedEpoch } from './epoch-proofs.ts'
+import { HISTORY_LIMIT } from '../light/history-proof.ts'
 import {
+  PlaceAnswerType,
   SYNC_BLOCKS_MAX,
   SYNC_FRAME_BYTES_MAX,
   SyncAnswerType,
@@ -30,6 +34,11 @@ export interface BlockSyncOptions {
   readonly crypto: ConsensusCrypto
   /** Runs an import while consensus stands still. */
   readonly exclusively: (importBlocks: () => Promise<void>) => Promise<void>
+  /**
+   * The checkpoint to which the block after this head must lead, where fork choice knows one. It
+   * may throw, and then nothing is imported.
+   */
+  readonly checkpointAfter?: ((head: Header) => Promise<TrustedEpoch | undefined>) | undefined
   /** No block above this one is asked for. */
   readonly lastHeight?: number | undefined
   readonly onProgress?: (height: number, target: number) => void
@@ -92,7 +101,7 @@ export class BlockSync {
     if (!bytesEqual(status.chainId, manager.chainId)) return false
     if (status.height < manager.final.header.height + leastLead) return false
     const range = this.#prove(answer.value.blocks)
-    if (!range.ok) return false
+    if (!range.ok || !(await this.#leadsThere(peer, range.value))) return false
     let done = true
     await exclusively(async () => {
       // Consensus may have moved the head while the answer travelled.
@@ -101,6 +110,29 @@ export class BlockSync {
     })
     onProgress?.(manager.final.header.height, status.height)
     return done && manager.final.header.height < status.height
+  }
+
+  /** Whether a range is part of the branch that fork choice took, if it had to take one. */
+  async #leadsThere(peer: string, { blocks }: ProvenRange): Promise<boolean> {
+    const { manager, checkpointAfter } = this.#options
+    const checkpoint = await checkpointAfter?.(manager.final.header)
+    const last = blocks.at(-1)
+    if (!checkpoint || !last) return !checkpoint
+    const { hash, header } = last
+    if (header.height >= checkpoint.header.height) return hash === checkpoint.hash
+    return this.#standsBefore(peer, header.height, hash, checkpoint)
+  }
+
+  /** The peer has to show the block in the history that the checkpoint commits to. */
+  async #standsBefore(peer: string, height: number, hash: Hex, { epoch, header }: TrustedEpoch) {
+    const request = syncRequest(SyncRequestKind.place, { from: height, epoch })
+    const bytes = await this.#options.peers.ask(peer, request, SYNC_FRAME_BYTES_MAX)
+    const answer = decodeCanonical(PlaceAnswerType, bytes, SYNC_FRAME_BYTES_MAX)
+    const count = answer.ok ? answer.value.branch.at(-1) : undefined
+    if (!answer.ok || !count || !bytesEqual(count, countChunk(header.height))) return false
+    const { branch } = answer.value
+    const proof = { leaf: fromHex(hash), index: height, branch, root: header.historyRoot }
+    return checkListProof(proof, HISTORY_LIMIT).ok
   }
 
   /**

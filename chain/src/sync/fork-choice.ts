@@ -3,7 +3,7 @@ import { fault, ok, type Result } from '../bytes/result.ts'
 
 /** A run of proven checkpoints from genesis on, as some peers have it. */
 export interface Branch {
-  /** Checkpoint hashes of epochs 1, 2, ... */
+  /** Checkpoint hashes of the epochs from the first that was asked for on. */
   readonly checkpoints: readonly Hex[]
 }
 
@@ -37,6 +37,8 @@ export interface ForkChoice<B extends Branch> {
 export function chooseBranch<B extends Branch>(
   branches: readonly B[],
   anchors: readonly AnchoredCheckpoint[],
+  /** The epoch before the branches' first: genesis, or one that is trusted already. */
+  trustedEpoch = 0,
 ): Result<ForkChoice<B>> {
   const places = placesOf(anchors)
   const forks: Fork[] = []
@@ -49,13 +51,13 @@ export function chooseBranch<B extends Branch>(
       left.filter(({ checkpoints }) => checkpoints.length >= epoch),
       ({ checkpoints }) => checkpoints[epoch - 1] as Hex,
     )
-    forks.push({ epoch, checkpoints: [...sides.keys()] })
+    forks.push({ epoch: trustedEpoch + epoch, checkpoints: [...sides.keys()] })
     const first = earliestSide([...sides.values()], epoch, places)
     if (!first) {
-      const facts = { epoch, branches: sides.size }
+      const facts = { epoch: trustedEpoch + epoch, branches: sides.size }
       return fault(
         'FORK_UNANCHORED',
-        `certified branches differ at epoch ${epoch} and the main chain has anchored none of them: ` +
+        `certified branches differ at epoch ${facts.epoch} and the main chain has anchored none of them: ` +
           'an operator must decide which network to follow',
         facts,
       )

@@ -23,12 +23,14 @@ export const SyncRequestKind = {
   epochProofs: 3,
   snapshots: 4,
   chunks: 5,
+  place: 6,
 } as const
 
 /**
  * What a full node asks another: its status; `count` final blocks from height `from` on; one block by
  * its hash; `count` epoch proofs from epoch `from` on; which snapshots there are, with the manifest of
- * `epoch`; `count` chunks of the snapshot of `epoch` from ordinal `from` on.
+ * `epoch`; `count` chunks of the snapshot of `epoch` from ordinal `from` on; where block `from` stands
+ * in the history of the checkpoint of `epoch`.
  */
 export const SyncRequestType = new ContainerType({
   kind: U8,
@@ -83,6 +85,14 @@ export const SYNC_CHUNKS_MAX = 64
 export const ChunksAnswerType = new ContainerType({
   status: StatusType,
   chunks: new ListCompositeType(byteList(CHUNK_BYTES_MAX), SYNC_CHUNKS_MAX),
+})
+
+/** Siblings up to the root of a list of 2^32 hashes, and its length. */
+const PLACE_BRANCH_MAX = 33
+export const PlaceAnswerType = new ContainerType({
+  status: StatusType,
+  /** Of the block's hash under the checkpoint's historyRoot; empty where it is not known here. */
+  branch: new ListCompositeType(Bytes32, PLACE_BRANCH_MAX),
 })
 
 /** A request with what its kind needs. */

@@ -2,10 +2,12 @@ import { bytesToHex } from '../bytes/hex.ts'
 import { decodeCanonical } from '../bytes/ssz.ts'
 import type { ChainStore } from '../manager/chain-store.ts'
 import { CertificateType, JustificationType, ReproposalsType } from '../types/consensus-objects.ts'
+import { decodeEpochProof } from './epoch-proofs.ts'
 import type { SnapshotShelf } from './snapshot-shelf.ts'
 import {
   ChunksAnswerType,
   EpochProofsAnswerType,
+  PlaceAnswerType,
   REPROPOSALS_BYTES_MAX,
   type Status,
   SYNC_ANSWER_BYTES_MAX,
@@ -27,6 +29,13 @@ export interface SyncServerParts {
   /** Where this node is. */
   readonly status: () => Status
   readonly shelf?: SnapshotShelf | undefined
+  readonly places?: PlaceProofs | undefined
+}
+
+/** Where blocks stand in the history of later ones. */
+export interface PlaceProofs {
+  /** The branch of block `height` among the first `count`; undefined where it is not known. */
+  branch(height: number, count: number): Promise<Uint8Array[] | undefined>
 }
 
 /** Answers peers that catch up. Every answer starts with our status and is bounded. */
@@ -58,6 +67,10 @@ export class SyncServer {
         const chunks = await this.#chunksFrom(request)
         return ChunksAnswerType.serialize({ status, chunks })
       }
+      case SyncRequestKind.place: {
+        const branch = await this.#placeOf(request, status)
+        return PlaceAnswerType.serialize({ status, branch })
+      }
     }
     return SyncAnswerType.serialize({ status, blocks: await this.#blocksFor(request) })
   }
@@ -86,6 +99,16 @@ export class SyncServer {
       chunks.push(chunk)
     }
     return chunks
+  }
+
+  async #placeOf({ epoch, from }: SyncRequest, status: Status): Promise<Uint8Array[]> {
+    const { store, places } = this.#parts
+    const proof = await store.epochProof(epoch)
+    const checkpoint = proof && decodeEpochProof(proof)
+    if (!checkpoint?.ok) return []
+    const { height } = checkpoint.value.header
+    if (from >= height || height > status.height) return []
+    return (await places?.branch(from, height)) ?? []
   }
 
   async #proofsFrom({ from, count }: SyncRequest): Promise<Uint8Array[]> {

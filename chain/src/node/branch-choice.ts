@@ -1,0 +1,156 @@
+import { setTimeout } from 'node:timers/promises'
+import type { Logger } from 'pino'
+import { createConsensusCrypto } from '../driver/consensus-crypto.ts'
+import type { ChainStore } from '../manager/chain-store.ts'
+import { epochOfHeight } from '../params/network-params.ts'
+import type { Genesis } from '../rules/genesis-state.ts'
+import type { SyncPeers } from '../sync/block-sync.ts'
+import { findBranches, type ProvenBranch } from '../sync/epoch-branches.ts'
+import {
+  decodeEpochProof,
+  genesisEpoch,
+  type HopContext,
+  type TrustedEpoch,
+  verifyEpochHop,
+} from '../sync/epoch-proofs.ts'
+import { type AnchoredCheckpoint, chooseBranch } from '../sync/fork-choice.ts'
+import type { Header } from '../types/consensus-objects.ts'
+
+/** Nearer than this the validators that certify have their stake at risk: no fork is looked for. */
+export const LEAD_EPOCHS = 2
+/** How long a node that is behind waits for most of its peers before it compares them. */
+const LOOK_AROUND_MS = 15_000
+const LOOK_AGAIN_MS = 100
+
+/** Certified branches contradict each other; the message says what an operator must decide. */
+export class ForkedNetworkError extends Error {
+  override name = 'ForkedNetworkError'
+}
+
+export interface BranchSearchOptions {
+  readonly genesis: Genesis
+  readonly peers: SyncPeers
+  /** Anchors on the main chain that are deep enough; asked only where branches contradict. */
+  readonly anchors: () => Promise<readonly AnchoredCheckpoint[]>
+  readonly logger: Logger
+}
+
+/**
+ * The certified branch to follow from a trusted epoch on (docs/protocol/consensus.md 2.5);
+ * undefined where no peer proves an epoch more. Throws ForkedNetworkError where certified branches
+ * contradict each other and the main chain decides for none.
+ */
+export async function chosenBranch(
+  { genesis, peers, logger, anchors }: BranchSearchOptions,
+  start: TrustedEpoch = genesisEpoch(genesis),
+): Promise<ProvenBranch | undefined> {
+  const branches = await findBranches({
+    peers,
+    start,
+    context: hopContext(genesis),
+    epochMax: epochsSince(genesis, genesis.block.header.timeMs),
+    onBadPeer: (peer, fault) => logger.warn({ peer, ...fault }, 'a peer gave a bad epoch proof'),
+  })
+  if (branches.length === 0) return undefined
+  const known = branches.length === 1 ? [] : await anchors()
+  const choice = chooseBranch(branches, known, start.epoch)
+  if (!choice.ok) {
+    throw new ForkedNetworkError(
+      `${choice.fault.message}. Nothing was changed; start again with peers you trust.`,
+    )
+  }
+  for (const fork of choice.value.forks) {
+    logger.error(
+      fork,
+      'validators of this epoch certified two histories; the anchored one is taken',
+    )
+  }
+  return choice.value.branch
+}
+
+function hopContext({ chainId, params }: Genesis): HopContext {
+  return { chainId, params, crypto: createConsensusCrypto(chainId, undefined) }
+}
+
+/** Epochs that can have passed since a block by this machine's clock. */
+export function epochsSince({ params }: Pick<Genesis, 'params'>, timeMs: number): number {
+  const epochMs = params.epochBlocks * params.blockIntervalMs
+  return Math.max(0, Math.ceil((Date.now() + params.clockAheadMs - timeMs) / epochMs))
+}
+
+export interface BranchChoiceOptions extends BranchSearchOptions {
+  /** The node's own chain, which is never left. */
+  readonly store: Pick<ChainStore, 'epochProof'>
+  /** Full nodes that the node was told of. */
+  readonly peersExpected: number
+}
+
+/**
+ * Which checkpoints a node that replays blocks must pass. Whoever has the keys of validators whose
+ * stake is long gone can certify another past; so a node whose head is epochs old imports nothing
+ * before it has compared what its peers can prove, and then only what leads to the chosen side.
+ */
+export class BranchChoice {
+  readonly #options: BranchChoiceOptions
+  /** Proven checkpoints from the first epoch on: the node's own, then the chosen ones. */
+  readonly #epochs: TrustedEpoch[] = []
+  readonly #stopping = new AbortController()
+  #hasLookedAround = false
+  #work: Promise<unknown> = Promise.resolve()
+
+  constructor(options: BranchChoiceOptions) {
+    this.#options = options
+  }
+
+  /**
+   * The checkpoint to which the block after `head` must lead; undefined where nothing is known to
+   * stand above it but what validators certify now. Throws ForkedNetworkError.
+   */
+  checkpointAfter(head: Header): Promise<TrustedEpoch | undefined> {
+    const answer = this.#work.then(() => this.#checkpointAfter(head))
+    this.#work = answer.catch(() => undefined)
+    return answer
+  }
+
+  stop(): void {
+    this.#stopping.abort()
+  }
+
+  async #checkpointAfter({ height, timeMs }: Header): Promise<TrustedEpoch | undefined> {
+    const { genesis } = this.#options
+    const epoch = epochOfHeight(genesis.params, height + 1)
+    const known = this.#epochs[epoch - 1]
+    if (known || epochsSince(genesis, timeMs) <= LEAD_EPOCHS) return known
+    await this.#lookAround()
+    const start = await this.#ownEpoch(epoch - 1)
+    const branch = start && (await chosenBranch(this.#options, start))
+    this.#epochs.push(...(branch?.epochs ?? []))
+    return this.#epochs[epoch - 1]
+  }
+
+  /** The last epoch that the node has itself; undefined where its proofs are not whole. */
+  async #ownEpoch(last: number): Promise<TrustedEpoch | undefined> {
+    const { genesis, store } = this.#options
+    const context = hopContext(genesis)
+    while (this.#epochs.length < last) {
+      const bytes = await store.epochProof(this.#epochs.length + 1)
+      const proof = bytes && decodeEpochProof(bytes)
+      const trusted = this.#epochs.at(-1) ?? genesisEpoch(genesis)
+      const hop = proof?.ok && verifyEpochHop(trusted, proof.value, context)
+      if (!hop || !hop.ok) return undefined
+      this.#epochs.push(hop.value)
+    }
+    return this.#epochs.at(-1) ?? genesisEpoch(genesis)
+  }
+
+  /** Once: the first peer that connects must not be the only one that is asked. */
+  async #lookAround(): Promise<void> {
+    const { peers, peersExpected } = this.#options
+    const end = Date.now() + (this.#hasLookedAround ? 0 : LOOK_AROUND_MS)
+    const isAlone = () => peersExpected > 0 && 2 * peers.peers().length <= peersExpected
+    while (isAlone() && Date.now() < end) {
+      await setTimeout(LOOK_AGAIN_MS, undefined, { signal: this.#stopping.signal })
+    }
+    this.#hasLookedAround = true
+  }
+}
