@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { basename, resolve } from 'node:path'
+import { readAddressArgument } from '../address-argument.ts'
 import type { CommandContext } from '../command-context.ts'
 import { CommandError, usageError } from '../output/failure.ts'
 import { formatIoex } from '../output/amount.ts'
@@ -11,6 +12,10 @@ export interface PutOptions {
   readonly dataShards?: number
   readonly totalShards?: number
   readonly term: number
+  readonly pot?: bigint
+  readonly delegate?: string
+  readonly trustDelegate?: boolean
+  readonly delegateFee: bigint
 }
 
 /** Backs a file up, with its progress shown. */
@@ -23,14 +28,28 @@ export async function put(
   const info = await stat(source)
   if (!info.isFile()) throw new CommandError('NOT_A_FILE', `${source} is not a file`)
   const redundancy = redundancyOf(options)
+  const delegate =
+    options.delegate === undefined ? undefined : readAddressArgument(options.delegate, context)
+  if (options.pot === undefined && delegate) throw usageError('give the delegate a --pot')
   const { openStorage } = await import('../storage/open-storage.ts')
-  const { client, close } = await openStorage(context)
+  const { client, owner, close } = await openStorage(context)
   const bar = transferBar(context.output)
+  const { pot, trustDelegate, delegateFee } = options
+  const repair =
+    pot === undefined
+      ? undefined
+      : {
+          pot,
+          delegate: delegate ?? owner,
+          trusted: trustDelegate === true || delegate === undefined,
+          delegateFee,
+        }
   try {
     const result = await client.put({
       files: [{ source, path: options.name ?? basename(source) }],
       ...(redundancy && { redundancy }),
       termEpochs: options.term,
+      repair,
       onProgress: bar.update,
       onLapse: (contracts) => {
         bar.end()

@@ -1,35 +1,89 @@
-import { type ContractRepair, keepRepaired, type RepairResult } from '@ioex/storage-node/repair'
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import {
+  type ContractRepair,
+  keepRepaired,
+  type RepairKeys,
+  type RepairOptions,
+  type RepairResult,
+} from '@ioex/storage-node/repair'
+import type { StorageClient } from '@ioex/storage-node/scheduler'
 import type { CommandContext } from '../command-context.ts'
 import { interruption } from '../interruption.ts'
 import { formatByteSize } from '../output/byte-size.ts'
-import { CommandError } from '../output/failure.ts'
+import { CommandError, usageError } from '../output/failure.ts'
+import { jsonText } from '../output/json-text.ts'
+import { writeNewSecretFile } from '../keys/new-file.ts'
 import { openStorage } from '../storage/open-storage.ts'
 import { transferBar } from '../storage/transfer-progress.ts'
 
 export interface RepairFlags {
   readonly watch?: boolean
   readonly due?: boolean
+  readonly keys?: string
+  readonly exportKeys?: string
 }
 
-/** Rebuilds lost slots, once or in every epoch. */
+/** Rebuilds lost slots, once or in every epoch; or hands out what a delegate needs for it. */
 export async function repair(
   context: CommandContext,
   path: string | undefined,
-  options: RepairFlags,
+  flags: RepairFlags,
 ): Promise<void> {
-  if (options.watch) await watch(context, path)
-  else await repairOnce(context, path, options.due !== true)
+  if (flags.keys !== undefined && (path !== undefined || flags.exportKeys !== undefined)) {
+    throw usageError('--keys names the contracts itself: leave the name and --export-keys away')
+  }
+  if (flags.exportKeys !== undefined) await exportKeys(context, path, flags.exportKeys)
+  else if (flags.watch) await watch(context, path, flags)
+  else await repairOnce(context, path, flags)
+}
+
+async function exportKeys(
+  context: CommandContext,
+  path: string | undefined,
+  target: string,
+): Promise<void> {
+  if (path === undefined) throw usageError('name the file whose slots are to be rebuilt')
+  const { client, close } = await openStorage(context)
+  try {
+    const keys = await client.repairKeys(path)
+    const file = resolve(context.io.folder, target)
+    await writeNewSecretFile(file, jsonText({ keys }))
+    const contracts = keys.map(({ contract }) => contract)
+    context.output.result({ file, contracts }, () => {
+      const which = contracts.join(', ')
+      return `Wrote the repair keys of contract ${which} to ${file}: for its delegate alone`
+    })
+  } finally {
+    await close()
+  }
+}
+
+type Run = (client: StorageClient, options: RepairOptions) => Promise<RepairResult>
+
+/** Repairs the wallet's files, or as a delegate the contracts of a key file. */
+async function runOf(
+  { io }: CommandContext,
+  path: string | undefined,
+  { keys: file }: RepairFlags,
+): Promise<Run> {
+  if (file === undefined) return (client, options) => client.repair({ ...options, path })
+  const text = await readFile(resolve(io.folder, file), 'utf8')
+  const { keys } = JSON.parse(text) as { keys?: RepairKeys[] }
+  if (!Array.isArray(keys)) throw new CommandError('KEY_FILE', `${file} holds no repair keys`)
+  return (client, options) => client.repairFor(keys, options)
 }
 
 async function repairOnce(
   context: CommandContext,
   path: string | undefined,
-  always: boolean,
+  flags: RepairFlags,
 ): Promise<void> {
+  const run = await runOf(context, path, flags)
   const { client, close } = await openStorage(context)
   const bar = transferBar(context.output)
   try {
-    const result = await client.repair({ path, always, onProgress: bar.update })
+    const result = await run(client, { always: flags.due !== true, onProgress: bar.update })
     bar.end()
     context.output.result(result, () => repairText(result))
     const failed = result.contracts.flatMap((one) => one.failed)
@@ -44,7 +98,12 @@ async function repairOnce(
 }
 
 /** Runs until it is interrupted; says what it did, one line or JSON document each time. */
-async function watch(context: CommandContext, path: string | undefined): Promise<void> {
+async function watch(
+  context: CommandContext,
+  path: string | undefined,
+  flags: RepairFlags,
+): Promise<void> {
+  const run = await runOf(context, path, flags)
   const stop = new AbortController()
   void interruption().then(() => stop.abort())
   const { client, chain, close } = await openStorage(context)
@@ -54,7 +113,7 @@ async function watch(context: CommandContext, path: string | undefined): Promise
       chain,
       signal: stop.signal,
       repair: async () => {
-        const result = await client.repair({ path, always: false, signal: stop.signal })
+        const result = await run(client, { always: false, signal: stop.signal })
         const isNews = result.contracts.some(
           ({ repaired, failed }) => repaired.length + failed.length > 0,
         )

@@ -11,6 +11,8 @@ Examples:
   $ ioex repair holiday.mp4
   $ ioex repair                     every file
   $ ioex repair --watch             every epoch, where repair is due
+  $ ioex repair holiday.mp4 --export-keys for-bob.json
+  $ ioex repair --keys for-bob.json --watch      on the delegate's machine: rebuilds, reads nothing
 `
 
 /** repair [NAME]: rebuild lost slots. */
@@ -21,6 +23,8 @@ export function registerRepair(program: Command): void {
     .argument('[name]', 'only this file (see "ioex ls")')
     .option('--due', 'only where no more than (n+k)/2 slots stand')
     .option('--watch', 'stay, and repair in every epoch what is due')
+    .option('--export-keys <file>', "write what the delegate of the file's contracts needs")
+    .option('--keys <file>', "repair somebody else's contracts as their delegate")
     .addHelpText('after', EXAMPLES)
     .action(async (path: string | undefined, options: RepairFlags, command: Command) => {
       const { repair } = await import('../commands/repair.ts')

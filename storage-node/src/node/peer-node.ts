@@ -12,6 +12,7 @@ import type { ProviderCounters } from '../transfer/provider-context.ts'
 import { ProviderService } from '../transfer/provider-service.ts'
 import { RailMeters } from '../transfer/rail-meter.ts'
 import { NO_LIMITS, ServiceGate } from '../transfer/service-limits.ts'
+import { openRepairLedger, type RepairLedger } from '../transfer/repair-ledger.ts'
 import { reasonOf } from '../transfer/transfer-error.ts'
 import { openVoucherLedger, type VoucherLedger } from '../transfer/voucher-ledger.ts'
 import type { ChainHead } from './chain-client.ts'
@@ -21,6 +22,7 @@ import { NodeAccount } from './node-account.ts'
 import type { PeerNode, PeerNodeOptions, PeerStatus } from './node-interfaces.ts'
 import { Prover } from './prover.ts'
 import { Redeemer } from './redeemer.ts'
+import { RepairRedeemer } from './repair-redeemer.ts'
 import { SlotKeeper } from './slot-keeper.ts'
 
 const RELAY_STOP_MS = 10_000
@@ -35,9 +37,11 @@ export async function startPeerNode(options: PeerNodeOptions): Promise<PeerNode>
   const store = await SlotStore.open(join(dataDir, 'slots'), options.capacityBytes)
   for (const [slot, reason] of store.damaged()) logger.error({ slot, reason }, 'slot damaged')
   const vouchers = await openVoucherLedger(join(dataDir, 'vouchers'))
+  const repairs = await openRepairLedger(join(dataDir, 'repairs'))
   const inbox = await Inbox.open(join(dataDir, 'inbox'), options.friends)
   const account = new NodeAccount(chain, options.nodeKey)
   const keeper = new SlotKeeper({ chain, store, nodeAddress: account.address, logger })
+  const repairRedeemer = new RepairRedeemer({ chain, account, vouchers: repairs, logger })
   const counters = { bytesIn: 0, bytesOut: 0, slotsReceived: 0, filesReceived: 0 }
   const gate = new ServiceGate(options.limits ?? NO_LIMITS, counters)
   const fills = new FillWorker({
@@ -61,6 +65,8 @@ export async function startPeerNode(options: PeerNodeOptions): Promise<PeerNode>
     chain,
     store,
     meters: new RailMeters(vouchers),
+    repairs,
+    onRepairServed: () => repairRedeemer.served(),
     inbox,
     price: options.price,
     unitPrice: options.unitPrice,
@@ -72,6 +78,8 @@ export async function startPeerNode(options: PeerNodeOptions): Promise<PeerNode>
   const peer = new RunningPeer(options, {
     store,
     vouchers,
+    repairs,
+    repairRedeemer,
     inbox,
     account,
     keeper,
@@ -88,6 +96,8 @@ export async function startPeerNode(options: PeerNodeOptions): Promise<PeerNode>
 interface PeerParts {
   readonly store: SlotStore
   readonly vouchers: VoucherLedger
+  readonly repairs: RepairLedger
+  readonly repairRedeemer: RepairRedeemer
   readonly inbox: Inbox
   readonly account: NodeAccount
   readonly keeper: SlotKeeper
@@ -120,7 +130,7 @@ class RunningPeer implements PeerNode {
 
   async start(): Promise<void> {
     const { chain, nodeKey, bootstrap, listen, logger } = this.#options
-    const { provider, prover, redeemer } = this.#parts
+    const { provider, prover, redeemer, repairRedeemer } = this.#parts
     if (listen) this.port = await provider.listen(listen.host, listen.port)
     this.#network = await PeerNetwork.start({ chainId: chain.chainId, nodeKey, bootstrap, logger })
     await this.#network.handle(RELAY_STOP_PROTOCOL, async (stream) => {
@@ -134,6 +144,7 @@ class RunningPeer implements PeerNode {
     run((head) => prover.onHead(head))
     run((head) => redeemer.onHead(head))
     run((head) => this.#reconcile(head))
+    run(() => repairRedeemer.redeem())
   }
 
   async #reconcile({ epoch }: ChainHead): Promise<void> {
@@ -195,11 +206,12 @@ class RunningPeer implements PeerNode {
   }
 
   async stop(): Promise<void> {
-    const { account, provider, vouchers } = this.#parts
+    const { account, provider, vouchers, repairs } = this.#parts
     account.stop()
     await this.#network?.stop()
     await provider.stop()
     await Promise.all(this.#runners.map((runner) => runner.stop()))
     await vouchers.close()
+    await repairs.close()
   }
 }

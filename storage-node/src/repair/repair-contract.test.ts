@@ -6,10 +6,14 @@ import { PayloadKind, ReceiptKind } from '@ioex/chain/types'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { keyOf } from '../../../chain/src/rules/testing/sample-chain.ts'
 import { nodeKeyOf, StorageWorld } from '../node/testing/storage-world.ts'
-import type { StorageClient, TransferProgress } from '../scheduler/storage-interfaces.ts'
+import type {
+  RepairFund,
+  StorageClient,
+  TransferProgress,
+} from '../scheduler/storage-interfaces.ts'
 
 const MIB = 1024 * 1024
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
+vi.setConfig({ testTimeout: 90_000, hookTimeout: 60_000 })
 
 describe('repair over real peers', () => {
   let world: StorageWorld
@@ -23,13 +27,13 @@ describe('repair over real peers', () => {
   })
   afterEach(() => world.stop())
 
-  async function put(bytes: number, reads = 3): Promise<readonly string[]> {
+  async function put(bytes: number, repair?: RepairFund): Promise<readonly string[]> {
     content = randomBytes(bytes)
     const source = join(world.folder, 'source')
     await writeFile(source, content)
     const redundancy = { k: 2, n: 6 }
     const files = [{ source, path: 'file' }]
-    const stored = await client.put({ files, termEpochs: 200, redundancy, reads })
+    const stored = await client.put({ files, termEpochs: 200, redundancy, repair })
     contract = stored.contracts[0] as number
     return stored.nodes
   }
@@ -56,7 +60,8 @@ describe('repair over real peers', () => {
     const folder = join(world.folder, 'out')
     await mkdir(folder, { recursive: true })
     const target = join(folder, bytesToHex(randomBytes(4)))
-    await client.get({ path: 'file', target })
+    // Exactly k peers are left: on a busy machine one may stall for once.
+    await vi.waitFor(() => client.get({ path: 'file', target }), { timeout: 40_000 })
     return new Uint8Array(await readFile(target))
   }
 
@@ -135,14 +140,14 @@ describe('repair over real peers', () => {
   })
 
   test('an interrupted repair goes on with the same peer and reads only what lacks', async () => {
-    const nodes = await put(48 * MIB)
+    const nodes = await put(40 * MIB)
     await lose(nodes[5] as string)
     const stop = new AbortController()
     const first = client.repair({
       always: true,
       signal: stop.signal,
       onProgress: ({ phase, bytes }) => {
-        if (phase === 'sending' && bytes > 20 * MIB) stop.abort()
+        if (phase === 'sending' && bytes > 17.5 * MIB) stop.abort()
       },
     })
     await expect(first).rejects.toMatchObject({ code: 'ABORTED' })
@@ -151,8 +156,62 @@ describe('repair over real peers', () => {
     expect(repair).toMatchObject({ health: 'safe', failed: [] })
     expect(repair?.repaired).toHaveLength(1)
     // The new peer had synced its first 16 MiB.
-    expect(repair?.readBytes).toBeLessThanOrEqual(2 * 8.2 * MIB)
+    expect(repair?.readBytes).toBeLessThanOrEqual(2 * 4.2 * MIB)
     await world.stopPeersByKey(nodes.slice(1))
+    expect(Buffer.compare(await restored(), content)).toBe(0)
+  })
+
+  test('the pot pays for the reading before the slot is refilled, and the owner pays nothing', async () => {
+    const delegate = keyOf('alice').address
+    const pot = 50_000_000n
+    const nodes = await put(6 * MIB, { pot, delegate, trusted: true, delegateFee: 0n })
+    const moved = async () => {
+      const rails = await world.chain.railsOfPayer(delegate)
+      return rails.reduce((sum, { record }) => sum + record.paidUnits, 0n)
+    }
+    const before = await moved()
+    await lose(nodes[1] as string)
+    await lose(nodes[2] as string)
+    const [repair] = (await client.repair({ always: false })).contracts
+    expect(repair).toMatchObject({ health: 'safe', failed: [] })
+    const order = world.chain.receipts.flatMap(({ body }) =>
+      body.selector === ReceiptKind.repair || body.selector === ReceiptKind.refill
+        ? [body.selector]
+        : [],
+    )
+    // k = 2 rails were paid, then both slots refilled.
+    const { repair: paid, refill } = ReceiptKind
+    expect(order).toEqual([paid, paid, refill, refill])
+    const receipts = world.chain.receipts.flatMap(({ body }) =>
+      body.selector === ReceiptKind.repair ? [body.value] : [],
+    )
+    const kib = receipts.reduce((sum, receipt) => sum + receipt.kib, 0)
+    expect(kib).toBeGreaterThanOrEqual(6 * 1024)
+    expect(kib).toBeLessThan(6 * 1024 * 1.1)
+    const fees = receipts.reduce((sum, { fee }) => sum + fee, 0n)
+    const record = await world.chain.contract(contract)
+    expect(pot - (record?.pot ?? 0n)).toBeGreaterThanOrEqual(fees)
+    expect(await moved()).toBe(before)
+    // Another run finds nothing open; nobody is paid again.
+    await client.repair({ always: true })
+    expect((await world.chain.contract(contract))?.pot).toBe(record?.pot)
+  })
+
+  test('a delegate rebuilds with mask keys alone; a stranger with the same keys does not', async () => {
+    const { address } = keyOf('bob')
+    const fund = { pot: 50_000_000n, delegate: address, trusted: true, delegateFee: 0n }
+    const nodes = await put(3 * MIB, fund)
+    const keys = await client.repairKeys('file')
+    await lose(nodes[0] as string)
+    const stranger = await world.client('carol', keyOf('carol'))
+    const refused = stranger.repairFor(keys, { always: true })
+    await expect(refused).rejects.toMatchObject({ code: 'NOT_FOUND' })
+    const bob = await world.client('bob', keyOf('bob'))
+    expect(await bob.list()).toEqual([])
+    const [repair] = (await bob.repairFor(keys, { always: true })).contracts
+    expect(repair).toMatchObject({ health: 'safe', failed: [] })
+    expect(repair?.repaired).toMatchObject([{ slot: 0, refill: 1, why: 'lost' }])
+    await world.stopPeersByKey(nodes.slice(2))
     expect(Buffer.compare(await restored(), content)).toBe(0)
   })
 

@@ -22,6 +22,7 @@ import type { OpenChannel } from '../transfer/channel-opener.ts'
 import { beginPutSlot, grantSlot, type SlotUpload } from '../transfer/provider-client.ts'
 import { isTransferError, reasonOf, TransferError } from '../transfer/transfer-error.ts'
 import { chooseReplacements } from './choose-replacements.ts'
+import { PotReading, type PotReadingOptions } from './pot-reading.ts'
 import { rebuildSlots } from './rebuild-slots.ts'
 import type {
   ContractRepair,
@@ -54,8 +55,10 @@ export interface Repairer {
   readonly salt: Uint8Array
   /** Folder for journals. */
   readonly journals: string
-  /** Called when all bytes were read and before any grant: the serving peers are paid by then. */
-  beforeGrants?(watch: ContractWatch): Promise<void>
+  /** Where given, the contract's pot pays for what is read. */
+  readonly pot?: PotReadingOptions | undefined
+  /** False for a delegate: it refills what was filled once, and nothing else. */
+  readonly isPayer: boolean
   readonly logger: Logger
 }
 
@@ -82,7 +85,9 @@ export async function repairContract(
   const isDue = options.always || before.health !== 'safe'
   let watch = before
   for (let round = 1; isDue && round <= ROUNDS_MAX; round++) {
-    const open = openSlots(watch).filter(({ slot }) => !isFinal(run.failed.get(slot)))
+    const open = openSlots(watch).filter(
+      ({ slot, vacancy }) => (repairer.isPayer || vacancy) && !isFinal(run.failed.get(slot)),
+    )
     if (open.length === 0) break
     const isLast = !(await repairRound(run, watch, open))
     watch = await watched(repairer)
@@ -283,8 +288,9 @@ async function sendRefills(
   if (refills.length === 0) return []
   const { repairer } = run
   try {
-    await streamCells(run, watch, refills, from)
-    await repairer.beforeGrants?.(watch)
+    const pot = potReading(repairer, watch, refills)
+    await streamCells(run, watch, { refills, from, pot })
+    await pot?.redeemed(repairer, run.options.signal)
   } catch (error) {
     for (const { channel } of refills) repairer.market.pool.discard(channel)
     throw error
@@ -294,11 +300,22 @@ async function sendRefills(
   return refills.filter((_, i) => granted[i])
 }
 
+/** All reading is charged to the first slot that vouchers may name. */
+function potReading(
+  { pot }: Repairer,
+  { contract, record }: ContractWatch,
+  refills: readonly Refill[],
+): PotReading | undefined {
+  const charged = refills.find(({ root, why }) => root && why !== 'closed')
+  if (!pot || !charged) return undefined
+  const charge = { slot: charged.slot, refill: charged.refill - 1 }
+  return new PotReading(pot, { contract, record, charge })
+}
+
 async function streamCells(
   run: Run,
   watch: ContractWatch,
-  refills: readonly Refill[],
-  from: number,
+  { refills, from, pot }: { refills: readonly Refill[]; from: number; pot: PotReading | undefined },
 ): Promise<void> {
   const { repairer, options } = run
   const { k, n } = watch.record
@@ -308,7 +325,8 @@ async function streamCells(
   const slots = { contract: watch.contract, record: watch.record, geometry: { k, n } }
   // What is open is gone, or about to go; never filled is not there at all.
   const avoid = new Set(openSlots(watch).map(({ slot }) => slot))
-  const reader = new StripeReader(repairer.reader, slots, avoid)
+  const reading = pot ? { ...repairer.reader, openFeed: pot.openFeed } : repairer.reader
+  const reader = new StripeReader(reading, slots, avoid)
   const code = { k, n, slotKeys: repairer.slotKeys }
   for await (const { cells } of rebuildSlots(code, lost, counted(run, reader.read(from, to)))) {
     options.signal?.throwIfAborted()

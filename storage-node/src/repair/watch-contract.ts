@@ -59,7 +59,8 @@ export function openSlots(watch: ContractWatch): WatchedSlot[] {
   return watch.slots.filter(({ vacancy, neverFilled }) => vacancy !== undefined || neverFilled)
 }
 
-async function watchSlot(
+/** One slot of a contract whose record is known. */
+export async function watchSlot(
   chain: ChainClient,
   record: Contract,
   slot: number,

@@ -1,7 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import { bytesEqual, bytesToHex } from '@ioex/chain/bytes'
 import { openContractCost } from '@ioex/chain/rules'
-import { NONE, type OpenContract, PayloadKind, ReceiptKind, ZERO_ADDRESS } from '@ioex/chain/types'
+import {
+  ContractPolicy,
+  NONE,
+  type OpenContract,
+  PayloadKind,
+  ReceiptKind,
+  ZERO_ADDRESS,
+} from '@ioex/chain/types'
 import type { Logger } from 'pino'
 import { LABEL_VERSION, LabelKind } from '../manifest/pack-label.ts'
 import type { PackPlan } from '../manifest/plan-packs.ts'
@@ -339,7 +346,7 @@ async function contractFor(
     ),
     pot: request.repair?.pot ?? 0n,
     term: journal.termEpochs,
-    policy: 0,
+    policy: request.repair?.trusted ? ContractPolicy.trustsDelegate : 0,
     delegate: request.repair?.delegate ?? ZERO_ADDRESS,
     delegateFee: request.repair?.delegateFee ?? 0n,
     label,

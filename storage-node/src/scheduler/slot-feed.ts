@@ -77,7 +77,8 @@ function payerOf(reading: SlotReading, rail: number, generation: number): RailPa
   return payer
 }
 
-function feedOver(
+/** A feed over blocks that come on a channel of the pool. */
+export function feedOver(
   pool: ChannelPool,
   peer: { offer: Offer; channel: OpenChannel },
   blocks: AsyncGenerator<FetchedBlock>,

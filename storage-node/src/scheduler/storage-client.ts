@@ -1,13 +1,19 @@
 import { join } from 'node:path'
-import { bytesToHex, publicKeyOf, utf8ToBytes } from '@ioex/chain/bytes'
+import { bytesEqual, bytesToHex, publicKeyOf, utf8ToBytes } from '@ioex/chain/bytes'
 import { stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { ChainRefusal } from '../node/chain-client.ts'
 import { OwnerAccount } from '../node/transactions.ts'
 import { PeerNetwork } from '../relay/peer-network.ts'
 import { type FileStatus, fileStatus } from '../repair/file-status.ts'
-import { repairContract } from '../repair/repair-contract.ts'
-import type { ContractRepair, RepairRequest, RepairResult } from '../repair/repair-interfaces.ts'
+import { repairContract, type Repairer } from '../repair/repair-contract.ts'
+import type {
+  ContractRepair,
+  RepairOptions,
+  RepairRequest,
+  RepairResult,
+} from '../repair/repair-interfaces.ts'
+import { openRepairKeys, type RepairKeys, repairKeys } from '../repair/repair-keys.ts'
 import { ChannelOpener } from '../transfer/channel-opener.ts'
 import { FILE_NAME_BYTES_MAX } from '../transfer/messages.ts'
 import { deliverFile, hashOf } from '../transfer/provider-client.ts'
@@ -131,9 +137,42 @@ class OwnerStorage implements StorageClient {
       const contracts: ContractRepair[] = []
       for (const pack of packs) {
         if (wanted && !wanted.includes(pack.contract)) continue
-        contracts.push(await this.#repairPack(reader, pack, request))
+        const { contract, record, secrets } = pack
+        const of = { contract, salt: record.salt, slotKeys: secrets.slotKeys, isPayer: true }
+        const repairer = this.#repairer(reader, of, record.delegate)
+        contracts.push(await repairContract(repairer, request))
       }
       return { contracts }
+    })
+  }
+
+  repairFor(keys: readonly RepairKeys[], options: RepairOptions): Promise<RepairResult> {
+    return this.#run(async (pool) => {
+      const reader = this.#reader(pool)
+      const contracts: ContractRepair[] = []
+      for (const one of keys) {
+        const opened = openRepairKeys(one)
+        if (!opened) throw new StorageError('RANGE', 'these are no repair keys: export them again')
+        const record = await this.#options.chain.contract(opened.contract)
+        const isThere = record?.live && bytesEqual(record.salt, opened.salt)
+        if (!isThere || !bytesEqual(record.delegate, this.#account.address)) {
+          const message = `contract ${opened.contract} is gone, or has another delegate`
+          throw new StorageError('NOT_FOUND', message)
+        }
+        const repairer = this.#repairer(reader, { ...opened, isPayer: false }, record.delegate)
+        contracts.push(await repairContract(repairer, options))
+      }
+      return { contracts }
+    })
+  }
+
+  repairKeys(path: string): Promise<RepairKeys[]> {
+    return this.#run(async (pool) => {
+      const wanted = await this.#contractsOf(this.#reader(pool), path)
+      const packs = await this.#packs()
+      return packs
+        .filter(({ contract }) => wanted.includes(contract))
+        .map(({ contract, record }) => repairKeys(this.#master, contract, record))
     })
   }
 
@@ -289,24 +328,25 @@ class OwnerStorage implements StorageClient {
     return [...new Set(parts.map(({ contract }) => contract.contract))]
   }
 
-  #repairPack(
+  /** As the contract's payer, or as its delegate alone. */
+  #repairer(
     reader: StripeReaderOptions,
-    { contract, record, secrets }: OwnPack,
-    request: RepairRequest,
-  ): Promise<ContractRepair> {
+    of: Pick<Repairer, 'contract' | 'salt' | 'slotKeys' | 'isPayer'>,
+    delegate: Uint8Array,
+  ): Repairer {
     const { chain, ownerKey, logger, dataDir } = this.#options
-    const repairer = {
+    const isDelegate = bytesEqual(delegate, this.#account.address)
+    const { isPayer } = of
+    return {
+      ...of,
       chain,
       market: this.#market(reader.pool),
       reader,
       grantKey: ownerKey,
-      slotKeys: secrets.slotKeys,
-      contract,
-      salt: record.salt,
+      pot: isDelegate ? { delegateKey: ownerKey, isPayer, logger } : undefined,
       journals: join(dataDir, 'repairs'),
       logger,
     }
-    return repairContract(repairer, request)
   }
 
   #market(pool: ChannelPool): Market {

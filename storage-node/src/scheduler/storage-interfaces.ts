@@ -2,7 +2,8 @@ import type { Logger } from 'pino'
 import type { ChainClient } from '../node/chain-client.ts'
 import type { PeerNetwork } from '../relay/peer-network.ts'
 import type { FileStatus } from '../repair/file-status.ts'
-import type { RepairRequest, RepairResult } from '../repair/repair-interfaces.ts'
+import type { RepairOptions, RepairRequest, RepairResult } from '../repair/repair-interfaces.ts'
+import type { RepairKeys } from '../repair/repair-keys.ts'
 import type { Closing } from './rail-closer.ts'
 import type { RemoveResult } from './remove-file.ts'
 
@@ -43,6 +44,11 @@ export interface RepairFund {
   readonly pot: bigint
   /** Address whose vouchers the pot pays and whose grants refill lost slots; the owner's own too. */
   readonly delegate: Uint8Array
+  /**
+   * True where the delegate may spend the whole pot: the owner itself, or a friend. Otherwise a
+   * refill costs the pot at most what the lost rail forfeited.
+   */
+  readonly trusted: boolean
   /** Units that the delegate earns with each refill it grants. */
   readonly delegateFee: bigint
 }
@@ -164,6 +170,13 @@ export interface StorageClient {
   closeEnded(): Promise<Closing>
   /** Rebuilds slots that were lost, on other peers; interrupted, the same call goes on. */
   repair(request: RepairRequest): Promise<RepairResult>
+  /**
+   * The same for somebody else's contracts, as their delegate: the pots pay for what is read, and
+   * their fee for each refill vests as it is proven.
+   */
+  repairFor(keys: readonly RepairKeys[], options: RepairOptions): Promise<RepairResult>
+  /** What the delegate of a file's contracts needs; it can rebuild with them, and read nothing. */
+  repairKeys(path: string): Promise<RepairKeys[]>
   /** What the chain knows of a file: its slots, their peers, until when they are paid. */
   status(path: string): Promise<FileStatus>
   /**

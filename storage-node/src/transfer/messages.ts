@@ -6,6 +6,7 @@ import {
   Count64,
   PublicKeyBytes,
   SignatureBytes,
+  SignedRepairVoucherType,
   SignedVoucherType,
   SlotGrantType,
   U8,
@@ -53,6 +54,21 @@ export const GetBlocksType = new ContainerType({
   from: U32,
   to: U32,
 })
+/**
+ * The same for the delegate of the slot's contract, which rebuilds slot `lost` and pays with
+ * repair vouchers from the contract's pot (PROTOCOL 7). `refill` counts its refills so far.
+ */
+export const RepairBlocksType = new ContainerType({
+  rail: U32,
+  generation: U32,
+  contract: U32,
+  salt: Bytes32,
+  slot: U8,
+  from: U32,
+  to: U32,
+  lost: U8,
+  refill: U32,
+})
 /** A file for the inbox: data frames of any size up to the frame's bound, then an end frame. */
 export const DeliverType = new ContainerType({
   name: byteList(FILE_NAME_BYTES_MAX),
@@ -69,6 +85,7 @@ export const RequestKind = {
   grant: 3,
   getBlocks: 4,
   deliver: 5,
+  repairBlocks: 6,
 } as const
 export const RequestType = new UnionType([
   Nothing,
@@ -77,6 +94,7 @@ export const RequestType = new UnionType([
   GrantType,
   GetBlocksType,
   DeliverType,
+  RepairBlocksType,
 ])
 export const REQUEST_BYTES_MAX = 1024
 
@@ -100,12 +118,20 @@ export const BlocksAnswerType = new ContainerType({
   stepBytes: U32,
   newest: new ListCompositeType(SignedVoucherType, 1),
 })
+export const RepairAnswerType = new ContainerType({
+  leaves: U32,
+  /** What the provider served for this refill so far, and how far it goes ahead of vouchers. */
+  usedBytes: Count64,
+  stepBytes: U32,
+  newest: new ListCompositeType(SignedRepairVoucherType, 1),
+})
 export const DoneAnswerType = new ContainerType({ bytes: Count64 })
 export const ANSWER_BYTES_MAX = 1024
 
 export type PutSlot = ValueOf<typeof PutSlotType>
 export type Grant = ValueOf<typeof GrantType>
 export type GetBlocks = ValueOf<typeof GetBlocksType>
+export type RepairBlocks = ValueOf<typeof RepairBlocksType>
 export type Deliver = ValueOf<typeof DeliverType>
 
 export type Request =
@@ -115,6 +141,7 @@ export type Request =
   | { readonly selector: 3; value: Grant }
   | { readonly selector: 4; value: GetBlocks }
   | { readonly selector: 5; value: Deliver }
+  | { readonly selector: 6; value: RepairBlocks }
 
 export function encodeRequest(request: Request): Uint8Array {
   return RequestType.serialize(request)

@@ -8,7 +8,12 @@ import {
   slotBlockCount,
   verifyBlock,
 } from '@ioex/chain/bytes'
-import { type SignedVoucher, SignedVoucherType } from '@ioex/chain/types'
+import {
+  type SignedRepairVoucher,
+  SignedRepairVoucherType,
+  type SignedVoucher,
+  SignedVoucherType,
+} from '@ioex/chain/types'
 import { FrameKind } from './frame-connection.ts'
 import {
   ANSWER_BYTES_MAX,
@@ -24,12 +29,15 @@ import {
   PingAnswerType,
   type PutSlot,
   refusalError,
+  RepairAnswerType,
+  type RepairBlocks,
   type Request,
   RequestKind,
   ResumeAnswerType,
   RootAnswerType,
 } from './messages.ts'
-import type { RailPayer } from './rail-payer.ts'
+import type { MeterReading, RailPayer } from './rail-payer.ts'
+import type { RepairPayer } from './repair-payer.ts'
 import type { SecureChannel } from './secure-channel.ts'
 import { TransferError } from './transfer-error.ts'
 
@@ -123,6 +131,17 @@ export interface FetchBlocks extends GetBlocks {
   readonly leaves: number
 }
 
+/** What a provider says before the first block. */
+interface BlocksAnswer extends Omit<MeterReading, 'newest'> {
+  readonly leaves: number
+}
+
+/** The paying side of one reading: gives encoded vouchers when they are due. */
+interface BlockPayer {
+  owe(bytes: number): Uint8Array | undefined
+  end(): Uint8Array | undefined
+}
+
 /**
  * Blocks of a slot in order, each checked against the slot's root, paid as they come. Throws
  * SLOT_CORRUPT where the provider sends other bytes than it was given; they are not paid.
@@ -133,22 +152,66 @@ export async function* fetchBlocks(
   payer: RailPayer,
 ): AsyncGenerator<FetchedBlock> {
   await ask(channel, { selector: RequestKind.getBlocks, value: request })
-  const { leaves, usedBytes, stepBytes, newest } = await answer(channel, BlocksAnswerType)
-  if (leaves !== request.leaves) {
-    throw new TransferError('SLOT_CORRUPT', 'the provider stores a slot of another size')
+  const { newest, ...reading } = await answer(channel, BlocksAnswerType)
+  const encoded = (voucher: SignedVoucher | undefined) =>
+    voucher && SignedVoucherType.serialize(voucher)
+  const paying = {
+    owe: (bytes: number) => encoded(payer.owe(bytes)),
+    end: () => encoded(payer.end()),
   }
-  const pay = async (voucher: SignedVoucher | undefined) => {
-    if (voucher) await channel.frames.send(FrameKind.voucher, SignedVoucherType.serialize(voucher))
+  checkLeaves(reading, request)
+  const first = encoded(payer.begin({ ...reading, newest: newest[0] }))
+  yield* paidBlocks(channel, request, paying, first)
+}
+
+export interface FetchRepairBlocks extends RepairBlocks {
+  readonly root: Uint8Array
+  readonly leaves: number
+}
+
+/** The same for a delegate: the contract's pot pays, by vouchers for the slot being rebuilt. */
+export async function* fetchRepairBlocks(
+  channel: SecureChannel,
+  request: FetchRepairBlocks,
+  payer: RepairPayer,
+): AsyncGenerator<FetchedBlock> {
+  await ask(channel, { selector: RequestKind.repairBlocks, value: request })
+  const { newest, ...reading } = await answer(channel, RepairAnswerType)
+  const encoded = (voucher: SignedRepairVoucher | undefined) =>
+    voucher && SignedRepairVoucherType.serialize(voucher)
+  const paying = {
+    owe: (bytes: number) => encoded(payer.owe(bytes)),
+    end: () => encoded(payer.end()),
   }
-  await pay(payer.begin({ usedBytes, stepBytes, newest: newest[0] }))
+  checkLeaves(reading, request)
+  const first = encoded(payer.begin({ ...reading, newest: newest[0] }))
+  yield* paidBlocks(channel, request, paying, first)
+}
+
+function checkLeaves({ leaves }: BlocksAnswer, wanted: { readonly leaves: number }): void {
+  if (leaves === wanted.leaves) return
+  throw new TransferError('SLOT_CORRUPT', 'the provider stores a slot of another size')
+}
+
+/** Takes the blocks; `first` pays what an earlier, broken session left unpaid. */
+async function* paidBlocks(
+  channel: SecureChannel,
+  wanted: BlockRange,
+  payer: BlockPayer,
+  first: Uint8Array | undefined,
+): AsyncGenerator<FetchedBlock> {
+  const pay = async (voucher: Uint8Array | undefined) => {
+    if (voucher) await channel.frames.send(FrameKind.voucher, voucher)
+  }
   let settled = false
   try {
-    for (let next = request.from; next < request.to; ) {
+    await pay(first)
+    for (let next = wanted.from; next < wanted.to; ) {
       const frame = await channel.frames.receive()
       if (frame === undefined) throw hungUp()
       if (frame.kind === FrameKind.refusal) throw refusalError(frame.payload)
       if (frame.kind !== FrameKind.data) throw unexpected()
-      const blocks = verifiedBlocks(frame.payload, request, next)
+      const blocks = verifiedBlocks(frame.payload, wanted, next)
       await pay(payer.owe(frame.payload.length))
       next += blocks.length
       yield* blocks
@@ -167,8 +230,16 @@ export async function* fetchBlocks(
   }
 }
 
+/** Which blocks of a slot, and what they are held against. */
+interface BlockRange {
+  readonly from: number
+  readonly to: number
+  readonly root: Uint8Array
+  readonly leaves: number
+}
+
 /** Cuts a data frame into path and block, path and block, …, and checks each. */
-function verifiedBlocks(payload: Uint8Array, slot: FetchBlocks, from: number): FetchedBlock[] {
+function verifiedBlocks(payload: Uint8Array, slot: BlockRange, from: number): FetchedBlock[] {
   const { root, leaves } = slot
   const levels = slotBlockCount(leaves) === 1 ? 0 : openingPathLength(leaves) - BLOCK_LEVELS
   const blocks: FetchedBlock[] = []

@@ -6,6 +6,7 @@ import type { ChainClient } from '../node/chain-client.ts'
 import type { Inbox } from './inbox.ts'
 import type { Grant } from './messages.ts'
 import type { RailMeters } from './rail-meter.ts'
+import type { RepairLedger } from './repair-ledger.ts'
 import type { ChannelIdentity, SecureChannel } from './secure-channel.ts'
 
 /** A fill that was handed to the chain. */
@@ -31,6 +32,9 @@ export interface ProviderContext {
   readonly chain: ChainClient
   readonly store: SlotStore
   readonly meters: RailMeters
+  readonly repairs: RepairLedger
+  /** Called when a repair session has ended with a voucher: it can be redeemed. */
+  onRepairServed(): void
   readonly inbox: Inbox
   /** Units per GiB-epoch that it asks. */
   readonly price: bigint

@@ -20,6 +20,7 @@ import { ProviderService } from './provider-service.ts'
 import { RailMeters } from './rail-meter.ts'
 import { RailPayer } from './rail-payer.ts'
 import { openSecureChannel, type SecureChannel } from './secure-channel.ts'
+import { openRepairLedger, type RepairLedger } from './repair-ledger.ts'
 import { NO_LIMITS, ServiceGate } from './service-limits.ts'
 import { openVoucherLedger, type VoucherLedger } from './voucher-ledger.ts'
 
@@ -30,6 +31,7 @@ let folder: string
 let chain: MemoryChain
 let store: SlotStore
 let vouchers: VoucherLedger
+let repairs: RepairLedger
 let service: ProviderService
 let port: number
 let counters: { bytesIn: number; bytesOut: number; slotsReceived: number; filesReceived: number }
@@ -43,6 +45,7 @@ beforeEach(async () => {
   chain.start(50)
   store = await SlotStore.open(join(folder, 'slots'), 8 * MIB)
   vouchers = await openVoucherLedger(join(folder, 'vouchers'))
+  repairs = await openRepairLedger(join(folder, 'repairs'))
   counters = { bytesIn: 0, bytesOut: 0, slotsReceived: 0, filesReceived: 0 }
   service = new ProviderService({
     identity: { chainId: chain.chainId, nodeKey: provider.secretKey },
@@ -51,6 +54,8 @@ beforeEach(async () => {
     chain,
     store,
     meters: new RailMeters(vouchers, 500),
+    repairs,
+    onRepairServed: () => undefined,
     inbox: await Inbox.open(join(folder, 'inbox'), []),
     price: 100n,
     unitPrice: 200n,
@@ -65,6 +70,7 @@ afterEach(async () => {
   for (const { frames } of channels.splice(0)) frames.destroy()
   await service.stop()
   await vouchers.close()
+  await repairs.close()
   chain.stop()
   await rm(folder, { recursive: true, force: true })
 })

@@ -17,6 +17,7 @@ import { serveBlocks } from './serve-blocks.ts'
 import { serveDeliver } from './serve-deliver.ts'
 import { serveGrant } from './serve-grant.ts'
 import { servePutSlot } from './serve-put-slot.ts'
+import { serveRepair } from './serve-repair.ts'
 import { isTransferError, reasonOf } from './transfer-error.ts'
 
 /** Connections at once; more are closed before their handshake. */
@@ -132,6 +133,8 @@ export class ProviderService {
         return serveGrant(context, channel, request.value)
       case RequestKind.getBlocks:
         return serveBlocks(context, channel, request.value)
+      case RequestKind.repairBlocks:
+        return serveRepair(context, channel, request.value)
       case RequestKind.deliver:
         return serveDeliver(context, channel, request.value)
     }

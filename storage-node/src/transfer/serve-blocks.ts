@@ -45,7 +45,12 @@ export async function serveBlocks(
       const { usedBytes, stepBytes } = meter
       const answer = { leaves: slot.leafCount, usedBytes, stepBytes, newest }
       await channel.frames.send(FrameKind.answer, BlocksAnswerType.serialize(answer))
-      await exchange(context, channel, { request, slot, meter })
+      await exchangeBlocks(context, channel, {
+        request,
+        slot,
+        meter,
+        take: (payload) => acceptVoucher(meter, payload),
+      })
     } finally {
       await context.meters.release(meter)
     }
@@ -54,20 +59,36 @@ export async function serveBlocks(
   }
 }
 
-interface Serving {
-  readonly request: GetBlocks
+/** What a reading counts against: a rail's vouchers, or a repair's. */
+export interface BlockMeter {
+  readonly stepBytes: number
+  /** Counts bytes about to be served; first waits for a voucher if they go beyond the credit. */
+  spend(bytes: number, signal: AbortSignal): Promise<void>
+}
+
+/** A reading that is paid as it goes. */
+export interface Serving {
+  readonly request: { readonly from: number; readonly to: number }
   readonly slot: OpenSlot
-  readonly meter: RailMeter
+  readonly meter: BlockMeter
+  /** Takes a voucher as it came. Throws PEER_PROTOCOL, VOUCHER_INVALID. */
+  take(payload: Uint8Array): Promise<void>
+}
+
+async function acceptVoucher(meter: RailMeter, payload: Uint8Array): Promise<void> {
+  const signed = decodeCanonical(SignedVoucherType, payload, SIGNED_VOUCHER_BYTES)
+  if (!signed.ok) throw new TransferError('PEER_PROTOCOL', signed.fault.message)
+  await meter.accept(signed.value)
 }
 
 /** Sends blocks and takes vouchers at the same time; whichever fails ends the other. */
-async function exchange(
+export async function exchangeBlocks(
   context: ProviderContext,
   channel: SecureChannel,
   serving: Serving,
 ): Promise<void> {
   const ended = new AbortController()
-  const taking = takeVouchers(channel, serving.meter).finally(() => ended.abort())
+  const taking = takeVouchers(channel, serving).finally(() => ended.abort())
   // Its failure is thrown below, once sending has stopped.
   taking.catch(() => {})
   await sendBlocks(context, channel, serving, ended.signal)
@@ -75,7 +96,7 @@ async function exchange(
 }
 
 /** Until the client's end frame: it may send its last voucher after the last block. */
-async function takeVouchers({ frames }: SecureChannel, meter: RailMeter): Promise<void> {
+async function takeVouchers({ frames }: SecureChannel, { take }: Serving): Promise<void> {
   for (;;) {
     const frame = await frames.receive()
     if (frame === undefined) throw new TransferError('CHANNEL_CLOSED', 'the reader hung up')
@@ -83,9 +104,7 @@ async function takeVouchers({ frames }: SecureChannel, meter: RailMeter): Promis
     if (frame.kind !== FrameKind.voucher) {
       throw new TransferError('PEER_PROTOCOL', 'something else than a voucher came')
     }
-    const signed = decodeCanonical(SignedVoucherType, frame.payload, SIGNED_VOUCHER_BYTES)
-    if (!signed.ok) throw new TransferError('PEER_PROTOCOL', signed.fault.message)
-    await meter.accept(signed.value)
+    await take(frame.payload)
   }
 }
 

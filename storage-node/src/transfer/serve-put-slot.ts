@@ -1,5 +1,5 @@
 import { bytesEqual, LEAF_BYTES } from '@ioex/chain/bytes'
-import { NONE } from '@ioex/chain/types'
+import { NONE, ZERO_HASH } from '@ioex/chain/types'
 import { onceKnown } from '../node/chain-lag.ts'
 import type { SlotReceiver } from '../blobs/slot-receiver.ts'
 import { FrameKind } from './frame-connection.ts'
@@ -67,7 +67,7 @@ function unexpected(): TransferError {
   return new TransferError('PEER_PROTOCOL', 'the peer sent something else than the slot')
 }
 
-/** Space is given only to payers of open contracts that this node's price fits. */
+/** Space is given only to payers and delegates of open contracts that this node's price fits. */
 async function checkContract(
   { chain, price, unitPrice }: ProviderContext,
   channel: SecureChannel,
@@ -78,7 +78,9 @@ async function checkContract(
     return record?.live && bytesEqual(record.salt, request.salt) ? record : undefined
   })
   if (!contract) throw new Refusal('CONTRACT_UNKNOWN', 'there is no such contract')
-  if (!isOwner(channel, contract.payer)) {
+  // A slot that was filled once may be brought again by the contract's delegate (PROTOCOL 5.2).
+  const isRefill = !bytesEqual(contract.rails[request.slot]?.root ?? ZERO_HASH, ZERO_HASH)
+  if (!isOwner(channel, contract.payer) && !(isRefill && isOwner(channel, contract.delegate))) {
     throw new Refusal('NOT_PAYER', 'only the payer of the contract may upload its slots')
   }
   const { epoch } = await chain.head()
