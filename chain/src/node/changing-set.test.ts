@@ -159,6 +159,7 @@ function registerFifth(): Payload {
     consensusProof: prove(key),
     payout: owner.address,
     roles: 4,
+    replaces: NONE,
   }
   return { selector: PayloadKind.register, value }
 }

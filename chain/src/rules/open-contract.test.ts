@@ -5,13 +5,19 @@ import { draftOf, merge } from '../state/ledger.ts'
 import { ZERO_ADDRESS } from '../types/primitives.ts'
 import { NONE } from '../types/records.ts'
 import { transactionBytes } from '../types/transaction-codec.ts'
-import type { OpenContract, OpenRelay, Register } from '../types/transactions.ts'
+import {
+  type OpenContract,
+  type OpenRelay,
+  type Payload,
+  type Register,
+  VoucherType,
+} from '../types/transactions.ts'
 import { accountOf, balanceOf } from './accounts.ts'
 import { openContractCost, slotLeavesMax } from './open-contract.ts'
 import { possessionDigest } from './register.ts'
 import { auditSupply } from './supply.ts'
 import { keyOf, type KeyPair, SampleChain, UNITS } from './testing/sample-chain.ts'
-import { sign } from '../bytes/signature.ts'
+import { sign, signingDigest } from '../bytes/signature.ts'
 
 setHasher(asSha256)
 
@@ -188,6 +194,7 @@ describe('register', () => {
       consensusProof: consensus ? prove(consensus) : new Uint8Array(64),
       payout,
       roles: 2,
+      replaces: NONE,
       ...changes,
     }
     return { selector: 1, value } as const
@@ -219,6 +226,49 @@ describe('register', () => {
     })
     const stolen = chain.byOwner(bob, registration(chain, bob))
     expect(chain.outcome(stolen)).toBe('NODE_KEY_TAKEN')
+  })
+
+  test('a new key takes a node’s place: roles and deposit move, rails and pay stay', () => {
+    const chain = new SampleChain()
+    const fresh = keyOf('bootstrap-2')
+    chain.block([chain.byOwner(alice, registration(chain, alice))])
+    const open = { node: nodeKey.address, lockUnits: 5n * UNITS, unitPrice: 1n }
+    const relayRail = { selector: 3, value: { ...open, reservationPrice: UNITS } } as const
+    chain.block([chain.byOwner(bob, relayRail)])
+    const index = chain.ledger.nodeIndex(nodeKey.address) as number
+    const deposit = chain.params.registerDepositUnits
+    const moved = (changes: Partial<Register> = {}, by = alice) => {
+      const digest = possessionDigest(chain.chainId, by.address, fresh.publicKey)
+      const nodeProof = sign(digest, fresh.secretKey)
+      const key = { nodeKey: fresh.publicKey, nodeProof, replaces: index }
+      return chain.byOwner(by, registration(chain, by, { ...key, ...changes }))
+    }
+    const { nodeProof } = registration(chain, alice).value
+    expect(chain.outcome(moved({}, bob))).toBe('NODE_UNKNOWN')
+    expect(chain.outcome(moved({ replaces: 99 }))).toBe('NODE_UNKNOWN')
+    expect(chain.outcome(moved({ nodeProof }))).toBe('POSSESSION_PROOF')
+    expect(chain.outcome(moved({ nodeKey: nodeKey.publicKey, nodeProof }))).toBe('NODE_KEY_TAKEN')
+    chain.block([moved()])
+    const next = chain.ledger.nodeIndex(fresh.address) as number
+    expect(chain.ledger.nodes.get(next)).toMatchObject({ roles: 2, deposit, payout })
+    expect(chain.ledger.nodes.get(index)).toMatchObject({ roles: 0, deposit: 0n, evicted: false })
+    expect(auditSupply(chain.ledger)).toMatchObject({ ok: true, value: { nodes: deposit } })
+    expect(chain.ledger.rails.get(0)).toMatchObject({ node: index, live: true })
+    // The old key redeems what it earned, to the same payout; it cannot be replaced twice.
+    const voucher = { rail: 0, generation: 0, kib: 0, reservations: 1 }
+    const digest = signingDigest('voucher', chain.chainId, VoucherType.hashTreeRoot(voucher))
+    const signature = sign(digest, bob.secretKey)
+    const vouchers = [{ voucher, payerKey: bob.publicKey, signature }]
+    const redeem: Payload = { selector: 6, value: { rails: [0], vouchers } }
+    expect(chain.outcome(chain.byNode(nodeKey, redeem))).toBe('ok')
+    expect(chain.outcome(chain.byNode(fresh, redeem))).not.toBe('ok')
+    const third = { nodeKey: keyOf('third').publicKey }
+    expect(chain.outcome(moved(third))).toBe('NODE_ROLES')
+    const draft = draftOf(chain.ledger)
+    const node = draft.nodes.get(next)
+    if (node) draft.nodes.set(next, { ...node, evicted: true })
+    merge(draft)
+    expect(chain.outcome(moved({ ...third, replaces: next }))).toBe('NODE_EVICTED')
   })
 
   test('a validator of genesis registers its node with both proofs', () => {

@@ -4,6 +4,7 @@ import { fault, ok, type Result } from '../bytes/result.ts'
 import { addressOf, signingDigest, verifySignature } from '../bytes/signature.ts'
 import type { LedgerDraft } from '../state/ledger-draft.ts'
 import { Bytes20, PublicKeyBytes, ZERO_ADDRESS, ZERO_KEY } from '../types/primitives.ts'
+import { NONE, type Node } from '../types/records.ts'
 import { ReceiptKind } from '../types/receipts.ts'
 import { NodeRole, type Register } from '../types/transactions.ts'
 import { debit, moveToBond } from './accounts.ts'
@@ -38,6 +39,7 @@ const ROLES_KNOWN = NodeRole.peer | NodeRole.bootstrap | NodeRole.validator
  * each hot key proves that it is held (PROTOCOL 3, 4). A new consensus key makes a validator,
  * with the least bond from the owner's balance. Sent again by the same owner it changes the
  * node's payout address and roles. Peers need none of this: their first fill creates their record.
+ * With `replaces` a node gets a new key (docs/decisions/0018-durability.md, 5).
  */
 export function applyRegister(
   draft: LedgerDraft,
@@ -53,8 +55,11 @@ export function applyRegister(
     return fault('NODE_KEY_TAKEN', 'this node key serves another owner')
   }
   if (existing?.evicted) return fault('NODE_EVICTED', 'an evicted node starts again with a new key')
+  const former = formerNode(draft, register, owner)
+  if (!former.ok) return former
   const deposit = draft.params.registerDepositUnits
-  const paid = debit(draft, owner, deposit - (existing?.deposit ?? 0n))
+  const set = (existing ?? former.value)?.deposit ?? 0n
+  const paid = debit(draft, owner, deposit - set)
   if (!paid.ok) return paid
   const proven = checkPossession(draft.chainId, register, owner)
   if (!proven.ok) return proven
@@ -65,6 +70,11 @@ export function applyRegister(
     draft.nodes.set(index, { ...existing, payout, roles: existing.roles | roles, deposit })
     return ok()
   }
+  if (former.value) {
+    // What names it goes on: rails, held pay, debt and proofs end under the key they began with.
+    const peerOnly = former.value.roles & NodeRole.peer
+    draft.nodes.set(register.replaces, { ...former.value, roles: peerOnly, deposit: 0n })
+  }
   const { nodeKey } = register
   const { epoch } = context
   const node = draft.nodes.count
@@ -74,6 +84,26 @@ export function applyRegister(
     value: { kind: CreationKind.node, index: node, generation: 0, owner },
   })
   return ok()
+}
+
+/** The own node whose place the new key takes; undefined where it takes nobody's. */
+function formerNode(
+  draft: LedgerDraft,
+  { nodeKey, replaces }: Register,
+  owner: Uint8Array,
+): Result<Readonly<Node> | undefined> {
+  if (replaces === NONE) return ok(undefined)
+  const former = draft.nodes.get(replaces)
+  if (!former || !bytesEqual(former.owner, owner)) {
+    return fault('NODE_UNKNOWN', 'the owner has no such node to replace', { node: replaces })
+  }
+  if (former.evicted) return fault('NODE_EVICTED', 'an evicted node passes nothing on')
+  if ((former.roles & (NodeRole.bootstrap | NodeRole.validator)) === 0) {
+    return fault('NODE_ROLES', 'a node that is not registered has nothing to pass on')
+  }
+  return draft.nodeIndex(addressOf(nodeKey)) === undefined
+    ? ok(former)
+    : fault('NODE_KEY_TAKEN', 'a key that replaces another must be new')
 }
 
 function checkRoles(draft: LedgerDraft, register: Register, owner: Uint8Array): Result<undefined> {

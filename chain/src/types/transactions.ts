@@ -66,6 +66,8 @@ export const RegisterType = new ContainerType({
   consensusProof: SignatureBytes,
   payout: Bytes20,
   roles: U8,
+  /** Index of an own node whose registration moves to this new key; NONE where it adds one. */
+  replaces: U32,
 })
 
 /**

@@ -12,6 +12,7 @@ import { z } from 'zod'
 import { bootstrapHealth, peerHealth } from './thin-health.ts'
 import { readGenesis } from './genesis-of.ts'
 import type { PassphraseSource } from '../keys/passphrase.ts'
+import { formerNodeKeys } from '../operate/node-key-swap.ts'
 import { keyPath } from '../operate/node-keys.ts'
 import { openOwner } from './node-owner.ts'
 import { readKey } from './key-file.ts'
@@ -49,6 +50,7 @@ export async function startBootstrap(
   const node = await startBootstrapNode({
     dataDir: config.data,
     nodeKey,
+    formerKeys: await formerNodeKeys(config.data, passphrase),
     chain,
     bootstrap: config.peers,
     listen,

@@ -4,6 +4,7 @@ import { contextOf } from '../command-context.ts'
 import { interruption } from '../interruption.ts'
 import { usageError } from '../output/failure.ts'
 import type { KeyFlags } from '../operate/init-actions.ts'
+import type { RegisterFlags } from '../operate/register-actions.ts'
 import { addKeyFlags } from './validator.ts'
 import { addExamples } from '../verb-examples.ts'
 
@@ -29,6 +30,23 @@ A peer's identity is for one network: name its file with --genesis.
 Examples:
   $ ioex node init --role bootstrap --network test --data /var/lib/ioex
   $ ioex node init --role peer --genesis genesis.json --data peer --no-passphrase
+`
+const REGISTER_HELP = `
+The owner's wallet pays fee and deposit. A validator must have its keys in DATA/keys; a consensus key
+that is new to the chain makes a validator with the least bond. Addresses and prices stand in the
+directory of offers: the running node tells them (--announce, --relay-price).
+
+Examples:
+  $ ioex node init --role bootstrap --data b1 --network test
+  $ ioex node register --data b1 --wallet wallet --rpc http://v1.example.org:21666
+`
+const ROTATE_HELP = `
+The old node serves until the new key is final on the chain; then DATA/keys/node.key is the new one and
+the old one is kept as node-former-N.key: rails that were opened with it are redeemed with it. Start
+the node again and tell others its new peer id. Run again after an interruption it goes on.
+
+Example:
+  $ ioex node rotate-key --data b1 --wallet wallet --rpc http://v1.example.org:21666
 `
 
 /** node: one node in the foreground. */
@@ -74,7 +92,35 @@ export function registerNode(program: Command): void {
       await runNode(context, await configsOf(context, given), stop)
     })
   registerInit(node)
+  registerOnChain(node)
   addExamples(node, EXAMPLES)
+}
+
+/** node register | rotate-key: a bootstrap node's or validator's node key on the chain. */
+function registerOnChain(node: Command): void {
+  const actions = () => import('../operate/register-actions.ts')
+  const withOwner = (command: Command) =>
+    command
+      .option('--wallet <dir>', "folder of the owner's wallet, default the node's own folder")
+      .option('--payout <address>', 'where pay goes, default what the chain has, else the owner')
+  withOwner(node.command('register'))
+    .description("put the folder's node on the chain, or change its payout and roles there")
+    .addOption(
+      new Option('--role <role>', 'what it is registered as')
+        .choices(['bootstrap', 'validator'])
+        .default('bootstrap'),
+    )
+    .option('--no-wait', 'do not wait until it is final')
+    .addHelpText('after', REGISTER_HELP)
+    .action(async (flags: RegisterFlags, command: Command) => {
+      await (await actions()).registerNode(await contextOf(command), flags)
+    })
+  withOwner(node.command('rotate-key'))
+    .description('give a registered node a new node key, and with it a new peer id')
+    .addHelpText('after', ROTATE_HELP)
+    .action(async (flags: RegisterFlags, command: Command) => {
+      await (await actions()).rotateNodeKey(await contextOf(command), { ...flags, wait: true })
+    })
 }
 
 /** node init: keys of a bootstrap node or peer. */

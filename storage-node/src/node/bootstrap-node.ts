@@ -61,6 +61,10 @@ export async function startBootstrapNode(options: BootstrapNodeOptions): Promise
     account,
     directory,
     redeemer: new Redeemer({ chain, account, vouchers, logger }),
+    former: (options.formerKeys ?? []).map((key) => {
+      const old = new NodeAccount(chain, key)
+      return new Redeemer({ chain, account: old, vouchers, logger })
+    }),
   })
   await node.start()
   return node
@@ -73,6 +77,8 @@ interface BootstrapParts {
   readonly account: NodeAccount
   readonly directory: OfferDirectory
   readonly redeemer: Redeemer
+  /** One for each key that the node had before. */
+  readonly former: readonly Redeemer[]
 }
 
 class RunningBootstrap implements BootstrapNode {
@@ -100,7 +106,7 @@ class RunningBootstrap implements BootstrapNode {
   }
 
   async start(): Promise<void> {
-    const { controlPlane, directory, redeemer } = this.#parts
+    const { controlPlane, directory, redeemer, former } = this.#parts
     const server = {
       directory,
       isBootstrap: (key: Uint8Array) => this.#isBootstrap(key),
@@ -115,9 +121,9 @@ class RunningBootstrap implements BootstrapNode {
       setInterval(() => this.#meetOthers(), REDIAL_MS),
     )
     this.#meetOthers()
-    this.#runner = new HeadRunner(this.#options.chain, this.#logger, (head) =>
-      redeemer.onHead(head),
-    )
+    this.#runner = new HeadRunner(this.#options.chain, this.#logger, async (head) => {
+      for (const each of [redeemer, ...former]) await each.onHead(head)
+    })
   }
 
   /** Whoever is registered on the chain counts as well, though this node was not told of it. */
@@ -201,7 +207,12 @@ class RunningBootstrap implements BootstrapNode {
   }
 
   status(): BootstrapStatus {
-    const { controlPlane, directory, relay, redeemer, account } = this.#parts
+    const { controlPlane, directory, relay, redeemer, former, account } = this.#parts
+    const redeems = { sent: 0, refused: 0 }
+    for (const { counters } of [redeemer, ...former]) {
+      redeems.sent += counters.sent
+      redeems.refused += counters.refused
+    }
     const { sessionsTotal, bytesTotal, cutTotal, vouchersTotal } = relay.counters
     return {
       nodeKey: bytesToHex(this.nodeKey),
@@ -210,20 +221,22 @@ class RunningBootstrap implements BootstrapNode {
       connections: controlPlane.connectionCount,
       offers: directory.size,
       relay: { sessions: relay.sessionCount, sessionsTotal, bytesTotal, cutTotal, vouchersTotal },
-      redeems: { ...redeemer.counters },
+      redeems,
     }
   }
 
   async redeem(): Promise<string[]> {
     const { epoch } = await this.#options.chain.head()
-    return this.#parts.redeemer.redeem(epoch, true)
+    const { redeemer, former } = this.#parts
+    const ids = await Promise.all([redeemer, ...former].map((each) => each.redeem(epoch, true)))
+    return ids.flat()
   }
 
   async stop(): Promise<void> {
     this.#stopped = true
     for (const timer of this.#timers) clearInterval(timer)
-    const { relay, controlPlane, vouchers, account } = this.#parts
-    account.stop()
+    const { relay, controlPlane, vouchers, account, former } = this.#parts
+    for (const each of [{ account }, ...former]) each.account.stop()
     await relay.stop()
     await controlPlane.stop()
     await this.#meeting

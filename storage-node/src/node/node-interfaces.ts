@@ -80,6 +80,8 @@ export interface PeerNode {
 export interface BootstrapNodeOptions {
   readonly dataDir: string
   readonly nodeKey: Uint8Array
+  /** Keys that this one replaced: rails opened with them are redeemed with them. */
+  readonly formerKeys?: readonly Uint8Array[]
   readonly chain: ChainClient
   /** Multiaddrs of other bootstrap nodes. */
   readonly bootstrap: readonly string[]

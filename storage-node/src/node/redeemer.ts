@@ -24,6 +24,10 @@ export class Redeemer {
     this.#options = options
   }
 
+  get account(): NodeAccount {
+    return this.#options.account
+  }
+
   /**
    * At a block of the epoch that differs from node to node, so that not all of them come at once.
    */

@@ -93,6 +93,7 @@ export class Workload {
       consensusProof: new Uint8Array(64),
       payout: owner.address,
       roles: NodeRole.bootstrap,
+      replaces: NONE,
     }
     return { selector: PayloadKind.register, value }
   }
