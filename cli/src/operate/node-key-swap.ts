@@ -10,7 +10,10 @@ import { keyPath } from './node-keys.ts'
 const nextKeyPath = (data: string) => join(data, 'keys', 'node-next.key')
 const FORMER = /^node-former-(\d{1,4})\.key$/
 
-/** The next node key, made on first use and sealed as the old one is: after an interruption the same one goes on. */
+/**
+ * The next node key, made on first use and sealed as the old one is: after an interruption the same
+ * one goes on.
+ */
 export async function nextNodeKey(data: string, passphrase: PassphraseSource): Promise<Uint8Array> {
   const path = nextKeyPath(data)
   if (await exists(path)) return readKey(path, 'node', passphrase)
