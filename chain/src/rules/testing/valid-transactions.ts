@@ -316,6 +316,7 @@ function register(name: ChainName): ValidTransaction {
     consensusProof: proofBy(consensus),
     payout: keyOf('cold').address,
     roles: 6,
+    replaces: NONE,
   }
   return byOwner(onChain(chain), alice, { selector: PayloadKind.register, value })
 }
