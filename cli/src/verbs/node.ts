@@ -41,8 +41,8 @@ Examples:
   $ ioex node register --data b1 --wallet wallet --rpc http://v1.example.org:21666
 `
 const ROTATE_HELP = `
-The old node serves until the new key is final on the chain; then DATA/keys/node.key is the new one
-and the old one is kept as node-former-N.key: rails that were opened with it are redeemed with it. Start
+The old node serves until the new key is final on the chain; then DATA/keys/node.key is the new
+one and the old one is kept as node-former-N.key: rails opened with it are redeemed with it. Start
 the node again and tell others its new peer id. Run again after an interruption it goes on.
 
 Example:
