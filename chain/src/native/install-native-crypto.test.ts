@@ -28,6 +28,20 @@ describe.skipIf(!native)('native secp256k1 gives the answers of the portable one
     )
   })
 
+  test('same public keys; both throw for what is no secret key', () => {
+    fc.assert(
+      fc.property(secretKeys, (key) => {
+        expect(addon.publicKey(key)).toEqual(pureSecp256k1.publicKey(key))
+        expect(addon.publicKey(Buffer.from(key))).toEqual(pureSecp256k1.publicKey(key))
+      }),
+      { numRuns: 30 },
+    )
+    for (const key of [new Uint8Array(32), new Uint8Array(32).fill(0xff), new Uint8Array(31)]) {
+      expect(() => addon.publicKey(key)).toThrow()
+      expect(() => pureSecp256k1.publicKey(key)).toThrow()
+    }
+  })
+
   test('both refuse the high-S twin', () => {
     fc.assert(
       fc.property(secretKeys, digests, (key, digest) => {

@@ -4,7 +4,7 @@ import type * as Binding from 'secp256k1'
 import { digest } from '@chainsafe/as-sha256'
 import { setHasher } from '@chainsafe/persistent-merkle-tree'
 import { setRipemd160, setSha256 } from '../bytes/hash.ts'
-import { pureSecp256k1, type Secp256k1, setSecp256k1 } from '../bytes/signature.ts'
+import { type Secp256k1, setSecp256k1 } from '../bytes/signature.ts'
 
 /** What was found on this machine; 'pure' means the portable code with the same answers. */
 export interface NativeCrypto {
@@ -64,7 +64,7 @@ export function nativeSecp256k1(): Secp256k1 | undefined {
         return false
       }
     },
-    publicKey: (secretKey) => pureSecp256k1.publicKey(secretKey),
+    publicKey: (secretKey) => binding.publicKeyCreate(secretKey),
   }
 }
 

@@ -83,6 +83,25 @@ describe('reading the chain again', () => {
     expect(await contentOf(db)).toEqual(before)
   })
 
+  test('it rests after a pass, so that a short chain costs nothing', async () => {
+    const scrubber = scrubberWith(nobody)
+    const { pauseMs } = scrubber
+    await scrubber.turn()
+    expect(scrubber).toMatchObject({ pauseMs, status: { passes: 0 } })
+    await wholePass(scrubber)
+    expect(scrubber.pauseMs).toBeGreaterThan(1000 * pauseMs)
+    await scrubber.turn()
+    expect(scrubber.pauseMs).toBe(pauseMs)
+  })
+
+  test('a block that nobody gave is asked for again without a rest', async () => {
+    await flip(blockKey(Prefix.block, 4))
+    const scrubber = scrubberWith(nobody)
+    const { pauseMs } = scrubber
+    await wholePass(scrubber)
+    expect(scrubber).toMatchObject({ pauseMs, status: { damaged: [4] } })
+  })
+
   test('every kind of record that rots is as it was after one pass', async () => {
     const before = await contentOf(db)
     const hash = (await store.hashAt(17)) as Uint8Array

@@ -54,6 +54,8 @@ export interface ScrubStatus {
 /** One turn a second: 16 blocks of a set of 36 are about 15 ms of signatures. */
 const TURN_MS = 1000
 const TURN_BLOCKS = 16
+/** Rest after a pass: a short chain is not read over and over, from the first minute on. */
+const REST_MS = 60 * 60_000
 const TURN_BYTES = 1024 * 1024
 /** More damaged blocks than this wait for the next pass. */
 const WANTED_MAX = 1024
@@ -90,6 +92,12 @@ export class BlockScrubber {
     return { checked: this.#checked, passes: this.#passes, repaired: this.#repaired, damaged }
   }
 
+  /** How long until the next turn. */
+  get pauseMs(): number {
+    const isOver = this.#place === undefined && this.#passes > 0
+    return isOver && this.#wanted.size === 0 ? REST_MS : TURN_MS
+  }
+
   /** Begins to work in the background. `suspects` are heights that a start found damaged. */
   start(suspects: readonly number[] = []): void {
     for (const height of suspects) this.#damaged.add(height)
@@ -118,7 +126,7 @@ export class BlockScrubber {
     const { isBusy, logger } = this.#options
     try {
       for (;;) {
-        await setTimeout(TURN_MS, undefined, { signal, ref: false })
+        await setTimeout(this.pauseMs, undefined, { signal, ref: false })
         if (!isBusy?.()) await this.turn()
       }
     } catch (error) {

@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import { installNativeCrypto } from '@ioex/chain/native'
 import { createRpcClient } from '@ioex/rpc/client'
-import { type ChainClient, ChainRefusal } from '@ioex/storage-node/node'
-import { createStorageClient, type StorageClient } from '@ioex/storage-node/scheduler'
+import type { ChainClient } from '@ioex/storage-node/node'
+import type { StorageClient } from '@ioex/storage-node/scheduler'
 import pino from 'pino'
 import type { CommandContext } from '../command-context.ts'
 import { genesisPath, readDevnet, rpcUrlsOf } from '../devnet/devnet-files.ts'
@@ -44,6 +44,11 @@ export async function openStorage({ settings, passphrase }: CommandContext): Pro
   const nodeKey = await readOrCreateKey(join(folder, 'node.key'))
   const urls = rpcUrlsOf(record)
   await reachAny(data, urls)
+  // The peer network is much to load: only when there is one to talk to.
+  const [{ ChainRefusal }, { createStorageClient }] = await Promise.all([
+    import('@ioex/storage-node/node'),
+    import('@ioex/storage-node/scheduler'),
+  ])
   const chain = await openLightChain(
     {
       genesis,
