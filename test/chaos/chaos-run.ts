@@ -1,10 +1,12 @@
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { createRpcClient } from '@ioex/rpc/client'
 import type { ChildNode } from '../../cli/src/devnet/child-node.ts'
 import { statusOf, TestNetwork, until } from '../e2e/network-harness.ts'
 import { Random } from '../sim/random.ts'
+import { compareChains } from './compare-chains.ts'
+import { rotOneByte, withoutChain } from './rotten-folder.ts'
 
 export interface ChaosOptions {
   readonly validators: number
@@ -21,6 +23,9 @@ export interface ChaosOptions {
 export interface ChaosReport {
   readonly kills: number
   readonly pauses: number
+  /** Bytes flipped in a stopped node's files, and how many starts refused for it. */
+  readonly flips: number
+  readonly refused: number
   readonly blocks: number
   /** Longest time without a new block while nodes were hurt, ms. */
   readonly longestStandstillMs: number
@@ -29,13 +34,18 @@ export interface ChaosReport {
   readonly falsehoods: readonly string[]
 }
 
+/** Bytes rot more rarely than processes die. */
+const BLOWS = ['kill', 'kill', 'kill', 'kill', 'pause', 'pause', 'flip'] as const
 /** Blocks that every node must add once nothing is hurt any more. */
 const LIVE_BLOCKS = 10
 const WATCH_MS = 250
+/** One that syncs afresh takes longer than one that goes on. */
+const SETTLE_MS = 180_000
 
 /**
- * Real validator processes, hurt at random by kill -9 and SIGSTOP, never more than the protocol
- * bears: finality goes on, nothing final is lost, nobody signs twice. Ends its processes.
+ * Real validator processes, hurt at random by kill -9, SIGSTOP and flipped bytes in their files,
+ * never more than the protocol bears: finality goes on, nothing final is lost, nobody signs twice.
+ * Ends its processes.
  */
 export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const { validators } = options
@@ -58,6 +68,8 @@ class Chaos {
   readonly #down = new Set<string>()
   #kills = 0
   #pauses = 0
+  #flips = 0
+  #refused = 0
   #best = { height: 0, atMs: Date.now() }
   #longestStandstillMs = 0
   #worstAnchorLag = 0
@@ -77,7 +89,10 @@ class Chaos {
       while (Date.now() < end) {
         const next = Date.now() + everyMs
         await this.#hurtSome(Math.min(everyMs / 2, 5_000))
-        log(`height ${this.#best.height}, ${this.#kills} kills, ${this.#pauses} pauses`)
+        log(
+          `height ${this.#best.height}, ${this.#kills} kills, ${this.#pauses} pauses, ` +
+            `${this.#flips} flipped bytes`,
+        )
         await setTimeout(Math.max(0, next - Date.now()))
       }
     } finally {
@@ -90,6 +105,8 @@ class Chaos {
     return {
       kills: this.#kills,
       pauses: this.#pauses,
+      flips: this.#flips,
+      refused: this.#refused,
       blocks,
       longestStandstillMs: this.#longestStandstillMs,
       worstAnchorLag: this.#worstAnchorLag,
@@ -112,25 +129,49 @@ class Chaos {
     await Promise.all(
       victims.map(async (victim) => {
         const restMs = this.#random.between(0, downMs)
-        const kills = this.#random.chance(0.7)
+        const blow = this.#random.pick(BLOWS)
         this.#down.add(victim.name)
-        if (kills) await this.#killed(victim, restMs)
-        else await this.#paused(victim, restMs)
+        if (blow === 'pause') await this.#paused(victim, restMs)
+        else await this.#killed(victim, restMs, blow === 'flip')
         this.#down.delete(victim.name)
       }),
     )
   }
 
-  async #killed(victim: ChildNode, restMs: number): Promise<void> {
+  async #killed(victim: ChildNode, restMs: number, rots: boolean): Promise<void> {
     this.#kills += 1
     await victim.kill()
     await setTimeout(restMs)
+    if (rots) return this.#rotten(victim)
     await victim.start()
     const { height } = await statusOf(victim)
     const before = this.#reached.get(victim.name) ?? 0
     if (height < before) {
       this.#falsehoods.push(`${victim.name} lost final blocks: ${before} before, ${height} after`)
     }
+  }
+
+  /** Started with one byte flipped it goes on or says what to do, which is then done. */
+  async #rotten(victim: ChildNode): Promise<void> {
+    const { data } = this.#network.options
+    const at = this.#network.running.record.nodes.findIndex(({ name }) => name === victim.name)
+    const { config } = this.#network.running.record.nodes[at] as { config: string }
+    const folder = dirname(join(data, config))
+    const flipped = await rotOneByte(folder, this.#random)
+    this.#flips += 1
+    // A flipped bit at the end of the database's log looks like a torn write: the newest block goes.
+    this.#reached.delete(victim.name)
+    try {
+      await victim.start()
+      return
+    } catch (error) {
+      this.#refused += 1
+      this.#options.log(`${victim.name} with ${flipped.place} flipped: ${String(error)}`)
+    }
+    // What only this node knows comes from its backup; what peers know comes from them.
+    if (flipped.isOwn) await flipped.restore()
+    else await withoutChain(folder)
+    await victim.start()
   }
 
   async #paused(victim: ChildNode, restMs: number): Promise<void> {
@@ -165,25 +206,26 @@ class Chaos {
   /** With nothing hurt, everybody gets further than the best was; returns a height all have. */
   async #settle(): Promise<number> {
     const goal = this.#best.height + LIVE_BLOCKS
-    for (const node of this.#nodes()) {
-      await until(`${node.name} at height ${goal}`, async () => {
-        return (await statusOf(node)).height >= goal
-      })
-    }
+    const { log } = this.#options
+    await Promise.all(
+      this.#nodes().map(async (node) => {
+        const reached = async () => (await statusOf(node)).height >= goal
+        await until(`${node.name} at height ${goal}`, reached, SETTLE_MS)
+      }),
+    )
+    log(`all at height ${goal}`)
     return goal
   }
 
   async #compareChains(top: number): Promise<void> {
-    const clients = this.#network.running.rpcUrls().map((url) => createRpcClient({ url }))
-    for (let height = 1; height <= top; height++) {
-      const hashes = await Promise.all(
-        clients.map(async (client) => (await client.call('chain_getBlock', { height })).hash),
-      )
-      if (new Set(hashes).size > 1) {
-        this.#falsehoods.push(`fork at height ${height}: ${hashes.join(', ')}`)
-        return
-      }
-    }
+    const { running } = this.#network
+    const names = running.record.nodes.map(({ name }) => name)
+    const sources = running.rpcUrls().map((url, i) => ({
+      name: names[i] ?? url,
+      client: createRpcClient({ url, timeoutMs: 60_000 }),
+    }))
+    const { falsehoods } = await compareChains(sources, top, this.#options.log)
+    this.#falsehoods.push(...falsehoods)
   }
 
   /** Every vote reaches every validator, and each of them compares: a double vote is in a log. */

@@ -16,8 +16,9 @@ const { values } = parseArgs({
 if (values.help) {
   console.log(`Usage: npm run chaos -- [--validators N] [--minutes M] [--every S] [--hurt K] [--seed N]
 Runs N real validator processes for M minutes; every S seconds K of them (default: as many as the
-protocol bears) are killed with -9 or paused, at random. Exits 1 if anything final was lost, two
-nodes differ or somebody signed twice. Nothing but a folder in the temporary directory is used.`)
+protocol bears) are killed with -9, paused, or killed and started with a byte flipped in one of
+their files, at random. Exits 1 if anything final was lost, two nodes differ or somebody signed
+twice. Nothing but a folder in the temporary directory is used.`)
   process.exit(0)
 }
 
@@ -31,11 +32,13 @@ const report = await runChaos({
   seed: positive('seed', values.seed),
   log: (line) => console.error(line),
 })
-const { kills, pauses, blocks, longestStandstillMs, worstAnchorLag, falsehoods } = report
+const { kills, pauses, flips, refused, blocks, falsehoods } = report
+const { longestStandstillMs, worstAnchorLag } = report
 if (values.json) console.log(JSON.stringify(report))
 else {
   console.log(
-    `${validators} validators, ${kills} kills and ${pauses} pauses, ${blocks} blocks, ` +
+    `${validators} validators, ${kills} kills, ${pauses} pauses, ${flips} flipped bytes ` +
+      `(${refused} starts refused), ${blocks} blocks, ` +
       `longest standstill ${longestStandstillMs} ms, worst anchor lag ${worstAnchorLag} epochs, ` +
       `${falsehoods.length} falsehoods`,
   )

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { publicKeyOf } from '../bytes/signature.ts'
 import { secureSigner } from './signer-history.ts'
-import { SignerHistoryError, SignerLease } from './signer-lease.ts'
+import { parseLease, SignerHistoryError, SignerLease } from './signer-lease.ts'
 
 const CHAIN = new Uint8Array(32).fill(7)
 const secretKey = new Uint8Array(32).fill(3)
@@ -50,6 +50,21 @@ describe('signer lease', () => {
     for (const text of ['', '{', '[]', '{"version":1}', 'null', ' '.repeat(9999)]) {
       await writeFile(path, text)
       await expect(read(CHAIN, publicKey)).rejects.toThrow('damaged')
+    }
+  })
+
+  test('no flipped bit lets it forget what was signed', async () => {
+    const lease = await SignerLease.create(path, CHAIN, publicKey)
+    await lease.cover(3, 10)
+    await lease.forbidLeased()
+    const whole = await readFile(path)
+    for (let at = 0; at < whole.length; at++) {
+      const flipped = Buffer.from(whole)
+      flipped[at] = (flipped[at] as number) ^ (1 << (at % 3))
+      const read = parseLease(flipped.toString('utf8'))
+      if (read === undefined) continue
+      // White space may change without harm.
+      expect(read, `byte ${at}`).toEqual(parseLease(whole.toString('utf8')))
     }
   })
 })

@@ -1,6 +1,7 @@
 import { open, readFile, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { bytesToHex } from '../bytes/hex.ts'
+import { sha256 } from '../bytes/hash.ts'
+import { bytesToHex, utf8ToBytes } from '../bytes/hex.ts'
 
 /** A place in the order of everything a validator may sign. */
 export interface SignedUpTo {
@@ -132,7 +133,17 @@ export async function readLeaseFile(path: string): Promise<LeaseFile | undefined
 }
 
 export function writeLeaseFile(path: string, file: LeaseFile): Promise<void> {
-  return replaceFile(path, `${JSON.stringify(file, undefined, 2)}\n`)
+  return replaceFile(path, leaseText(file))
+}
+
+/** As it is kept and handed over: a digit that changes on the way would allow a second vote. */
+export function leaseText(file: LeaseFile): string {
+  return `${JSON.stringify({ ...file, checksum: checksumOf(file) }, undefined, 2)}\n`
+}
+
+function checksumOf({ version, chainId, publicKey, lease, floor }: LeaseFile): string {
+  const places = [lease.epoch, lease.view, floor.epoch, floor.view]
+  return bytesToHex(sha256(utf8ToBytes([version, chainId, publicKey, ...places].join(' '))))
 }
 
 export function laterPlace(a: SignedUpTo, b: SignedUpTo): SignedUpTo {
@@ -167,10 +178,10 @@ export function parseLease(text: string): LeaseFile | undefined {
     return undefined
   }
   if (typeof value !== 'object' || value === null) return undefined
-  const file = value as Partial<LeaseFile>
+  const { checksum, ...file } = value as Partial<LeaseFile> & { checksum?: unknown }
   if (file.version !== 1 || !isPlace(file.lease) || !isPlace(file.floor)) return undefined
   if (typeof file.chainId !== 'string' || typeof file.publicKey !== 'string') return undefined
-  return file as LeaseFile
+  return checksum === checksumOf(file as LeaseFile) ? (file as LeaseFile) : undefined
 }
 
 function isPlace(value: unknown): value is SignedUpTo {

@@ -5,6 +5,7 @@ import {
   LEASE_FILE,
   type LeaseFile,
   laterPlace,
+  leaseText,
   parseLease,
   readLeaseFile,
   SignerHistoryError,
@@ -29,7 +30,7 @@ export async function exportSignerLease(
     const lease = await readLeaseFile(path)
     if (!lease) throw new SignerHistoryError(`${directory} has no record of what was signed`)
     if (retire) await writeLeaseFile(path, { ...lease, floor: EVERYTHING })
-    return `${JSON.stringify({ ...lease, floor: lease.lease }, undefined, 2)}\n`
+    return leaseText({ ...lease, floor: lease.lease })
   } finally {
     await lock.release()
   }
