@@ -112,6 +112,11 @@ export class WriteAheadLog {
     return this.#live
   }
 
+  /** File of the segment in use. */
+  get path(): string {
+    return join(this.#directory, segmentName(this.#number))
+  }
+
   /** Size of the segment in use, bytes. */
   get bytes(): number {
     return this.#bytes

@@ -18,6 +18,7 @@ import { BlockSync } from '../../../chain/src/sync/block-sync.ts'
 import { peersOf, serverOf } from '../../../chain/src/sync/testing/served-chain.ts'
 import { PayloadKind } from '../../../chain/src/types/transactions.ts'
 import { FaultyDisk, PowerLoss } from './faulty-disk.ts'
+import { tearLog } from './faulty-log.ts'
 import type { FullWorld } from './full-world.ts'
 
 const logger = pino({ level: 'silent' })
@@ -173,6 +174,7 @@ export class FullInstance {
       this.#world.checker.report('the store wrote more than one batch for a commit')
     }
     await disk.losePower(random)
+    this.#world.logBytesLost += tearLog(join(this.#folder, 'wal'), random)
     const downMs = random.between(200, 3_000)
     heap.schedule(heap.now + downMs, () => this.#world.run(this, () => this.start()))
   }

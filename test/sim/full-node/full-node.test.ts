@@ -11,9 +11,11 @@ test(`whole nodes hold every invariant in ${SEEDS} seeded histories`, async () =
   const failures: string[] = []
   const included = new Map<number, number>()
   let rotNoticed = 0
+  let logBytesLost = 0
   for (let seed = 1; seed <= SEEDS; seed++) {
     const outcome = await runFullSeed(seed)
     rotNoticed += outcome.rotNoticed
+    logBytesLost += outcome.logBytesLost
     for (const [kind, times] of outcome.included) {
       included.set(kind, (included.get(kind) ?? 0) + times)
     }
@@ -24,6 +26,7 @@ test(`whole nodes hold every invariant in ${SEEDS} seeded histories`, async () =
   expect(failures).toEqual([])
   // The histories are about something: damage was met, and every kind of transaction got through.
   expect(rotNoticed).toBeGreaterThan(0)
+  expect(logBytesLost).toBeGreaterThan(0)
   const { transfer, register, openRelay, redeem, unbond, releaseStake } = PayloadKind
   for (const kind of [transfer, register, openRelay, redeem, unbond]) {
     expect(included.get(kind) ?? 0).toBeGreaterThan(0)

@@ -10,6 +10,7 @@ import { Violation } from '../checker.ts'
 import { EventHeap } from '../event-heap.ts'
 import { SimulatedNetwork } from '../network.ts'
 import { Random } from '../random.ts'
+import { forgetLogs, watchLogs } from './faulty-log.ts'
 import { FullInstance } from './full-instance.ts'
 import { LedgerChecker } from './ledger-checker.ts'
 import { PAYERS, RELAYS, UNITS, Workload } from './workload.ts'
@@ -57,6 +58,8 @@ export interface FullOutcome {
   readonly events: number
   /** Damaged stores that a start refused. */
   readonly rotNoticed: number
+  /** Bytes of write-ahead logs that power cuts took. */
+  readonly logBytesLost: number
   /** Numbers of transactions in final blocks, by kind. */
   readonly included: ReadonlyMap<number, number>
   readonly violation: string | undefined
@@ -86,6 +89,7 @@ export class FullWorld {
   readonly checker = new LedgerChecker()
   readonly instances: readonly FullInstance[]
   noticed = 0
+  logBytesLost = 0
   readonly #seed: number
   readonly #folder: string
   readonly #history = new HistoryHash()
@@ -96,6 +100,7 @@ export class FullWorld {
   readonly #touched = new Set<FullInstance>()
 
   constructor(seed: number, trace?: (line: string) => void) {
+    watchLogs()
     this.#seed = seed
     this.#trace = trace
     this.random = new Random(seed)
@@ -164,6 +169,7 @@ export class FullWorld {
     } finally {
       for (const instance of this.instances) await instance.stop()
       rmSync(this.#folder, { recursive: true, force: true })
+      forgetLogs(this.#folder)
     }
     return {
       seed: this.#seed,
@@ -171,6 +177,7 @@ export class FullWorld {
       height: checker.height,
       events,
       rotNoticed: this.noticed,
+      logBytesLost: this.logBytesLost,
       included: checker.included,
       violation: checker.violation?.message,
     }
