@@ -6,6 +6,7 @@ import type { Random } from '../random.ts'
 /** Bytes of each log segment that a disk has for sure, by its path. */
 const syncedBytes = new Map<string, number>()
 let isWatched = false
+let areLost = false
 
 /** From now on it is known of every production log how much of it was synced. */
 export function watchLogs(): void {
@@ -20,8 +21,13 @@ export function watchLogs(): void {
   WriteAheadLog.prototype.sync = async function () {
     const { path, bytes } = this
     await sync.call(this)
-    syncedBytes.set(path, bytes)
+    if (!areLost) syncedBytes.set(path, bytes)
   }
+}
+
+/** A disk that says it has synced and has not: what the checks must find out. */
+export function loseSyncs(lose: boolean): void {
+  areLost = lose
 }
 
 /**

@@ -1,6 +1,7 @@
 import { beforeAll, expect, test } from 'vitest'
 import { installNativeCrypto } from '../../../chain/src/native/install-native-crypto.ts'
 import { PayloadKind } from '../../../chain/src/types/transactions.ts'
+import { loseSyncs } from './faulty-log.ts'
 import { runFullSeed } from './full-world.ts'
 
 const SEEDS = 40
@@ -32,6 +33,19 @@ test(`whole nodes hold every invariant in ${SEEDS} seeded histories`, async () =
     expect(included.get(kind) ?? 0).toBeGreaterThan(0)
   }
   expect(included.get(releaseStake)).toBeUndefined()
+})
+
+test('a log whose syncs are lost is found out: an honest key signs twice', async () => {
+  loseSyncs(true)
+  try {
+    let violation: string | undefined
+    for (let seed = 1; seed <= SEEDS && violation === undefined; seed++) {
+      violation = (await runFullSeed(seed)).violation
+    }
+    expect(violation).toMatch(/I7 evidence|DOPPELGANGER/)
+  } finally {
+    loseSyncs(false)
+  }
 })
 
 test('the same seed gives the same history of whole nodes, another seed another one', async () => {
