@@ -42,6 +42,7 @@ import {
   executeOn,
 } from './block-execution.ts'
 import type { ChainStore, CommittedBlock } from './chain-store.ts'
+import { readBlock } from './read-block.ts'
 import { epochProofOf } from './epoch-proof-builder.ts'
 
 /** A block that became final, after it can be read from the store and the ledger. */
@@ -152,11 +153,10 @@ export class ChainManager implements BlockHost {
 
   /** A final block's header with its certificate. */
   async finalAt(height: number): Promise<FinalBlock | undefined> {
-    const stored = await this.store.block(height)
-    if (!stored) return undefined
-    const certificate = stored.certificate && CertificateType.deserialize(stored.certificate)
-    const { header } = BlockType.deserialize(stored.block)
-    return { hash: bytesToHex(stored.hash), header, certificate }
+    const kept = await readBlock(this.store, height)
+    if (!kept) return undefined
+    const certificate = kept.certificate && CertificateType.deserialize(kept.certificate)
+    return { hash: bytesToHex(kept.hash), header: kept.header, certificate }
   }
 
   buildBlock(request: BuildRequest): Promise<BuiltBlock | undefined> {

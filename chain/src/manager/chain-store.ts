@@ -16,6 +16,12 @@ export interface StoredBlock {
   readonly reproposals: Uint8Array
 }
 
+/** A final block whose openings are gone (types/pruned-block.ts). */
+export interface StoredPrunedBlock extends Omit<StoredBlock, 'block'> {
+  /** PrunedBlockType. */
+  readonly pruned: Uint8Array
+}
+
 export interface CommittedBlock extends StoredBlock {
   /** Ids of its transactions, hex, in order. */
   readonly transactionIds: readonly string[]
@@ -92,8 +98,20 @@ export interface ChainStore {
   stateEntries(): AsyncIterable<readonly StateEntry[]>
   /** Taken at once: what is committed after this call is not in it. */
   stateView(): StateView
-  /** Undefined where it is not kept, or where its bytes are not those that were written. */
+  /**
+   * Undefined where it is not kept, where its openings are gone, or where its bytes are not those
+   * that were written.
+   */
   block(height: number): Promise<StoredBlock | undefined>
+  /** Only a block whose openings are gone; undefined where its bytes are damaged. */
+  prunedBlock(height: number): Promise<StoredPrunedBlock | undefined>
+  /** Up to and with this height no openings are kept; 0 where all are. */
+  prunedTo(): Promise<number>
+  /**
+   * Forgets the openings of blocks from prunedTo() on, at most up to a height and at most so many
+   * blocks; gives the bytes that this freed.
+   */
+  pruneOpenings(to: number, most: number): Promise<number>
   /** Writes parts of the final chain anew; the tip stays. */
   repair(repair: ChainRepair): Promise<void>
   heightOf(blockHash: string): Promise<number | undefined>

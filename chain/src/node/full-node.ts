@@ -27,6 +27,7 @@ import { CheckpointAnchorer } from './checkpoint-anchorer.ts'
 import { EvidenceFile } from './evidence-file.ts'
 import { openMainNodes } from './main-nodes.ts'
 import { type OpenedNode, openNode, type SyncMode } from './open-node.ts'
+import { type OpeningsKept, OpeningsPruner } from './openings-pruner.ts'
 import { SnapshotMaker } from './snapshot-maker.ts'
 import { reportAnchorLag, reportMainChain, reportPeg } from './peg-alarm.ts'
 import { mainChainObjection, systemTransactions } from './system-lane.ts'
@@ -50,6 +51,8 @@ export interface FullNodeOptions {
   readonly mainChainOtherUrls?: readonly string[] | undefined
   /** Default snapshot; nodes that audit the whole history use full. */
   readonly sync?: SyncMode | undefined
+  /** Openings of proofs and fills: `all`, as an archive node, unless told otherwise. */
+  readonly openings?: OpeningsKept | undefined
   /** Undefined for a node that only follows. */
   readonly validator:
     | {
@@ -110,6 +113,7 @@ export class FullNode {
   #anchorer: CheckpointAnchorer | undefined
   #snapshots: SnapshotMaker | undefined
   #scrubber: BlockScrubber | undefined
+  #pruner: OpeningsPruner | undefined
   #syncTimer: NodeJS.Timeout | undefined
   readonly #choice: BranchChoice
   /** Consensus is not heard yet. */
@@ -230,6 +234,7 @@ export class FullNode {
     await this.signatures.stop()
     await this.#snapshots?.stop()
     await this.#scrubber?.stop()
+    await this.#pruner?.stop()
     await this.#opened.shelf.close()
     await this.#opened.store.close()
   }
@@ -281,6 +286,9 @@ export class FullNode {
       logger: this.#logger,
     })
     this.#scrubber.start(this.#opened.damaged)
+    if (this.#options.openings === 'recent') {
+      this.#pruner = new OpeningsPruner({ manager, logger: this.#logger })
+    }
     this.#syncTimer = setInterval(() => void this.#lookForMore(sync), SYNC_POLL_MS)
     void this.#lookForMore(sync)
     if (validator) this.#startAnchoring(validator, isSyncing)

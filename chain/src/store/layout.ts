@@ -5,6 +5,7 @@ import { concatBytes, fromHex, utf8ToBytes } from '../bytes/hex.ts'
  * big-endian fields, so that ranges iterate in order.
  *
  *   b height            block (SSZ Block)
+ *   q height            block without openings (SSZ PrunedBlock), in the place of the whole one
  *   j height            justification
  *   c height            finality certificate, where one exists
  *   p height            re-proposals of an epoch's last block, where there were any
@@ -20,10 +21,12 @@ import { concatBytes, fromHex, utf8ToBytes } from '../bytes/hex.ts'
  *   l rail height index         receipts of a rail
  *   k contract height index     receipts of a contract
  *   s key               state entry of the state room
- *   m name              meta: format version, tip, first (below it only genesis is kept)
+ *   m name              meta: format version, tip, first (below it only genesis is kept), pruned
+ *                       (up to it no openings are kept)
  */
 export const Prefix = {
   block: 'b',
+  prunedBlock: 'q',
   justification: 'j',
   certificate: 'c',
   reproposals: 'p',
@@ -43,7 +46,8 @@ export const Prefix = {
 } as const
 
 export const FORMAT_VERSION = 1
-export const metaKey = (name: 'format' | 'tip' | 'first') => utf8ToBytes(`${Prefix.meta}${name}`)
+export const metaKey = (name: 'format' | 'tip' | 'first' | 'pruned') =>
+  utf8ToBytes(`${Prefix.meta}${name}`)
 
 export function u64Key(value: number): Uint8Array {
   const bytes = new Uint8Array(8)

@@ -16,7 +16,10 @@ import type {
   StateView,
   StoredBlock,
   StoredEpochProof,
+  StoredPrunedBlock,
 } from '../manager/chain-store.ts'
+import { type Block, BlockType } from '../types/block.ts'
+import { PrunedBlockType, pruneBlock } from '../types/pruned-block.ts'
 import { type Receipt, ReceiptKind, ReceiptType } from '../types/receipts.ts'
 import { type SupplyTerms, SupplyTermsType } from '../types/records.ts'
 import {
@@ -160,7 +163,10 @@ export class LevelStore implements ChainStore {
 
   async repair({ block, epochProof }: ChainRepair): Promise<void> {
     const operations: Operation[] = []
-    if (block) addBlock(operations, { ...block, receipts: [] })
+    if (block) {
+      addBlock(operations, { ...block, receipts: [] })
+      operations.push({ type: 'del', key: heightKey(Prefix.prunedBlock, block.height) })
+    }
     if (epochProof) {
       put(operations, heightKey(Prefix.epochProof, epochProof.epoch), epochProof.bytes)
     }
@@ -184,8 +190,43 @@ export class LevelStore implements ChainStore {
   }
 
   async block(height: number): Promise<StoredBlock | undefined> {
+    const parts = await this.#parts(Prefix.block, height)
+    if (!parts) return undefined
+    const { body: block, ...rest } = parts
+    return { ...rest, block }
+  }
+
+  async prunedBlock(height: number): Promise<StoredPrunedBlock | undefined> {
+    const parts = await this.#parts(Prefix.prunedBlock, height)
+    if (!parts) return undefined
+    const { body: pruned, ...rest } = parts
+    return { ...rest, pruned }
+  }
+
+  async prunedTo(): Promise<number> {
+    const bytes = await this.#db.get(metaKey('pruned'))
+    return bytes === undefined ? 0 : readU64(bytes)
+  }
+
+  async pruneOpenings(to: number, most: number): Promise<number> {
+    const from = (await this.prunedTo()) + 1
+    const last = Math.min(to, from + most - 1)
+    if (last < from) return 0
+    const operations: Operation[] = []
+    let freed = 0
+    for (let height = from; height <= last; height++) {
+      const stored = await this.block(height)
+      // What is damaged is left to be repaired, and then stays whole.
+      if (stored) freed += addPruned(operations, stored)
+    }
+    put(operations, metaKey('pruned'), u64Key(last))
+    await this.#db.batch(operations, { sync: true } as object)
+    return freed
+  }
+
+  async #parts(prefix: string, height: number) {
     const [block, justification, certificate, reproposals, checksum] = await Promise.all([
-      this.#db.get(heightKey(Prefix.block, height)),
+      this.#db.get(heightKey(prefix, height)),
       this.#db.get(heightKey(Prefix.justification, height)),
       this.#db.get(heightKey(Prefix.certificate, height)),
       this.#db.get(heightKey(Prefix.reproposals, height)),
@@ -197,7 +238,7 @@ export class LevelStore implements ChainStore {
     return {
       height,
       hash: plain(block.subarray(0, 32)),
-      block: plain(block.subarray(32)),
+      body: plain(block.subarray(32)),
       justification: plain(justification),
       certificate: certificate && plain(certificate),
       reproposals: reproposals ? plain(reproposals) : new Uint8Array(0),
@@ -315,6 +356,21 @@ function putOrDelete(operations: Operation[], key: Uint8Array, value: Uint8Array
 /** Over what is served of a block: LevelDB does not check what it reads, nor does a cheap disk. */
 function checksumOf(parts: readonly (Uint8Array | undefined)[]): number {
   return parts.reduce<number>((sum, part) => (part ? crc32(part, sum) : sum), 0)
+}
+
+/** Replaces a block by itself without openings, if it has any; gives the bytes it is shorter. */
+function addPruned(operations: Operation[], stored: StoredBlock): number {
+  const { height, hash, justification, certificate, reproposals } = stored
+  const block = BlockType.deserialize(stored.block) as Block
+  const pruned = pruneBlock(block)
+  if (!pruned) return 0
+  const hashed = concatBytes(hash, PrunedBlockType.serialize(pruned))
+  operations.push({ type: 'del', key: heightKey(Prefix.block, height) })
+  put(operations, heightKey(Prefix.prunedBlock, height), hashed)
+  const links = reproposals.length > 0 ? reproposals : undefined
+  const checksum = checksumOf([hashed, justification, certificate, links])
+  put(operations, heightKey(Prefix.checksum, height), u32Key(checksum))
+  return stored.block.length + hash.length - hashed.length
 }
 
 function addBlock(operations: Operation[], block: CommittedBlock): void {

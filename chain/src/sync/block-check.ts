@@ -3,7 +3,7 @@ import { bytesEqual } from '../bytes/hex.ts'
 import { fault, ok, type Result } from '../bytes/result.ts'
 import { decodeCanonical } from '../bytes/ssz.ts'
 import type { ConsensusCrypto } from '../consensus/machine-interface.ts'
-import type { StoredBlock } from '../manager/chain-store.ts'
+import type { StoredBlock, StoredPrunedBlock } from '../manager/chain-store.ts'
 import { BLOCK_BYTES_MAX, BlockType, blockHash, type SszBlock } from '../types/block.ts'
 import {
   type Certificate,
@@ -12,6 +12,7 @@ import {
   JustificationType,
   ReproposalsType,
 } from '../types/consensus-objects.ts'
+import { PrunedBlockType, transactionsOf } from '../types/pruned-block.ts'
 import { transactionId, transactionListRoot } from '../types/transaction-codec.ts'
 import type { Transaction } from '../types/transactions.ts'
 import type { ValidatorSet } from '../types/validator-set.ts'
@@ -42,7 +43,29 @@ export function checkStoredBlock(
   const block = decodeCanonical(BlockType, stored.block, BLOCK_BYTES_MAX)
   if (!block.ok) return damaged(block.fault.message)
   const { header, body } = block.value as SszBlock
-  const transactions = body.transactions as Transaction[]
+  return checkContent(stored, hash, context, header, body.transactions as Transaction[])
+}
+
+/** The same of a block whose openings are gone: all else is proven as before. */
+export function checkPrunedBlock(
+  stored: StoredPrunedBlock,
+  hash: Uint8Array,
+  context: BlockCheckContext,
+): Result<CheckedBlock> {
+  const block = decodeCanonical(PrunedBlockType, stored.pruned, BLOCK_BYTES_MAX)
+  if (!block.ok) return damaged(block.fault.message)
+  return checkContent(stored, hash, context, block.value.header, transactionsOf(block.value))
+}
+
+type StoredParts = Omit<StoredBlock, 'block'>
+
+function checkContent(
+  stored: StoredParts,
+  hash: Uint8Array,
+  context: BlockCheckContext,
+  header: Header,
+  transactions: readonly Transaction[],
+): Result<CheckedBlock> {
   const isPlaced = header.height === stored.height && bytesEqual(stored.hash, hash)
   if (!isPlaced || !bytesEqual(blockHash(header), hash)) return damaged('the header is another one')
   if (!bytesEqual(transactionListRoot(transactions), header.txRoot)) {
@@ -61,7 +84,7 @@ export function checkStoredBlock(
 }
 
 function checkFinalityOf(
-  { certificate: bytes, reproposals: links }: StoredBlock,
+  { certificate: bytes, reproposals: links }: StoredParts,
   header: Header,
   hash: Uint8Array,
   { crypto, validatorsOf }: BlockCheckContext,

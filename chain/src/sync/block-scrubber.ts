@@ -3,7 +3,7 @@ import type { Logger } from 'pino'
 import { bytesEqual, bytesToHex, fromHex } from '../bytes/hex.ts'
 import { decodeCanonical } from '../bytes/ssz.ts'
 import type { FinalBlock } from '../consensus/machine-interface.ts'
-import type { ChainStore, StoredBlock } from '../manager/chain-store.ts'
+import type { ChainStore, StoredBlock, StoredPrunedBlock } from '../manager/chain-store.ts'
 import { epochProofOf } from '../manager/epoch-proof-builder.ts'
 import {
   checkpointHeight,
@@ -18,7 +18,12 @@ import {
 } from '../types/consensus-objects.ts'
 import { BlockBodyType, BlockType } from '../types/block.ts'
 import { rootOfReceipts } from '../types/receipt-roots.ts'
-import { type BlockCheckContext, type CheckedBlock, checkStoredBlock } from './block-check.ts'
+import {
+  type BlockCheckContext,
+  type CheckedBlock,
+  checkPrunedBlock,
+  checkStoredBlock,
+} from './block-check.ts'
 import type { SyncPeers } from './block-sync.ts'
 import { decodeEpochProof } from './epoch-proofs.ts'
 import {
@@ -150,13 +155,29 @@ export class BlockScrubber {
     const { store } = this.#options
     const { height, hash } = place
     const stored = await readable(store.block(height))
+    const pruned = stored ? undefined : await readable(store.prunedBlock(height))
+    const kept = pruned && checkPrunedBlock(pruned, hash, this.#options)
+    if (pruned && kept?.ok) return this.#passPruned(place, pruned, kept.value.header)
     const whole = (stored && this.#whole(stored, hash)) ?? (await this.#restore(place))
     this.#checked += 1
     if (whole) await this.#checkBeside(whole)
-    const isLast = height <= Math.max(1, await store.firstHeight())
-    if (isLast) this.#passes += 1
-    this.#place = isLast ? undefined : await this.#below(place, whole?.header)
+    await this.#moveOn(place, whole?.header)
     return stored?.block.length ?? 0
+  }
+
+  /** A block whose openings are gone is as good as it will ever be again. */
+  async #passPruned(place: Place, { pruned }: StoredPrunedBlock, header: Header): Promise<number> {
+    this.#checked += 1
+    this.#damaged.delete(place.height)
+    await this.#checkReceipts(header)
+    await this.#moveOn(place, header)
+    return pruned.length
+  }
+
+  async #moveOn(place: Place, header: Header | undefined): Promise<void> {
+    const isLast = place.height <= Math.max(1, await this.#options.store.firstHeight())
+    if (isLast) this.#passes += 1
+    this.#place = isLast ? undefined : await this.#below(place, header)
   }
 
   /** Where nobody has the block, its own store says which one stands below; else a new pass. */
@@ -216,14 +237,19 @@ export class BlockScrubber {
       logger.error({ height: header.height }, 'an index of a block was damaged: written anew')
       await this.#write(whole)
     }
-    if (await this.#hasReceipts(whole)) this.#damaged.delete(header.height)
-    else {
-      const isNew = !this.#damaged.has(header.height)
-      if (isNew)
-        logger.error({ height: header.height }, 'receipts on disk are damaged: sync afresh')
-      this.#damaged.add(header.height)
-    }
+    await this.#checkReceipts(header)
     if (isCheckpointHeight(params, header.height)) await this.#checkEpochProof(whole)
+  }
+
+  async #checkReceipts(header: Header): Promise<void> {
+    const { height } = header
+    if (await this.#hasReceipts(header)) {
+      this.#damaged.delete(height)
+      return
+    }
+    const isNew = !this.#damaged.has(height)
+    if (isNew) this.#options.logger.error({ height }, 'receipts on disk are damaged: sync afresh')
+    this.#damaged.add(height)
   }
 
   async #isIndexed({ stored, transactionIds }: WholeBlock): Promise<boolean> {
@@ -239,7 +265,7 @@ export class BlockScrubber {
     return true
   }
 
-  async #hasReceipts({ header }: WholeBlock): Promise<boolean> {
+  async #hasReceipts(header: Header): Promise<boolean> {
     const { store } = this.#options
     const receipts = await readable(store.receiptsAt(header.height))
     if (receipts && bytesEqual(rootOfReceipts(receipts), header.receiptRoot)) return true

@@ -2,8 +2,9 @@ import { readFile } from 'node:fs/promises'
 import { createLedgerArbiterChain, startArbiterServer } from '@ioex/chain/arbiter'
 import { bytesEqual } from '@ioex/chain/bytes'
 import { decodeTransaction, type InternalHash } from '@ioex/chain/elastos'
+import { readBlock } from '@ioex/chain/manager'
 import type { FullNode } from '@ioex/chain/node'
-import { BlockType, PayloadKind, type Transaction, transactionId } from '@ioex/chain/types'
+import { PayloadKind, transactionId } from '@ioex/chain/types'
 import type { Logger } from 'pino'
 import type { NodeConfig } from './node-config.ts'
 
@@ -45,10 +46,9 @@ async function depositTransaction(
   height: number,
   mainTransaction: InternalHash,
 ): Promise<Uint8Array | undefined> {
-  const stored = await node.manager.store.block(height)
-  if (!stored) return undefined
-  const { body } = BlockType.deserialize(stored.block)
-  for (const transaction of body.transactions as Transaction[]) {
+  const block = await readBlock(node.manager.store, height)
+  if (!block) return undefined
+  for (const transaction of block.transactions) {
     const { payload } = transaction.body
     if (payload.selector !== PayloadKind.deposit) continue
     const decoded = decodeTransaction(payload.value.transaction)

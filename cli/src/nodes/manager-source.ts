@@ -1,12 +1,16 @@
 import { bytesToHex, type Result } from '@ioex/chain/bytes'
-import { type ChainManager, type FinalizedBlock, HistoryProofs } from '@ioex/chain/manager'
+import {
+  type ChainManager,
+  type FinalizedBlock,
+  HistoryProofs,
+  readBlock,
+} from '@ioex/chain/manager'
 import type { FullNodeNetwork } from '@ioex/chain/net'
 import { checkpointHeight } from '@ioex/chain/params'
 import type { TransactionPool } from '@ioex/chain/pool'
 import { nonceOf, setMembers, validatorAt } from '@ioex/chain/rules'
 import { StateProver } from '@ioex/chain/state'
 import {
-  BlockType,
   CertificateType,
   JustificationType,
   type Contract,
@@ -14,7 +18,6 @@ import {
   type Node,
   type Rail,
   type Receipt,
-  type Transaction,
   type Validator,
 } from '@ioex/chain/types'
 import type {
@@ -60,6 +63,7 @@ export function createManagerSource(parts: ManagerSourceParts): LedgerSource {
     genesis: parts.genesis,
     status: () => statusOf(parts),
     nodeInfo: () => parts.info,
+    prunedTo: () => manager.store.prunedTo(),
     peers: () => network.peerList() satisfies readonly PeerInfo[],
     block: (height) => blockAt(manager, height),
     heightOfHash: (hash) => manager.store.heightOf(bytesToHex(hash)),
@@ -120,17 +124,18 @@ function statusOf(parts: ManagerSourceParts): LedgerStatus {
 }
 
 function announced(block: FinalizedBlock): LedgerBlock {
-  return { ...block, hash: Buffer.from(block.hash, 'hex') }
+  return { ...block, hash: Buffer.from(block.hash, 'hex'), isPruned: false }
 }
 
 async function blockAt(manager: ChainManager, height: number): Promise<LedgerBlock | undefined> {
-  const stored = await manager.store.block(height)
+  const stored = await readBlock(manager.store, height)
   if (!stored) return undefined
-  const { header, body } = BlockType.deserialize(stored.block)
+  const { hash, header, transactions, isPruned } = stored
   return {
-    hash: stored.hash,
+    hash,
     header,
-    transactions: body.transactions as Transaction[],
+    transactions,
+    isPruned,
     receipts: await manager.store.receiptsAt(height),
     certificate: stored.certificate && CertificateType.deserialize(stored.certificate),
     justification: height === 0 ? undefined : JustificationType.deserialize(stored.justification),

@@ -54,6 +54,8 @@ export const NodeConfigSchema = z.strictObject({
   haltEpoch: z.int().positive().optional(),
   /** How a full node with an empty folder gets to the tip; full for nodes that audit history. */
   sync: z.enum(['snapshot', 'full']).optional(),
+  /** What a full node keeps of proofs and fills once their epoch is anchored for good. */
+  openings: z.enum(['all', 'recent']).optional(),
   /** How carefully a validator signs; unset: 10 and 64. */
   signing: z
     .strictObject({

@@ -45,6 +45,7 @@ export async function startValidator(
     mainChainUrl,
     mainChainOtherUrls: config.mainChainOtherUrls,
     sync: config.sync,
+    openings: config.openings,
     validator: {
       consensusKey,
       mainKey: await key('main-chain'),

@@ -52,6 +52,7 @@ const NodeFlagsSchema = z
     newValidator: flag,
     haltEpoch: count,
     sync: z.enum(['snapshot', 'full']),
+    openings: z.enum(['all', 'recent']),
     capacity: z.string().min(1),
     price: z.string().min(1),
     unitPrice: z.string().min(1),

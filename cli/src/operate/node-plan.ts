@@ -111,6 +111,7 @@ function partOfRole(
         newValidator: flags.newValidator ?? false,
         ...(flags.haltEpoch !== undefined && { haltEpoch: flags.haltEpoch }),
         ...(flags.sync && { sync: flags.sync }),
+        ...(flags.openings && { openings: flags.openings }),
       }
     case 'bootstrap':
       return {

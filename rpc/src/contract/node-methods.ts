@@ -14,6 +14,9 @@ export const nodeMethods = {
       peerId: z.string(),
       addresses: z.array(z.string()),
       startedAt: z.int().describe('milliseconds since 1970'),
+      prunedTo: z
+        .int()
+        .describe('up to this height no openings of proofs are kept; 0: an archive node'),
     }),
     example: {},
   }),

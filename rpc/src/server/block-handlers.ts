@@ -6,7 +6,7 @@ import {
   HeaderType,
   JustificationType,
   ReceiptType,
-  TransactionBodyType,
+  transactionId,
   TransactionType,
 } from '@ioex/chain/types'
 import { HEADERS_MAX, RAW_BLOCKS_BYTES_MAX, RAW_BLOCKS_MAX } from '../contract/chain-methods.ts'
@@ -15,6 +15,7 @@ import { sszToJson } from '../contract/ssz-json.ts'
 import type { BlockWaits } from './block-waits.ts'
 import type { Handlers } from './handler.ts'
 import type { LedgerBlock, LedgerSource } from './ledger-source.ts'
+import { assertWhole } from './pruned-transactions.ts'
 import { receiptView } from './record-views.ts'
 import { invalidInput, notFound } from './rpc-fault.ts'
 import { readHex } from './subjects.ts'
@@ -53,7 +54,9 @@ export function blockHandlers(ledger: LedgerSource, waits: BlockWaits) {
       let bytes = 0
       for (let at = from; at <= end; at++) {
         const block = await ledger.block(at)
-        if (!block) throw notFound(`block ${at} is not on this node: ask an archive node`)
+        if (!block || block.isPruned) {
+          throw notFound(`block ${at} is not whole on this node: ask an archive node`)
+        }
         const raw = rawBlock(block)
         bytes += sszBytes(raw)
         // The first block always goes out, however large: the asker must be able to go on.
@@ -91,8 +94,9 @@ function blockToJson(block: LedgerBlock, full: boolean, prefix: string) {
     header: sszToJson(HeaderType, header, prefix),
     certificate: certificate ? certificateToJson(certificate) : null,
     transactions: transactions.map((transaction) => {
-      const id = bytesToHex(TransactionBodyType.hashTreeRoot(transaction.body))
+      const id = bytesToHex(transactionId(transaction))
       if (!full) return id
+      assertWhole(block, transaction)
       return {
         id,
         transaction: sszToJson(TransactionType, transaction, prefix),

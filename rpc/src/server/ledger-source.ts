@@ -64,7 +64,9 @@ export interface ProvenState {
 /** A final block with everything that was stored with it. */
 export interface LedgerBlock extends CertifiedHeader {
   readonly hash: Uint8Array
+  /** Where it is pruned, those that had openings have none, and keep their ids. */
   readonly transactions: readonly Transaction[]
+  readonly isPruned: boolean
   readonly receipts: readonly Receipt[]
   /** Undefined for genesis, and where it was pruned. */
   readonly justification: Justification | undefined
@@ -125,6 +127,8 @@ export interface LedgerSource {
 
   status(): LedgerStatus
   nodeInfo(): NodeInfo
+  /** Up to this height no openings of proofs and fills are kept; 0 on an archive node. */
+  prunedTo(): Awaitable<number>
   peers(): readonly PeerInfo[]
 
   block(height: number): Awaitable<LedgerBlock | undefined>

@@ -6,7 +6,7 @@ import type { StorageBackend } from './storage-backend.ts'
 
 export function nodeHandlers(ledger: LedgerSource) {
   return {
-    node_getInfo() {
+    async node_getInfo() {
       const { version, roles, peerId, addresses, startedAtMs } = ledger.nodeInfo()
       return {
         version,
@@ -16,6 +16,7 @@ export function nodeHandlers(ledger: LedgerSource) {
         peerId,
         addresses: [...addresses],
         startedAt: startedAtMs,
+        prunedTo: await ledger.prunedTo(),
       }
     },
     node_getPeers() {

@@ -14,6 +14,7 @@ import type { BlockWaits } from './block-waits.ts'
 import { certificateHex } from './block-handlers.ts'
 import type { Handlers } from './handler.ts'
 import type { LedgerBlock, LedgerSource, TransactionPlace } from './ledger-source.ts'
+import { assertWhole } from './pruned-transactions.ts'
 import { receiptView } from './record-views.ts'
 import { notFound, RpcFault } from './rpc-fault.ts'
 import { readHex } from './subjects.ts'
@@ -66,6 +67,7 @@ async function finalStatus(
   const block = await ledger.block(height)
   const transaction = block?.transactions[index]
   if (!block || !transaction) throw notFound(`block ${height} is not on this node any more`)
+  assertWhole(block, transaction)
   const receipts = block.receipts.filter((receipt) => receipt.transaction === index)
   return {
     id: bytesToHex(id),

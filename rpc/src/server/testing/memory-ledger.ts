@@ -209,6 +209,7 @@ export class MemoryLedger implements LedgerSource {
       header,
       hash,
       transactions,
+      isPruned: false,
       receipts,
       certificate: isSigned ? this.certify(header.epoch, header.view, hash) : undefined,
       justification: height === 0 ? undefined : (JustificationType.defaultValue() as Justification),
@@ -331,6 +332,10 @@ export class MemoryLedger implements LedgerSource {
       addresses: ['/ip4/127.0.0.1/tcp/20668'],
       startedAtMs: 1_700_000_000_000,
     }
+  }
+
+  prunedTo() {
+    return 0
   }
 
   peers() {
