@@ -151,7 +151,7 @@ describe('when openings may go', () => {
   test('happens at checkpoints, up to there and no further', async () => {
     const listeners: ((block: FinalizedBlock) => void)[] = []
     const final = { ...manager.final, header: { ...manager.final.header, height: 300 } }
-    const ledger = { ...manager.ledger, globals: () => ({ lastFinalEpoch: 0 }) }
+    const ledger = { globals: () => ({ lastFinalEpoch: 0 }) }
     const host = {
       params: manager.params,
       store,
