@@ -54,7 +54,7 @@ export function bodyDigest(body: TransactionBody, chainId: Uint8Array): Uint8Arr
   return one.digest
 }
 
-/** Says what the root of a body is whose openings are gone: it does not follow from what is left. */
+/** Says what the root of a body is whose openings are gone: what is left does not give it. */
 export function keepBodyRoot(body: TransactionBody, root: Uint8Array): void {
   remember(body, root)
 }
