@@ -100,12 +100,24 @@ const frame = (message: P2pMessage) => encodeFrame(encodeMessage(message), magic
 type Change = (message: P2pMessage) => readonly (P2pMessage | Uint8Array)[]
 
 /** Stands between: what the honest node says goes through `change`. */
-async function liarBefore(chain: BuiltInMainChain, change: Change): Promise<number> {
+async function liarBefore(
+  chain: BuiltInMainChain,
+  change: Change,
+  onAsked: (message: P2pMessage) => void = () => undefined,
+): Promise<number> {
   const { port } = await listen((socket) => {
     const honest = connect({ host: '127.0.0.1', port: chain.p2pPort as number })
     honest.on('error', () => undefined)
     const assembler = new FrameAssembler(magic)
-    socket.on('data', (bytes: Uint8Array) => honest.write(bytes))
+    const questions = new FrameAssembler(magic)
+    socket.on('data', (bytes: Uint8Array) => {
+      honest.write(bytes)
+      const frames = questions.push(bytes)
+      for (const each of frames.ok ? frames.value : []) {
+        const message = decodeMessage(each)
+        if (message.ok) onAsked(message.value)
+      }
+    })
     socket.on('close', () => honest.destroy())
     honest.on('data', (bytes: Uint8Array) => {
       const frames = assembler.push(bytes)
@@ -305,6 +317,46 @@ describe('a peer that lies', () => {
   })
 })
 
+describe('a node that shows less', () => {
+  test('without filters it is sent none, and asked for whole blocks', async () => {
+    const chain = await startChain(4)
+    const asked: string[] = []
+    const port = await liarBefore(
+      chain,
+      (message) => (message.command === 'version' ? [{ ...message, services: 1n }] : [message]),
+      (message) => void asked.push(message.command),
+    )
+    const follower = follow(chain, [peerAt(chain, port)])
+    await follower.poll()
+    expect(follower.tip).toMatchObject({ height: 4, hash: chain.ledger.tip.hash })
+    expect(asked).toContain('getdata')
+    expect(asked).not.toContain('txfilter')
+  })
+
+  test('what a filter left out is fetched whole', async () => {
+    const chain = await startChain(4)
+    const whole: string[] = []
+    const port = await liarBefore(chain, (message) => {
+      if (message.command === 'tx') return []
+      if (message.command === 'block') whole.push(message.command)
+      if (message.command !== 'merkleblock') return [message]
+      const block = decodeMerkleBlock(message.payload)
+      if (!block.ok) throw new Error(block.fault.message)
+      const { header } = block.value
+      const tree = {
+        transactionCount: block.value.tree.transactionCount,
+        hashes: [header.header.merkleRoot],
+        flags: Uint8Array.of(0),
+      }
+      return [{ command: 'merkleblock', payload: encodeMerkleBlock({ header, tree }) }]
+    })
+    const follower = follow(chain, [peerAt(chain, port)])
+    await follower.poll()
+    expect(follower.tip).toMatchObject({ height: 4, hash: chain.ledger.tip.hash })
+    expect(whole).toHaveLength(4)
+  })
+})
+
 describe('a peer that stalls', () => {
   test('is left for the others, and its late answer is no answer to the next question', async () => {
     const chain = await startChain(6)
@@ -439,6 +491,20 @@ describe('the listener', () => {
     const expected = ['version', 'verack', 'block', 'notfound', 'notfound', 'pong']
     expect(commands(heard)).toEqual(expected)
     expect(heard.at(-1)).toMatchObject({ height: 3n })
+  })
+
+  test('stops at once, also where a peer has not read what it asked for', async () => {
+    const chain = await startChain(2)
+    const socket = connect({ host: '127.0.0.1', port: chain.p2pPort as number })
+    running.push({ stop: () => void socket.destroy() })
+    socket.on('error', () => undefined)
+    await once(socket, 'connect')
+    const item = { kind: InventoryKind.block, hash: chain.ledger.tip.hash }
+    const items = Array.from({ length: 50_000 }, () => item)
+    for (const each of [...hello, { command: 'getdata' as const, items }]) socket.write(frame(each))
+    await once(socket, 'readable')
+    await chain.stop()
+    await expect(chain.mine()).rejects.toThrow('stopped')
   })
 
   test('tells its peers of a new block at once', async () => {

@@ -12,6 +12,8 @@ import {
 const DEFAULT_FRAME_MS = 30_000
 /** Whoever does not read what was sent holds no more than this here. */
 const UNREAD_BYTES_MAX = 32 * 1024 * 1024
+/** What was sent before the end has so long to leave. */
+const FAREWELL_MS = 1000
 
 /** The other side broke the protocol or gave something that is provably false. */
 export class P2pViolationError extends Error {
@@ -76,9 +78,13 @@ export class P2pLink {
   /** Resolves when what was sent has left, or the link is closed. */
   async drained(): Promise<void> {
     if (this.#closed || !this.#socket.writableNeedDrain) return
+    const socket = this.#socket
     await new Promise<void>((resolve) => {
-      this.#socket.once('drain', resolve)
-      this.#socket.once('close', () => resolve())
+      const done = () => {
+        socket.off('drain', done).off('close', done)
+        resolve()
+      }
+      socket.on('drain', done).on('close', done)
     })
   }
 
@@ -87,9 +93,12 @@ export class P2pLink {
     this.#closed = true
     clearTimeout(this.#frameTimer)
     this.#waiting.length = 0
-    // What was sent last, such as a refusal, still goes out; nothing more is read.
+    // What was sent last, such as a refusal, still goes out, if the other side reads at all.
     this.#socket.end()
-    this.#socket.destroySoon()
+    const timer = setTimeout(() => this.#socket.destroy(), FAREWELL_MS)
+    this.#socket.once('finish', () => this.#socket.destroy())
+    this.#socket.once('close', () => clearTimeout(timer))
+    if (this.#socket.destroyed) clearTimeout(timer)
     this.#options.onClose(reason)
   }
 
