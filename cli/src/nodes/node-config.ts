@@ -96,6 +96,10 @@ export const NodeConfigSchema = z.strictObject({
       /** Where the node says it is: text of at most 16 bytes, and its network's number. */
       region: z.string().max(16).optional(),
       asn: z.int().min(0).max(0xffff_ffff).optional(),
+      /** Rebuild the owner's lost slots where that is due; needs the owner's key. */
+      repair: z.boolean().optional(),
+      /** Give notice for everything stored, at every start. */
+      leave: z.boolean().optional(),
       /** Node key addresses (hex public keys) that may deliver files into the inbox. */
       friends: z.array(z.string()),
     })

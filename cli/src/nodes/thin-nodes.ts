@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { bytesToHex, parseHex, publicKeyOf } from '@ioex/chain/bytes'
 import {
+  type ChainClient,
   ChainRefusal,
   type PeerNode,
   startBootstrapNode,
@@ -99,6 +100,9 @@ export async function startPeer(
     friends: storage.friends.map(friendKey),
     logger,
   })
+  if (storage.repair && !owner.ownerKey) {
+    throw new ConfigError(`${config.name}: --repair needs the owner's key in the node's folder`)
+  }
   let client: Promise<StorageClient> | undefined
   // A peer that only stores never loads what sending files needs.
   const sender = () => {
@@ -117,16 +121,48 @@ export async function startPeer(
     )
     return client
   }
+  const stop = new AbortController()
+  if (storage.leave) {
+    peer.leave().catch((error: unknown) => {
+      logger.error({ reason: String(error) }, 'notice not given: start again to try once more')
+    })
+  }
+  const repairing = storage.repair ? keepOwnFiles(chain, sender, stop.signal, logger) : undefined
   return {
     info: { nodeKey: bytesToHex(peer.nodeKey), port: peer.port },
     ask: (question, argument) => answerPeer(peer, sender, question, argument),
     async stop() {
+      stop.abort()
+      await repairing
       await (await client)?.close()
       await peer.stop()
       await chain.close()
     },
     health: peerHealth(chain, peer),
   }
+}
+
+/** Repairs in every epoch what is due of the owner's contracts, until the signal. */
+async function keepOwnFiles(
+  chain: ChainClient,
+  sender: () => Promise<StorageClient>,
+  signal: AbortSignal,
+  logger: Logger,
+): Promise<void> {
+  const { keepRepaired } = await import('@ioex/storage-node/repair')
+  await keepRepaired({
+    chain,
+    signal,
+    repair: async () => {
+      const { contracts } = await (await sender()).repair({ always: false, signal })
+      for (const { contract, repaired, failed, health } of contracts) {
+        if (repaired.length + failed.length === 0) continue
+        const counts = { repaired: repaired.length, failed: failed.length }
+        logger.info({ contract, health, ...counts }, 'slots rebuilt')
+      }
+    },
+    onFailure: (error) => logger.warn({ reason: String(error) }, 'repair tried again next epoch'),
+  })
 }
 
 const DeliverySchema = z.strictObject({ to: z.string(), source: z.string(), name: z.string() })
@@ -142,6 +178,8 @@ async function answerPeer(
       return peer.status()
     case 'redeem':
       return peer.redeem()
+    case 'leave':
+      return peer.leave()
     case 'deliver': {
       const { to, source, name } = DeliverySchema.parse(argument)
       return (await sender()).deliver({ to: friendKey(to), source, name })

@@ -58,6 +58,8 @@ const NodeFlagsSchema = z
     unitPrice: z.string().min(1),
     relayPrice: z.string().min(1),
     reservationPrice: z.string().min(1),
+    repair: flag,
+    leave: flag,
     friends: list,
     logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace']),
   })

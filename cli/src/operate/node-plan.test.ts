@@ -91,6 +91,13 @@ describe('what flags make of a node', () => {
     expect(plans.map(({ metrics }) => metrics?.port)).toEqual([20_667, undefined])
   })
 
+  test('a peer that repairs, and one that leaves, only when asked', () => {
+    expect(planNode(peer, 'main')[0]?.storage).not.toHaveProperty('leave')
+    const [config] = planNode({ ...peer, repair: true, leave: true, peers: [PEER] }, 'main')
+    expect(config?.storage).toMatchObject({ repair: true, leave: true })
+    expect(NodeConfigSchema.parse(config)).toEqual(config)
+  })
+
   test('a device that nobody can dial, amounts and sizes', () => {
     const flags = { ...peer, listen: 'none', capacity: '2GiB', price: '0.5' }
     expect(planNode(flags, 'main')[0]).toMatchObject({

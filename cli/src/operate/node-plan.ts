@@ -131,6 +131,8 @@ function partOfRole(
           price: priceOf('price', flags),
           unitPrice: priceOf('unitPrice', flags),
           friends: (flags.friends ?? []).map(friendOf),
+          ...(flags.repair && { repair: true }),
+          ...(flags.leave && { leave: true }),
         },
       }
   }

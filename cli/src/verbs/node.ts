@@ -82,6 +82,8 @@ export function registerNode(program: Command): void {
     .option('--unit-price <amount>', 'IOEX per GiB moved')
     .option('--relay-price <amount>', 'IOEX per GiB relayed')
     .option('--reservation-price <amount>', 'IOEX per reservation-hour')
+    .option('--repair', "a peer that rebuilds its owner's lost slots, where repair is due")
+    .option('--leave', 'a peer gives notice for all it stores and takes no more')
     .option('--friends <list>', 'node keys that may deliver files into the inbox')
     .option('--log-level <level>', 'fatal, error, warn, info, debug or trace')
     .action(async (_options, command: Command) => {

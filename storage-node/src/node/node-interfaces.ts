@@ -74,6 +74,11 @@ export interface PeerNode {
   status(): Promise<PeerStatus>
   /** Redeems all rails now instead of at the next epoch; gives the transaction ids. */
   redeem(): Promise<string[]>
+  /**
+   * Gives notice for every slot and takes no new ones; it goes on proving until the notice is
+   * over. Gives each rail and the epoch in which it ends, exclusive.
+   */
+  leave(): Promise<{ readonly rail: number; readonly end: number }[]>
   stop(): Promise<void>
 }
 

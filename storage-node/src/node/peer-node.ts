@@ -18,6 +18,7 @@ import { openVoucherLedger, type VoucherLedger } from '../transfer/voucher-ledge
 import type { ChainHead } from './chain-client.ts'
 import { FillWorker } from './fill-worker.ts'
 import { HeadRunner } from './head-runner.ts'
+import { Leaving } from './leaving.ts'
 import { NodeAccount } from './node-account.ts'
 import type { PeerNode, PeerNodeOptions, PeerStatus } from './node-interfaces.ts'
 import { Prover } from './prover.ts'
@@ -41,6 +42,7 @@ export async function startPeerNode(options: PeerNodeOptions): Promise<PeerNode>
   const inbox = await Inbox.open(join(dataDir, 'inbox'), options.friends)
   const account = new NodeAccount(chain, options.nodeKey)
   const keeper = new SlotKeeper({ chain, store, nodeAddress: account.address, logger })
+  const leaving = await Leaving.open({ dataDir, chain, account, logger })
   const repairRedeemer = new RepairRedeemer({ chain, account, vouchers: repairs, logger })
   const counters = { bytesIn: 0, bytesOut: 0, slotsReceived: 0, filesReceived: 0 }
   const gate = new ServiceGate(options.limits ?? NO_LIMITS, counters)
@@ -70,6 +72,7 @@ export async function startPeerNode(options: PeerNodeOptions): Promise<PeerNode>
     inbox,
     price: options.price,
     unitPrice: options.unitPrice,
+    takesSlots: () => !leaving.isLeaving,
     submitFill: (grant) => fills.submit(grant),
     counters,
     gate,
@@ -83,6 +86,7 @@ export async function startPeerNode(options: PeerNodeOptions): Promise<PeerNode>
     inbox,
     account,
     keeper,
+    leaving,
     provider,
     gate,
     counters,
@@ -101,6 +105,7 @@ interface PeerParts {
   readonly inbox: Inbox
   readonly account: NodeAccount
   readonly keeper: SlotKeeper
+  readonly leaving: Leaving
   readonly provider: ProviderService
   readonly gate: ServiceGate
   readonly counters: ProviderCounters
@@ -155,7 +160,8 @@ class RunningPeer implements PeerNode {
 
   #offer(): Offer {
     const { price, unitPrice, capacityBytes, limits = NO_LIMITS, tags, identity } = this.#options
-    const { store, gate } = this.#parts
+    const { store, gate, leaving } = this.#parts
+    const takesSlots = gate.isOpen && !leaving.isLeaving
     return {
       kind: OfferKind.storage,
       nodeKey: this.nodeKey,
@@ -165,7 +171,7 @@ class RunningPeer implements PeerNode {
       unitPrice,
       reservationPrice: 0n,
       // Who rests or has moved enough today is not asked; what it stores it goes on proving.
-      freeBytes: gate.isOpen ? store.freeBytes : 0,
+      freeBytes: takesSlots ? store.freeBytes : 0,
       capacityBytes,
       bytesPerDay: limits.bytesPerDay,
       quietFrom: limits.quiet.fromMinute,
@@ -198,6 +204,12 @@ class RunningPeer implements PeerNode {
       bytesOut: counters.bytesOut,
       inboxFiles: (await inbox.files()).length,
     }
+  }
+
+  async leave() {
+    const given = await this.#parts.leaving.giveNotice()
+    this.network.reannounce()
+    return given
   }
 
   async redeem(): Promise<string[]> {

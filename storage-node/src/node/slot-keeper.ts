@@ -1,5 +1,6 @@
 import { bytesEqual } from '@ioex/chain/bytes'
-import { NONE, type Rail } from '@ioex/chain/types'
+import { isInSnapshot, railWeight } from '@ioex/chain/rules'
+import { type Node, NONE, type Rail } from '@ioex/chain/types'
 import type { Logger } from 'pino'
 import type { SlotRecord } from '../blobs/slot-record.ts'
 import type { SlotStore } from '../blobs/slot-store.ts'
@@ -38,21 +39,26 @@ export class SlotKeeper {
     const bySlot = new Map(rails.map((rail) => [placeOf(rail.record), rail]))
     for (const record of store.records()) {
       const rail = bySlot.get(placeOf(record))
-      if (rail && bytesEqual(rail.record.root, record.root))
-        await this.#keep(record, rail, nowEpoch)
+      if (rail && node && bytesEqual(rail.record.root, record.root))
+        await this.#keep(record, rail, { node: node.record, nowEpoch })
       else await this.#release(record, nowEpoch)
     }
     await store.deleteParts((key) => this.#isExpected(Number(key.split('-')[0])))
   }
 
-  async #keep(record: SlotRecord, rail: Indexed<Rail>, nowEpoch: number): Promise<void> {
+  async #keep(
+    record: SlotRecord,
+    rail: Indexed<Rail>,
+    { node, nowEpoch }: { readonly node: Node; readonly nowEpoch: number },
+  ): Promise<void> {
     const { store, chain } = this.#options
     const { generation, price, unitPrice, end } = rail.record
     if (record.rail !== rail.index || record.generation !== generation) {
       await store.update(record, { rail: rail.index, generation, price, unitPrice })
     }
     // Unpaid since the end, but the payer has until the end of the grace to prolong it.
-    if (nowEpoch >= end + chain.params.graceEpochs) await this.#delete(record, 'grace is over')
+    const isOver = nowEpoch >= end + chain.params.graceEpochs
+    if (isOver && !mayBeDrawn(rail.record, node)) await this.#delete(record, 'grace is over')
   }
 
   /** No live rail pays for the slot: it ended, or its fill never came. */
@@ -79,6 +85,16 @@ export class SlotKeeper {
     this.#options.logger.info({ contract, slot, reason }, 'slot deleted')
     await this.#options.store.delete(record)
   }
+}
+
+/**
+ * True while a challenge can still ask for the slot, paid or not: its weight leaves with a proof
+ * after its end, and deleting it before would lose the node that proof (PROTOCOL 6.1).
+ */
+function mayBeDrawn(rail: Rail, node: Node): boolean {
+  if (node.evicted || rail.lostEpoch !== NONE || railWeight(rail) === 0n) return false
+  if (rail.clearedEpoch === NONE) return true
+  return node.challenge !== NONE && isInSnapshot(rail, node.challenge)
 }
 
 /** A slot of a contract has one live rail at most. */

@@ -227,3 +227,36 @@ describe('repair over real peers', () => {
     expect(refillsSeen()).toBe(0)
   })
 })
+
+test('a peer that is gone for good is evicted by its missed proofs, and its slot is refilled', async () => {
+  const world = await StorageWorld.start({ params: { fillDeadlineEpochs: 60 } })
+  try {
+    await world.startPeers(5)
+    const client = await world.client('alice')
+    const source = join(world.folder, 'source')
+    await writeFile(source, randomBytes(200_000))
+    const redundancy = { k: 1, n: 3 }
+    const files = [{ source, path: 'file' }]
+    const { nodes } = await client.put({ files, termEpochs: 200, redundancy })
+    await client.status('file')
+    await world.stopPeersByKey(nodes.slice(0, 1))
+    const open = await vi.waitFor(
+      async () => {
+        const slot = (await client.status('file')).contracts[0]?.slots[0]
+        expect(slot).toMatchObject({ state: 'evicted', open: 'evicted' })
+        return slot
+      },
+      { timeout: 60_000, interval: 200 },
+    )
+    // The ledger learns of it from the fill.
+    expect(open?.rail).toBeTypeOf('number')
+    const [repair] = (await client.repair({ always: true })).contracts
+    expect(repair?.repaired).toMatchObject([{ slot: 0, refill: 1, why: 'evicted' }])
+    const evictions = world.chain.receipts.filter(
+      ({ body }) => body.selector === ReceiptKind.eviction,
+    )
+    expect(evictions).toHaveLength(1)
+  } finally {
+    await world.stop()
+  }
+})

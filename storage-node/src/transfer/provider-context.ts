@@ -40,6 +40,8 @@ export interface ProviderContext {
   readonly price: bigint
   /** Units per GiB moved that it asks. */
   readonly unitPrice: bigint
+  /** False for a node that has given notice. */
+  takesSlots(): boolean
   /** Brings a granted slot onto the chain. Throws Refusal. */
   submitFill(grant: Grant): Promise<SubmittedFill>
   readonly counters: ProviderCounters

@@ -59,6 +59,7 @@ beforeEach(async () => {
     inbox: await Inbox.open(join(folder, 'inbox'), []),
     price: 100n,
     unitPrice: 200n,
+    takesSlots: () => true,
     submitFill: () => Promise.reject(new Error('no fill is expected here')),
     counters,
     gate: new ServiceGate({ ...NO_LIMITS, bytesPerDay: 4 * MIB }, counters),

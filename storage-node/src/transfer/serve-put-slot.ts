@@ -19,6 +19,7 @@ export async function servePutSlot(
   request: PutSlot,
 ): Promise<void> {
   const { store, chain } = context
+  if (!context.takesSlots()) throw new Refusal('LEAVING', 'this node has given notice')
   await checkContract(context, channel, request)
   const known = store.find(request)
   if (known) {
