@@ -33,6 +33,7 @@ import { reportAnchorLag, reportMainChain, reportPeg } from './peg-alarm.ts'
 import { mainChainObjection, systemTransactions } from './system-lane.ts'
 import { checkpointHeight, isCheckpointHeight } from '../params/network-params.ts'
 import { TransactionEntry } from './transaction-entry.ts'
+import { UnknownAnchors } from './unknown-anchors.ts'
 
 export interface FullNodeOptions {
   readonly genesis: Genesis
@@ -243,12 +244,14 @@ export class FullNode {
     const { manager, network } = this
     const { validator, haltEpoch } = this.#options
     manager.onFinal((block) => this.transactions.afterBlock(block))
+    const unknownAnchors = new UnknownAnchors(manager.ledger, this.follower, this.#logger)
     manager.onFinal((block) => reportPeg(block, this.#logger))
     manager.onFinal(({ header }) => {
       this.follower.release(manager.ledger.globals().mainTipHeight)
       if (isCheckpointHeight(manager.params, header.height)) {
         reportMainChain(manager.ledger, this.follower, this.#logger)
         reportAnchorLag(manager.ledger, this.follower, this.#logger)
+        if (header.height === this.targetHeight) unknownAnchors.report()
       }
       this.#logger.debug({ height: header.height }, 'final')
     })
