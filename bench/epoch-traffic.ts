@@ -28,6 +28,8 @@ import {
   type Transaction,
   transactionBytes,
   TransactionListType,
+  PrunedBlockType,
+  pruneBlock,
 } from '@ioex/chain/types'
 import { presets } from '@ioex/genesis/presets'
 import { BaseLedger, emptyContent } from '../chain/src/state/base-ledger.ts'
@@ -246,8 +248,22 @@ function blockOf(shape: TrafficShape, ledger: Ledger, kind: Kind): Comparison {
     subject: repeated(run),
     against: { name: least.name, workload: repeated(() => least.run()) },
     result: run().roots.stateRoot,
-    facts: { bytesEach, inEpoch, bytesInEpoch: Math.round(bytesEach * inEpoch) },
+    facts: {
+      bytesEach,
+      inEpoch,
+      bytesInEpoch: Math.round(bytesEach * inEpoch),
+      bytesWithoutOpenings: keptBytes(list) ?? bytesEach,
+    },
   }
+}
+
+/** Bytes of each transaction once its openings are forgotten; undefined where it has none. */
+function keptBytes(list: readonly Transaction[]): number | undefined {
+  const header = HeaderType.defaultValue()
+  const pruned = pruneBlock({ header, body: { transactions: [...list] } })
+  if (!pruned) return undefined
+  const empty = PrunedBlockType.serialize({ header, transactions: [] }).length
+  return (PrunedBlockType.serialize(pruned).length - empty) / list.length
 }
 
 /** What every block is, whatever stands in it: header, its parent's certificate, its own. */
