@@ -32,6 +32,9 @@ const samples: WireMessage[] = [
   { type: 'block', block: { header, justification, body } },
 ]
 
+/** Inputs of the fuzz test; `npm run fuzz` sets a million. */
+const RUNS = Number(process.env['IOEX_FUZZ_RUNS'] ?? 2000)
+
 describe('consensus wire codec', () => {
   test.each(samples.map((sample) => [sample] as const))(
     'every message comes back: %#',
@@ -56,9 +59,9 @@ describe('consensus wire codec', () => {
         const decoded = decodeMessage(bytes)
         if (decoded.ok) expect(encodeMessage(decoded.value)).toEqual(bytes)
       }),
-      { numRuns: 2000 },
+      { numRuns: RUNS },
     )
-  })
+  }, 3_600_000)
 
   test('what is longer than its kind allows is refused before it is read', () => {
     for (const sample of samples) {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { fromHex } from '../bytes/hex.ts'
-import type { Result } from '../bytes/result.ts'
+import { fault, type Result } from '../bytes/result.ts'
 import { decodeAuxPow, encodeAuxPow } from './aux-pow.ts'
 import {
   decodeBitcoinHeader,
@@ -35,6 +35,7 @@ import {
 } from './merkle-block.ts'
 import {
   decodeFrame,
+  decodeFrameHeader,
   decodeMessage,
   decodeSideChainFilter,
   encodeFrame,
@@ -42,6 +43,8 @@ import {
   encodeSideChainFilter,
   MainNetMagic,
 } from './p2p-message.ts'
+import { parseCode } from './ela-address.ts'
+import { parseSignatures } from './program-check.ts'
 import { decodeSideAuxPow, encodeSideAuxPow } from './side-aux-pow.ts'
 import { decodeTransaction, encodeTransaction, type MainTransaction } from './transaction.ts'
 import type { MainOutput } from './transaction-output.ts'
@@ -70,6 +73,11 @@ function codec<T>(
   }
 }
 
+const COMMANDS = [
+  ...['version', 'verack', 'getaddr', 'mempool', 'filterclear', 'ping', 'pong', 'addr', 'txfilter'],
+  ...['filteradd', 'getblocks', 'inv', 'getdata', 'notfound', 'reject', 'merkleblock', 'unknown'],
+]
+
 const codecs: readonly Codec[] = [
   codec('AuxPow', decodeAuxPow, encodeAuxPow),
   codec('Bitcoin header', decodeBitcoinHeader, encodeBitcoinHeader),
@@ -89,6 +97,18 @@ const codecs: readonly Codec[] = [
       return frame.ok ? decodeMessage(frame.value) : frame
     },
     (message) => encodeFrame(encodeMessage(message), MainNetMagic.regression),
+  ),
+  codec(
+    'P2P payload without its frame',
+    (bytes) => {
+      const command = COMMANDS[(bytes[0] ?? 0) % COMMANDS.length] as string
+      if (bytes[0] !== COMMANDS.indexOf(command)) return fault('MAIN_MESSAGE_UNKNOWN', 'no command')
+      return decodeMessage({ command, payload: bytes.slice(1) })
+    },
+    (message) => {
+      const first = COMMANDS.indexOf(message.command)
+      return Uint8Array.of(first, ...encodeMessage(message).payload)
+    },
   ),
   codec('side-chain filter', decodeSideChainFilter, encodeSideChainFilter),
   codec('Confirm', decodeConfirm, encodeConfirm),
@@ -129,77 +149,31 @@ function seeds(): Uint8Array[] {
     ...read('withdraw-main.json').accepted.map((vector: { raw: string }) => vector.raw),
     `${read('main-blocks.json').blocks[0].raw}01${read('dpos-confirm.json').raw}`,
   ]
-  return texts.map(fromHex)
+  const payloads = read('spv-p2p.json').messages.flatMap(
+    ({ command, payload_hex }: { command: string; payload_hex: string }) => {
+      const first = COMMANDS.indexOf(command)
+      return first < 0 ? [] : [Uint8Array.of(first, ...fromHex(payload_hex))]
+    },
+  )
+  return [...texts.map(fromHex), ...payloads]
 }
 
 const realBytes = seeds()
 
-const mutatedBytes = fc
-  .record({
-    seed: fc.constantFrom(...realBytes),
-    cut: fc.nat(),
-    shorten: fc.boolean(),
-    changes: fc.array(fc.record({ at: fc.nat(), byte: fc.nat(255) }), { maxLength: 4 }),
-  })
-  .map(({ seed, cut, shorten, changes }) => {
-    const bytes = seed.slice(0, shorten ? cut % (seed.length + 1) : seed.length)
-    for (const { at, byte } of changes) if (bytes.length > 0) bytes[at % bytes.length] = byte
-    return bytes
-  })
-
-const anyBytes = fc.oneof(fc.uint8Array({ maxLength: 400 }), mutatedBytes)
-
-describe('codec laws', () => {
-  test.each(codecs)(
-    '$name: accepted bytes re-encode to themselves, nothing throws',
-    (item) => {
-      fc.assert(
-        fc.property(anyBytes, (bytes) => {
-          const recoded = item.recode(bytes)
-          if (recoded.ok) expect(recoded.value).toEqual(bytes)
-          else expect(recoded.fault.code).toMatch(/^MAIN_[A-Z0-9_]+$/)
-        }),
-        { numRuns: RUNS },
-      )
-    },
-    FUZZ_TIMEOUT_MS,
-  )
-
-  test('a header before other bytes re-encodes to its own part', () => {
-    fc.assert(
-      fc.property(anyBytes, (bytes) => {
-        const decoded = decodeHeaderWithAuxPow(bytes)
-        if (!decoded.ok) return
-        const { header, auxPow, length } = decoded.value
-        expect(encodeHeaderWithAuxPow(header, auxPow)).toEqual(bytes.slice(0, length))
-      }),
-    )
-  })
-
-  test('decoders without an encoder do not throw either', () => {
-    fc.assert(
-      fc.property(anyBytes, (bytes) => {
-        decodeSideBlock(bytes)
-        parseMemoAnchor(bytes)
-        const block = decodeMerkleBlock(bytes)
-        if (block.ok) resolvePartialTree(block.value.tree)
-      }),
-    )
-  })
-
-  test('a long list that the bytes cannot hold is refused before it is built', () => {
-    const writer = new ByteWriter().u8(2).u8(0).varUint(0xffff)
-    const decoded = decodeTransaction(writer.finish())
-    expect(decoded).toMatchObject({ fault: { code: 'MAIN_BYTES_TRUNCATED' } })
-    const huge = new ByteWriter().u8(2).u8(0).u8(0xff).u64(0xffff_ffff_ffff_ffffn).finish()
-    expect(decodeTransaction(huge)).toMatchObject({ fault: { code: 'MAIN_FIELD_TOO_LONG' } })
-  })
-})
-
-/** Two equal leaves side by side are refused in a tree, as nobody can make them. */
-function distinct(ids: readonly InternalHash[]): InternalHash[] {
-  return ids.map((id, index) => asInternalHash(Uint8Array.from(id).fill(index, 0, 1)))
-}
+/** Bytes that are almost right: cut short, or with a few of them changed. */
+const almost = (seed: fc.Arbitrary<Uint8Array>) =>
+  fc
+    .record({
+      seed,
+      cut: fc.nat(),
+      shorten: fc.boolean(),
+      changes: fc.array(fc.record({ at: fc.nat(), byte: fc.nat(255) }), { maxLength: 4 }),
+    })
+    .map(({ seed, cut, shorten, changes }) => {
+      const bytes = seed.slice(0, shorten ? cut % (seed.length + 1) : seed.length)
+      for (const { at, byte } of changes) if (bytes.length > 0) bytes[at % bytes.length] = byte
+      return bytes
+    })
 
 const hash = fc.uint8Array({ minLength: 32, maxLength: 32 }).map(asInternalHash)
 const programHash = fc.uint8Array({ minLength: 21, maxLength: 21 })
@@ -231,6 +205,24 @@ const output = (typed: boolean): fc.Arbitrary<MainOutput> =>
             sideTransactionHash: hash,
             targetData: fc.uint8Array({ maxLength: 64 }),
           }),
+          fc.record({
+            kind: fc.constant('return-deposit' as const),
+            version: fc.nat(255),
+            genesisAddress: text,
+            depositHash: hash,
+          }),
+          fc.record({
+            kind: fc.constant('mapping' as const),
+            version: fc.nat(255),
+            ownerKey: fc.uint8Array({ minLength: 33, maxLength: 33 }),
+            sideProducerId: fc.uint8Array({ maxLength: 40 }),
+            signature: fc.uint8Array({ maxLength: 64 }),
+          }),
+          fc.record({
+            kind: fc.constant('stake' as const),
+            version: fc.nat(255),
+            stakeProgramHash: programHash,
+          }),
         ),
   })
 
@@ -261,6 +253,96 @@ const transaction: fc.Arbitrary<MainTransaction> = fc.constantFrom(0, 9, 10).cha
     ),
   }),
 )
+
+/** Transactions with every kind of typed output, beside those of the vectors. */
+const seededBytes = fc.oneof(
+  { weight: 3, arbitrary: fc.constantFrom(...realBytes) },
+  { weight: 1, arbitrary: transaction.map((value) => encodeTransaction(value)) },
+)
+const anyBytes = fc.oneof(fc.uint8Array({ maxLength: 400 }), almost(seededBytes))
+
+const partialTree = fc.record({
+  transactionCount: fc.oneof(fc.nat(40), fc.nat(0xffff_ffff)),
+  hashes: fc.array(hash, { maxLength: 12 }),
+  flags: fc.uint8Array({ maxLength: 12 }),
+})
+
+describe('codec laws', () => {
+  test.each(codecs)(
+    '$name: accepted bytes re-encode to themselves, nothing throws',
+    (item) => {
+      fc.assert(
+        fc.property(anyBytes, (bytes) => {
+          const recoded = item.recode(bytes)
+          if (recoded.ok) expect(recoded.value).toEqual(bytes)
+          else expect(recoded.fault.code).toMatch(/^MAIN_[A-Z0-9_]+$/)
+        }),
+        { numRuns: RUNS },
+      )
+    },
+    FUZZ_TIMEOUT_MS,
+  )
+
+  test(
+    'a header before other bytes re-encodes to its own part',
+    () => {
+      fc.assert(
+        fc.property(anyBytes, (bytes) => {
+          const decoded = decodeHeaderWithAuxPow(bytes)
+          if (!decoded.ok) return
+          const { header, auxPow, length } = decoded.value
+          expect(encodeHeaderWithAuxPow(header, auxPow)).toEqual(bytes.slice(0, length))
+        }),
+        { numRuns: RUNS },
+      )
+    },
+    FUZZ_TIMEOUT_MS,
+  )
+
+  test(
+    'decoders without an encoder do not throw either',
+    () => {
+      fc.assert(
+        fc.property(anyBytes, (bytes) => {
+          decodeSideBlock(bytes)
+          parseMemoAnchor(bytes)
+          parseCode(bytes)
+          parseSignatures(bytes)
+          decodeFrameHeader(bytes, MainNetMagic.regression)
+        }),
+        { numRuns: RUNS },
+      )
+    },
+    FUZZ_TIMEOUT_MS,
+  )
+
+  test(
+    'any partial tree is resolved or refused',
+    () => {
+      fc.assert(
+        fc.property(partialTree, (tree) => {
+          const resolved = resolvePartialTree(tree)
+          if (!resolved.ok) expect(resolved.fault.code).toMatch(/^MAIN_[A-Z0-9_]+$/)
+        }),
+        { numRuns: RUNS },
+      )
+    },
+    FUZZ_TIMEOUT_MS,
+  )
+
+  test('a long list that the bytes cannot hold is refused before it is built', () => {
+    const writer = new ByteWriter().u8(2).u8(0).varUint(0xffff)
+    const decoded = decodeTransaction(writer.finish())
+    expect(decoded).toMatchObject({ fault: { code: 'MAIN_BYTES_TRUNCATED' } })
+    const huge = new ByteWriter().u8(2).u8(0).u8(0xff).u64(0xffff_ffff_ffff_ffffn).finish()
+    expect(decodeTransaction(huge)).toMatchObject({ fault: { code: 'MAIN_FIELD_TOO_LONG' } })
+  })
+})
+
+/** Two equal leaves side by side are refused in a tree, as nobody can make them. */
+function distinct(ids: readonly InternalHash[]): InternalHash[] {
+  return ids.map((id, index) => asInternalHash(Uint8Array.from(id).fill(index, 0, 1)))
+}
 
 describe('value laws', () => {
   test('a partial tree shows what it was built to show, and leads to the root', () => {

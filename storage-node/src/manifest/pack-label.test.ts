@@ -37,7 +37,12 @@ test.each([
 })
 
 test('any bytes give a value or a fault', () => {
-  fc.assert(fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => void decodeLabel(bytes)))
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => void decodeLabel(bytes)),
+    {
+      numRuns: Number(process.env['IOEX_FUZZ_RUNS'] ?? 100),
+    },
+  )
   expect(decodeLabel(encodeLabel(label).slice(1)).ok).toBe(false)
   expect(decodeLabel(encodeLabel(label).slice(0, 71))).toMatchObject({
     fault: { code: 'MALFORMED' },
@@ -45,4 +50,4 @@ test('any bytes give a value or a fault', () => {
   expect(decodeLabel(Uint8Array.of(...encodeLabel(label), 0))).toMatchObject({
     fault: { code: 'BYTES_TOO_LONG' },
   })
-})
+}, 3_600_000)
