@@ -304,13 +304,16 @@ export class BuiltInMainChain {
     const { blockIntervalMs } = this.options
     if (blockIntervalMs <= 0 || this.stopping) return
     const due = Math.max(from + blockIntervalMs, Date.now())
-    this.timer = setTimeout(() => {
-      this.mine()
-        .catch((error: unknown) => {
-          if (!this.stopping) this.options.onProblem?.(error)
-        })
-        .finally(() => this.schedule(due))
-    }, due - Date.now())
+    this.timer = setTimeout(
+      () => {
+        this.mine()
+          .catch((error: unknown) => {
+            if (!this.stopping) this.options.onProblem?.(error)
+          })
+          .finally(() => this.schedule(due))
+      },
+      Math.max(0, due - Date.now()),
+    )
   }
 
   private async shutDown(): Promise<void> {
