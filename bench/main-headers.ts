@@ -14,6 +14,7 @@ import { draftOf, stateRoot } from '@ioex/chain/state'
 import { ZERO_ADDRESS, ZERO_HASH, ZERO_KEY } from '@ioex/chain/types'
 import { GENESIS_TIME_MS, SampleChain } from '../chain/src/rules/testing/sample-chain.ts'
 import { type Bench, type Comparison, repeated, type Scale, sized } from './comparison.ts'
+import { compareFollowing } from './follow-main-chain.ts'
 import { seededBytes } from './seeded.ts'
 
 const HASH_BYTES = 32
@@ -95,8 +96,9 @@ function compare(count: number, branch: number): Comparison {
   }
 }
 
-function* comparisons(scale: Scale): Generator<Comparison> {
+async function* comparisons(scale: Scale): AsyncGenerator<Comparison> {
   for (const branch of [0, USUAL_BRANCH]) yield compare(sized(scale, 4, 32), branch)
+  yield compareFollowing(sized(scale, 4, 1024), decoded, hashesOf)
 }
 
 export const mainHeaders: Bench = {

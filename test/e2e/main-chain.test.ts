@@ -190,7 +190,11 @@ describe('the main chain and the side chain, end to end', () => {
       const fork = await startFork()
       const [liar, ...others] = fork as [ExtraNode, ...ExtraNode[]]
       await untilHeight(liar.process, FORK_EPOCHS * EPOCH_BLOCKS + 1, LONG_MS)
-      expect((await forkClient(liar).call('anchor_getStatus', {})).epoch).toBeGreaterThan(0)
+      await until(
+        'an anchor of the fork',
+        async () => (await clientOf(liar).call('anchor_getStatus', {})).epoch !== null,
+        LONG_MS,
+      )
       await Promise.all(others.map(({ process }) => process.stop()))
       const newcomer = await addNode('newcomer', new Uint8Array(randomBytes(32)))
       const [address] = honest.info['addresses'] as string[]
@@ -202,7 +206,7 @@ describe('the main chain and the side chain, end to end', () => {
         LONG_MS,
       )
       const hashAt = async (rpc: RpcClient) => (await rpc.call('chain_getBlock', { height })).hash
-      const joined = await hashAt(forkClient(newcomer))
+      const joined = await hashAt(clientOf(newcomer))
       const [url] = network.running.rpcUrls()
       expect(joined).toBe(await hashAt(createRpcClient({ url: url as string })))
       const log = await readFile(newcomer.log, 'utf8')
@@ -212,7 +216,7 @@ describe('the main chain and the side chain, end to end', () => {
     2 * LONG_MS,
   )
 
-  const forkClient = ({ rpcUrl }: ExtraNode) => createRpcClient({ url: rpcUrl })
+  const clientOf = ({ rpcUrl }: ExtraNode) => createRpcClient({ url: rpcUrl })
 
   async function addNode(name: string, key: Uint8Array, signsFor?: string): Promise<ExtraNode> {
     const node = await createExtraNode({

@@ -42,7 +42,8 @@ afterEach(async () => {
 async function startWorld(powChain: boolean) {
   const world = await startTwoChains({
     allocations: [{ address: payer, sela: 100n * ELA }],
-    params: { epochBlocks: 3 },
+    // Deposits as on the main network.
+    params: { epochBlocks: 3, depositConfirmations: 6, anchorFinalMainBlocks: 10 },
   })
   cleanups.push(() => world.stop())
   const { main, chain } = world
@@ -111,7 +112,9 @@ describe('arbiters between the two chains', () => {
       const carol = keyOf('carol')
       const text = formatAddress(carol.address, chain.params.addressPrefix)
       await deposit(world, text, 20n * ELA)
-      await rounds(chain.params.depositConfirmations + 1)
+      await rounds(5)
+      expect(balanceOf(chain.ledger, carol.address)).toBe(0n)
+      await rounds(1)
       expect(balanceOf(chain.ledger, carol.address)).toBe(20n * UNITS)
       const value = { to: utf8ToBytes(home), output: 5n * UNITS, amount: 5n * UNITS - FEE }
       chain.block([chain.byOwner(carol, { selector: PayloadKind.withdraw, value })])
