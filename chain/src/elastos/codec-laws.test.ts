@@ -73,10 +73,10 @@ function codec<T>(
   }
 }
 
-const COMMANDS = [
-  ...['version', 'verack', 'getaddr', 'mempool', 'filterclear', 'ping', 'pong', 'addr', 'txfilter'],
-  ...['filteradd', 'getblocks', 'inv', 'getdata', 'notfound', 'reject', 'merkleblock', 'unknown'],
-]
+const COMMANDS: readonly string[] = (
+  'version verack getaddr mempool filterclear ping pong addr txfilter filteradd getblocks inv ' +
+  'getdata notfound reject merkleblock unknown'
+).split(' ')
 
 const codecs: readonly Codec[] = [
   codec('AuxPow', decodeAuxPow, encodeAuxPow),
