@@ -70,7 +70,7 @@ function slotOf(leaves: number): Slot {
   for (let at = 0; at < bytes.length; at += SLOT_BLOCK_BYTES) {
     builder.append(bytes.subarray(at, at + SLOT_BLOCK_BYTES))
   }
-  slot = { bytes, tree: builder.finish() }
+  slot = { bytes, tree: builder.finish(), openings: new Map() }
   return slot
 }
 

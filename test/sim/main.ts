@@ -16,7 +16,8 @@ const { values } = parseArgs({
     count: { type: 'string' },
     economics: { type: 'boolean', default: false },
     nodes: { type: 'string', default: '100' },
-    months: { type: 'string', default: '0.5' },
+    days: { type: 'string', default: '3' },
+    q: { type: 'string', default: '1' },
     epochs: { type: 'string', default: '120' },
     slots: { type: 'string', default: '50' },
     pictures: { type: 'string' },
@@ -35,7 +36,7 @@ if (values.help) {
   console.log(`Usage: npm run sim -- [--seed N] [--count M] [--faulty | --full-node] [--stop] [--trace] [--json]
        npm run sim -- --twins V | --model V
        npm run sim -- --economics [--seed N] [--count M] [--epochs E] [--slots S]
-                      [--nodes N] [--months M] [--json] [--pictures FOLDER]
+                      [--q Q] [--nodes N] [--days D] [--json] [--pictures FOLDER]
 Runs M seeded histories of the consensus machine from seed N on and checks every step.
   --stop   ends at the first failure
   --faulty more weight is faulty than may be: forks happen, each must name a third as guilty
@@ -44,7 +45,9 @@ Runs M seeded histories of the consensus machine from seed N on and checks every
   --twins  instead: each validator of four twinned, every split of V views (3: minutes)
   --model  instead: every reachable state of the voting rules in V views (3: half a minute)
   --economics instead: every known way to cheat against its honest twin, over M seeds (1), E epochs
-           and S slots each, then a market of N nodes (0: none) over M months; fails if one pays`)
+           and S slots each, each node challenged in a share Q of epochs (1), then a market of N
+           nodes (0: none) over D days; fails if one pays. The long form takes an hour of one core:
+           --economics --nodes 2000 --days 90`)
   process.exit(0)
 }
 if (values.model !== undefined) process.exit(searchModel(naturalNumber('model', values.model)))
@@ -132,7 +135,8 @@ async function compareProfits(): Promise<number> {
     seed: naturalNumber('seed', values.seed),
     count: naturalNumber('count', values.count ?? '1'),
     nodes: naturalNumber('nodes', values.nodes),
-    months: Number(values.months),
+    days: Number(values.days),
+    ...(values.q !== '1' && { rate: BigInt(Math.round(Number(values.q) * 2 ** 32)) << 32n }),
     epochs: naturalNumber('epochs', values.epochs),
     slots: naturalNumber('slots', values.slots),
     progress: (line) => console.error(line),

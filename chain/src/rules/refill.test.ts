@@ -238,14 +238,15 @@ describe('refill of an emptied slot', () => {
     world.audit()
   })
 
-  test('a node that gave notice is replaced early and still paid to its end', () => {
+  test('a hand-over ends the notice: the bytes are never paid for twice', () => {
     const { world, contract, rails } = stored()
     epochs(world, 3, a, b)
     expect(codeOf(world.leave(a, rails[0]))).toBe('ok')
     const rail = world.fill(payer, c, [contract, 0])
-    // Its lock pays to 102; the notice of three epochs is the first node's.
-    expect(world.rail(rail).end).toBe(102 - 3)
+    // Its lock pays to 102; the epoch of the hand-over is the first node's.
+    expect(world.rail(rail).end).toBe(102 - 1)
     const { end } = world.rail(rails[0])
+    expect(end).toBe(world.epoch + 1)
     while (world.epoch <= end) epochs(world, 1, a, b, c)
     world.redeem(a, [rails[0]])
     expect(world.rail(rails[0]).paidTime).toBe(timeAmount(TEST_PRICE, 4, end - 2))

@@ -58,19 +58,31 @@ export function refillSlot(
   if (former?.node === node) {
     return fault('OWN_LOST_SLOT', 'a node does not refill a slot that it gave up', { slot })
   }
+  if (former && vacancy.why === 'left') handOver(draft, vacancy.formerRail, context.epoch)
   const funds = fundsOf(draft, refilling, context)
   if (!funds.ok) return funds
   const contract = contractAt(draft, index)
   const paid = debit(draft, contract.payer, funds.value.fromPayer)
   if (!paid.ok) return paid
-  if (former) {
-    const lockTime = former.lockTime - funds.value.fromFormer
-    draft.rails.set(vacancy.formerRail, { ...former, lockTime })
+  const ended = draft.rails.get(vacancy.formerRail)
+  if (ended) {
+    const lockTime = ended.lockTime - funds.value.fromFormer
+    draft.rails.set(vacancy.formerRail, { ...ended, lockTime })
   }
   const rail = createRail(draft, refilling, funds.value, context)
   takeSlot(draft, refilling, rail)
   payFee(draft, refilling, { ...funds.value, rail }, context)
   return ok()
+}
+
+/**
+ * A hand-over ends the notice of the rail that it replaces: one owner of both nodes would else be
+ * paid twice for bytes that it keeps once, and the slot's money would end that much earlier.
+ */
+function handOver(draft: LedgerDraft, formerRail: number, nowEpoch: number): void {
+  const former = draft.rails.get(formerRail)
+  assert(former?.left, 'only a rail under notice is handed over')
+  draft.rails.set(formerRail, { ...former, end: Math.min(former.end, nowEpoch + 1) })
 }
 
 function contractAt(draft: LedgerDraft, index: number): Readonly<Contract> {

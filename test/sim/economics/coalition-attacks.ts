@@ -14,7 +14,7 @@ const WASHED = 1_000_000n
 /** A relay: one node, and what it does with the vouchers of its payer. */
 class Relay implements Agent {
   readonly name = MEASURED
-  readonly ownsValidators: boolean
+  readonly tolls: Agent['tolls']
   readonly #node = known(actor(`${MEASURED} relay`))
   readonly #payer: Actor
   readonly #purse = known(actor(`${MEASURED} purse`))
@@ -23,7 +23,7 @@ class Relay implements Agent {
   #kib = 0
 
   constructor(plan: { readonly washes?: boolean; readonly overclaims?: boolean }) {
-    this.ownsValidators = plan.washes ?? false
+    this.tolls = plan.washes ? 'of its own payments' : undefined
     this.#overclaims = plan.overclaims ?? false
     this.#payer = plan.washes ? this.#purse : known(actor('customer'))
   }
@@ -81,7 +81,7 @@ export const coalitionAttacks: readonly Attack[] = [
       new Provider(MEASURED, {
         slots: 0,
         filler: { count: 10, price: SLOT_PRICE },
-        ownsValidators: true,
+        tolls: 'of its own payments',
       }),
     honest: idle,
   },

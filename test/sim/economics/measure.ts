@@ -10,15 +10,6 @@ export interface Attack {
   readonly cheat: (setting: Setting) => Agent
   /** Honest owner of the same name and capacity; undefined = a provider that keeps everything. */
   readonly honest?: (setting: Setting) => Agent
-  /** Where the rules let something be gained: at most how much, and why that is no farm. */
-  readonly bounded?: Bound
-}
-
-/** A gain that the rules allow and bound. */
-export interface Bound {
-  /** Units per history. */
-  readonly most: (setting: Setting) => bigint
-  readonly why: string
 }
 
 /** What one seed gave, units. */
@@ -27,12 +18,10 @@ export interface Outcome {
   readonly seed: number
   readonly cheat: bigint
   readonly honest: bigint
-  /** Profit of cheating beyond honesty: must not be above `allowed`. */
+  /** Profit of cheating beyond honesty: must not be above 0. */
   readonly gain: bigint
   /** What the honest providers beside the cheat earned less because of it. */
   readonly harm: bigint
-  /** What the gain may be at most: 0 but for what the rules knowingly bound. */
-  readonly allowed: bigint
 }
 
 /** The name under which every agent that is measured acts, so that luck is the same for all. */
@@ -61,7 +50,7 @@ function history(setting: Setting, agent: Agent): History {
  */
 export function measure(attacks: readonly Attack[], setting: Setting): Outcome[] {
   const keeper = history(setting, new Provider(MEASURED))
-  return attacks.map(({ name, cheat, honest, bounded }) => {
+  return attacks.map(({ name, cheat, honest }) => {
     const cheated = history(setting, cheat(setting))
     const twin = honest ? history(setting, honest(setting)) : keeper
     return {
@@ -71,7 +60,6 @@ export function measure(attacks: readonly Attack[], setting: Setting): Outcome[]
       honest: twin.profit,
       gain: cheated.profit - twin.profit,
       harm: twin.neighbours - cheated.neighbours,
-      allowed: bounded?.most(setting) ?? 0n,
     }
   })
 }

@@ -2,7 +2,7 @@ import type { World } from '../../../chain/src/rules/testing/world.ts'
 import { NONE } from '../../../chain/src/types/records.ts'
 import { type Attack, MEASURED } from './measure.ts'
 import { Provider, type ProviderPlan } from './provider.ts'
-import { SLOT_PRICE, type Setting, TRANSACTION_BYTES } from './scene.ts'
+import { SLOT_PRICE, type Setting } from './scene.ts'
 
 const everything = (slots: number) => slots
 const half = (slots: number) => Math.floor(slots / 2)
@@ -39,15 +39,9 @@ const dropping: readonly Attack[] = [
 ]
 
 const answering: readonly Attack[] = [
-  {
-    ...provider('answer late', 'keeps everything, answers in the last epoch', (setting) => ({
-      delay: latest(setting),
-    })),
-    bounded: {
-      most: ({ epochs }) => BigInt((epochs + 50) * TRANSACTION_BYTES),
-      why: 'keeps every byte and sends fewer proofs: saves their byte fees, is paid no epoch more',
-    },
-  },
+  provider('answer late', 'keeps everything, answers in the last epoch', (setting) => ({
+    delay: latest(setting),
+  })),
   provider('answer late, drop 10 %', 'sees the draw, waits, answers if it can', (setting) => ({
     delay: latest(setting),
     drop: share(0.1),
@@ -75,10 +69,35 @@ const diluting: readonly Attack[] = [
       filler(s.slots, multiple),
     ),
   ),
+  provider(
+    'filler that comes and goes',
+    'drops all behind filler that it closes and buys anew around its challenges',
+    ({ params }) => ({
+      drop: everything,
+      filler: { count: 1, price: SLOT_PRICE * 200n },
+      fillerEvery: (params.proofWindowEpochs ?? 2) + 1,
+    }),
+  ),
   provider('expired filler', 'drops all behind a short rail of a huge price', ({ params }) => ({
     drop: everything,
     filler: { count: 1, price: SLOT_PRICE * 200n, term: params.minimumChargeEpochs ?? 1 },
   })),
+]
+
+const offering: readonly Attack[] = [
+  provider(
+    'lie about capacity',
+    'takes twice the slots that its disk holds, keeps the newer half',
+    ({ slots }) => ({
+      slots: slots * 2,
+      drop: half,
+    }),
+  ),
+  provider(
+    'lie about capacity, then fill up',
+    'takes twice what fits, keeps all for a while, then every second slot',
+    ({ slots, epochs }) => ({ slots: slots * 2, drop: half, dropFrom: epochs >> 1 }),
+  ),
 ]
 
 const identities: readonly Attack[] = [
@@ -119,6 +138,7 @@ export const providerAttacks: readonly Attack[] = [
   ...dropping,
   ...answering,
   ...diluting,
+  ...offering,
   ...identities,
   ...money,
 ]

@@ -23,8 +23,9 @@ export interface ProviderPlan {
   readonly slots?: number
   /** Looks in every epoch for rails that ended, for one whose payers come and go. */
   readonly clears?: boolean
-  /** What validators get from its own payments is its own too. */
-  readonly ownsValidators?: boolean
+  readonly tolls?: Agent['tolls']
+  /** Epochs after which its filler is closed and bought anew. */
+  readonly fillerEvery?: number
   /** Has no disk: fetches everything, for nothing, when one more strike would evict it. */
   readonly sleeps?: boolean
   /** So many of its identities keep nothing of what they hold. */
@@ -52,8 +53,8 @@ export class Provider implements Agent {
     this.#self = known(actor(`${name} purse`))
   }
 
-  get ownsValidators(): boolean {
-    return this.#plan.ownsValidators ?? false
+  get tolls(): Agent['tolls'] {
+    return this.#plan.tolls
   }
 
   /** A slot that somebody else's grant gave it. */
@@ -69,15 +70,20 @@ export class Provider implements Agent {
     const { world, setting } = scene
     const payer = known(actor('customer'))
     scene.fund(payer)
-    const { filler } = this.#plan
     const term = setting.epochs + 100
     for (let i = 0; i < (this.#plan.slots ?? setting.slots); i++) {
       const node = this.nodes[i % this.nodes.length] as Actor
       const rail = world.rent(payer, node, terms({ price: SLOT_PRICE, term }))
       push(this.#stored, node, rail)
     }
+    if (this.#plan.filler) scene.fund(this.#self)
+    this.#buyFiller(scene)
+  }
+
+  #buyFiller({ world, setting }: Scene): void {
+    const { filler } = this.#plan
     if (!filler) return
-    scene.fund(this.#self)
+    const term = setting.epochs + 100
     for (let i = 0; i < filler.count; i++) {
       const node = this.nodes[i % this.nodes.length] as Actor
       const { price } = filler
@@ -86,8 +92,21 @@ export class Provider implements Agent {
     }
   }
 
+  /** Gives its fillers up and pays itself for new ones. */
+  #turnFiller(scene: Scene): void {
+    const { world } = scene
+    for (const rail of [...this.#filler.values()].flat()) {
+      if (world.rail(rail).live) world.close(this.#self, rail)
+    }
+    this.#buyFiller(scene)
+  }
+
   perEpoch(scene: Scene): void {
-    const { dropFrom = 1 } = this.#plan
+    const { dropFrom = 1, fillerEvery = 0 } = this.#plan
+    if (fillerEvery > 0 && !scene.isClosing && scene.epoch % fillerEvery === 0) {
+      for (const node of this.nodes) scene.world.touch(node)
+      if (!this.nodes.some((node) => scene.world.node(node).evicted)) this.#turnFiller(scene)
+    }
     if (scene.epoch >= dropFrom) this.#dropData(scene)
     for (const node of this.nodes) {
       if (scene.world.draft.nodeIndex(node.address) === undefined) continue
@@ -129,6 +148,7 @@ export class Provider implements Agent {
     // Once closing is asked for, waiting would only prolong how long the bytes must be kept.
     const delay = scene.isClosing ? 0 : (this.#plan.delay ?? 0)
     if (!challenge || scene.epoch < challenge.epoch + delay) return
+    if (scene.starved.prove.has(node.name)) return
     const { strikes } = world.node(node)
     if (this.#plan.sleeps && strikes + 1 < world.params.strikesToEvict) return
     const answered = world.tryProve(node, this.#over(scene, node, challenge.epoch))
@@ -150,6 +170,7 @@ export class Provider implements Agent {
   #redeem(scene: Scene, node: Actor): void {
     const { redeemEvery = HONEST_REDEEM_EPOCHS, redeemsSingly } = this.#plan
     if (redeemEvery === 0 || scene.epoch % redeemEvery !== 0) return
+    if (scene.starved.redeem.has(node.name)) return
     const { world } = scene
     const rails = [...this.#rails(this.#stored, node), ...this.#rails(this.#filler, node)]
     const index = world.nodeIndex(node)

@@ -1,13 +1,12 @@
 import { assert } from '../../../chain/src/bytes/assert.ts'
 import { railNeed } from '../../../chain/src/rules/settlement.ts'
 import { type Actor, actor, payoutOf } from '../../../chain/src/rules/testing/world.ts'
-import { NONE } from '../../../chain/src/types/records.ts'
 import { type Attack, MEASURED } from './measure.ts'
 import { Provider } from './provider.ts'
 import { type Agent, known, type Scene, SLOT_PRICE, UNIT_PRICE } from './scene.ts'
 
-/** How a slot changes hands: not at all, declared lost, or after its node was evicted. */
-type Way = 'stays' | 'lost' | 'evicted'
+/** How a slot changes hands: not at all, declared lost, with notice, or after its node was evicted. */
+type Way = 'stays' | 'lost' | 'evicted' | 'left'
 
 interface CrewPlan {
   readonly way: Way
@@ -29,7 +28,7 @@ const CREW = 12
  */
 class Crew implements Agent {
   readonly name = MEASURED
-  readonly ownsValidators: boolean
+  readonly tolls: Agent['tolls']
   readonly #plan: CrewPlan
   readonly #keeper = new Provider(`${MEASURED} keeper`, { slots: 0, clears: true })
   readonly #members: readonly Provider[]
@@ -43,7 +42,7 @@ class Crew implements Agent {
 
   constructor(plan: CrewPlan) {
     this.#plan = plan
-    this.ownsValidators = plan.payer === 'own'
+    this.tolls = plan.payer === 'own' ? 'of its own payments' : undefined
     this.#members = Array.from(
       { length: CREW },
       (_, i) => new Provider(`${MEASURED} member ${i}`, { slots: 0, clears: true }),
@@ -84,8 +83,9 @@ class Crew implements Agent {
     }
     const mayTurn = this.#plan.way !== 'stays' && this.#turn + 1 < CREW && !scene.isClosing
     if (mayTurn && epoch % TURN === 0) this.#isQuitting = true
-    if (this.#isQuitting && this.#plan.way === 'lost') {
-      world.leave(nodeOf(this.#member()), this.#rail, true)
+    const { way } = this.#plan
+    if (this.#isQuitting && (way === 'lost' || way === 'left')) {
+      world.leave(nodeOf(this.#member()), this.#rail, way === 'lost')
     }
     this.#keeper.perEpoch(scene)
     for (const [i, member] of this.#members.entries()) {
@@ -99,7 +99,7 @@ class Crew implements Agent {
   #succeed({ world }: Scene): void {
     world.evict(nodeOf(this.#member()))
     const { evicted } = world.node(nodeOf(this.#member()))
-    if (!evicted && world.rail(this.#rail).lostEpoch === NONE) return
+    if (!evicted && !world.rail(this.#rail).left) return
     const served = { slot: 0, rail: this.#keeperRail, kib: 2 ** 30 }
     const voucher = world.repairVoucher(this.#delegate, served)
     world.redeemRepair(nodeOf(this.#keeper), [voucher])
@@ -127,12 +127,6 @@ function crew(name: string, summary: string, plan: CrewPlan): Attack {
   return { name, summary, cheat, honest: () => new Crew({ ...plan, way: 'stays' }) }
 }
 
-/** A delegate that its payer trusted, in one hand with the nodes that it grants refills to. */
-const TRUSTED = {
-  most: () => POT,
-  why: 'its payer chose the delegate and filled the pot: at most what it put there',
-}
-
 /** Cheats of nodes and the delegate that grants refills, with or without the payer. */
 export const repairAttacks: readonly Attack[] = [
   crew('lose and refill, own money', 'payer, delegate and nodes are one; slots declared lost', {
@@ -143,18 +137,16 @@ export const repairAttacks: readonly Attack[] = [
     way: 'evicted',
     payer: 'own',
   }),
-  {
-    ...crew('drain the pot by losses', "the delegate's nodes lose a slot every day", {
-      way: 'lost',
-      payer: 'customer',
-    }),
-    bounded: TRUSTED,
-  },
-  {
-    ...crew('drain the pot by evictions', "the delegate's nodes let themselves be evicted", {
-      way: 'evicted',
-      payer: 'customer',
-    }),
-    bounded: TRUSTED,
-  },
+  crew('drain the pot by losses', "the delegate's nodes lose a slot every day", {
+    way: 'lost',
+    payer: 'customer',
+  }),
+  crew('drain the pot by evictions', "the delegate's nodes let themselves be evicted", {
+    way: 'evicted',
+    payer: 'customer',
+  }),
+  crew('drain the pot by notice', 'one node of the delegate gives notice, the next one refills', {
+    way: 'left',
+    payer: 'customer',
+  }),
 ]

@@ -18,14 +18,15 @@ export function textReport(result: EconomicsResult): string {
     `${result.attacks.length} attacks, seeds ${seeds[0]} to ${seeds.at(-1)}, ${epochs} epochs, ` +
       `${slots} slots each; amounts in epochs of a slot's pay (${PAY} units)`,
     '',
-    row('attack', 'honest', 'cheating', 'best gain', 'allowed', ''),
+    row('attack', 'honest', 'cheating', 'mean gain', 'best gain', 'harm', ''),
     ...result.attacks.map((one) =>
       row(
         one.name,
         inPay(one.honest),
         inPay(one.cheat),
+        inPay(one.meanGain),
         inPay(one.bestGain),
-        inPay(one.allowed),
+        inPay(one.worstHarm),
         one.profits ? 'PROFITS' : '',
       ),
     ),

@@ -16,6 +16,8 @@ export interface Setting {
   readonly epochs: number
   /** Slots that each provider holds for others. */
   readonly slots: number
+  /** Challenged(e) iff a draw is below this fraction of 2^64; undefined = as the budget says. */
+  readonly rate?: bigint
 }
 
 /**
@@ -25,12 +27,14 @@ export interface Setting {
  */
 export interface Agent {
   readonly name: string
-  /** True where it holds all validators, so that their share of what it pays is its own. */
-  readonly ownsValidators?: boolean
+  /** Where it holds all validators: whose payments' share counts as its own. */
+  readonly tolls?: 'of its own payments' | 'of all payments'
   /** Everything whose balances are the agent's. */
   accounts(): readonly Actor[]
   /** In the first epoch, before anything happens. */
   setup(scene: Scene): void
+  /** Before anybody acts: may have the epoch's beacon drawn again, at a price that it books. */
+  drawBeacon?(scene: Scene, again: () => void): void
   /** In every epoch, once its beacon is fixed; also while everything is being closed. */
   perEpoch(scene: Scene): void
 }
@@ -59,6 +63,8 @@ export class Scene {
   readonly #actors = new Set<string>()
   /** True once payers have asked for everything back. */
   isClosing = false
+  /** Nodes whose proofs, or redeems, no block takes in this epoch. */
+  readonly starved = { prove: new Set<string>(), redeem: new Set<string>() }
 
   constructor(setting: Setting, agents: readonly Agent[]) {
     this.setting = setting
@@ -96,12 +102,16 @@ export class Scene {
     for (const who of agent.accounts()) {
       wealth += this.world.balance(who) - (this.#funded.get(who.name) ?? 0n)
     }
-    if (agent.ownsValidators) wealth += this.#toValidators(agent.accounts())
+    if (agent.tolls === 'of its own payments') wealth += this.#tollsOf(agent.accounts())
+    if (agent.tolls === 'of all payments') {
+      const { epochs } = this.world.draft
+      for (let e = 0; e < epochs.count; e++) wealth += epochs.get(e)?.toValidators ?? 0n
+    }
     return wealth - (this.#costs.get(agent.name) ?? 0n)
   }
 
   /** What validators got out of payments of these accounts. */
-  #toValidators(payers: readonly Actor[]): bigint {
+  #tollsOf(payers: readonly Actor[]): bigint {
     let sum = 0n
     for (const { payer, toValidators } of [
       ...this.world.receiptsOf('storage'),
@@ -125,8 +135,17 @@ export class Scene {
   }
 
   #step(): void {
-    this.world.nextEpoch()
-    this.world.fixBeacon(`${this.setting.seed}`)
+    const { rate, seed } = this.setting
+    // The last challenge of each rail comes at once, so that no history has luck with its end.
+    const isRare = rate !== undefined && !this.isClosing
+    this.world.nextEpoch(isRare ? { q1: rate, q2: rate } : undefined)
+    let draws = 0
+    const again = () => {
+      this.world.fixBeacon(draws === 0 ? `${seed}` : `${seed} ${draws}`)
+      draws += 1
+    }
+    again()
+    for (const agent of this.#agents) agent.drawBeacon?.(this, again)
     for (const agent of this.#agents) agent.perEpoch(this)
   }
 

@@ -74,10 +74,18 @@ export function actor(name: string): Actor {
   return found
 }
 
+/** What a provider keeps of an inventory to prove from it. */
+interface InventoryTree {
+  readonly entries: readonly InventoryEntry[]
+  readonly tree: ReturnType<typeof inventoryTree>
+}
+
 /** A slot of a provider: seeded bytes and their tree. */
 export interface Slot {
   readonly bytes: Uint8Array
   readonly tree: SlotTree
+  /** By leaf, as far as made: a slot is opened again and again. */
+  readonly openings: Map<number, SlotOpening>
 }
 
 const slots = new Map<string, Slot>()
@@ -92,20 +100,24 @@ export function slotData(seed: string, leaves: number): Slot {
     for (let i = 0; i < bytes.length; i += SLOT_BLOCK_BYTES) {
       builder.append(bytes.subarray(i, i + SLOT_BLOCK_BYTES))
     }
-    slot = { bytes, tree: builder.finish() }
+    slot = { bytes, tree: builder.finish(), openings: new Map() }
     slots.set(name, slot)
   }
   return slot
 }
 
-export function openLeaf({ bytes, tree }: Slot, leafIndex: number): SlotOpening {
+export function openLeaf({ bytes, tree, openings }: Slot, leafIndex: number): SlotOpening {
+  const known = openings.get(leafIndex)
+  if (known) return known
   const { blockHashes, leafCount } = tree
   const block = Math.floor((leafIndex * LEAF_BYTES) / SLOT_BLOCK_BYTES)
   const start = block * SLOT_BLOCK_BYTES
   const blockBytes = bytes.subarray(start, start + slotBlockBytes(leafCount, block))
   const opened = openingFrom({ blockHashes, leafCount, leafIndex, blockBytes })
   assert(opened.ok, 'a test slot opens')
-  return { leaf: opened.value.leaf, path: opened.value.path }
+  const { leaf, path } = opened.value
+  openings.set(leafIndex, { leaf, path })
+  return { leaf, path }
 }
 
 /** Terms of a rail that tests care about; the rest has plain values. */
@@ -147,7 +159,9 @@ export class World {
   bytes = 1000
   readonly receipts: (ReceiptBody & { readonly at: number })[] = []
   /** Inventories by root, as a provider keeps them for its open challenge. */
-  readonly #inventories = new Map<string, readonly InventoryEntry[]>()
+  readonly #inventories = new Map<string, InventoryTree>()
+  /** Kinds of receipts that are kept; undefined = all. A long history keeps few. */
+  receiptKinds: ReadonlySet<number> | undefined
   readonly #data = new Map<string, Slot>()
   /** Rails whose bytes their node has dropped. */
   readonly dropped = new Set<number>()
@@ -218,12 +232,20 @@ export class World {
     if (!applied.ok) return applied
     const written = [...changedRecords(attempt, 'nodes')]
     merge(attempt)
-    this.receipts.push(...emitted.map((receipt) => ({ ...receipt, at: this.epoch })))
-    for (const { index: node } of written) {
-      const entries = this.draft.inventory(node)
-      this.#inventories.set(bytesToHex(inventoryTree(entries).root), entries)
+    for (const receipt of emitted) {
+      const isKept = this.receiptKinds?.has(receipt.selector) ?? true
+      if (isKept) this.receipts.push({ ...receipt, at: this.epoch })
     }
+    for (const { index } of written) this.#keepInventory(index)
     return applied
+  }
+
+  #keepInventory(node: number): void {
+    const { inventoryRoot } = this.draft.nodes.get(node) as Node
+    const root = bytesToHex(inventoryRoot)
+    if (this.#inventories.has(root)) return
+    const entries = this.draft.inventory(node)
+    this.#inventories.set(root, { entries, tree: inventoryTree(entries) })
   }
 
   fund(who: Actor, amount: bigint): void {
@@ -336,9 +358,9 @@ export class World {
     const index = this.nodeIndex(node)
     const challenge = challengeOf(this.draft, index, this.epoch)
     assert(challenge, `no challenge is open for ${node.name} in epoch ${this.epoch}`)
-    const entries = this.#inventories.get(bytesToHex(challenge.snapshot.root))
-    assert(entries, 'a provider keeps its snapshot')
-    const tree = inventoryTree(entries)
+    const kept = this.#inventories.get(bytesToHex(challenge.snapshot.root))
+    assert(kept, 'a provider keeps its snapshot')
+    const { entries, tree } = kept
     const openings: ProveOpening[] = []
     for (const [i, position] of challenge.positions.entries()) {
       const entry = drawFromSumTree(tree, position)
