@@ -5,7 +5,7 @@ import { type Attack, MEASURED } from './measure.ts'
 import { Provider } from './provider.ts'
 import { type Agent, known, type Scene, SLOT_PRICE, UNIT_PRICE } from './scene.ts'
 
-/** How a slot changes hands: not at all, declared lost, with notice, or after its node was evicted. */
+/** How a slot changes hands: not at all, declared lost, with notice, or by an eviction. */
 type Way = 'stays' | 'lost' | 'evicted' | 'left'
 
 interface CrewPlan {
