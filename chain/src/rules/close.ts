@@ -24,7 +24,7 @@ import {
   railWeight,
 } from './rail-terms.ts'
 import { bookFees, payNode, settleRail } from './settle-rail.ts'
-import { railRests } from './settlement.ts'
+import { minimumEpochs, railRests } from './settlement.ts'
 import { touchNode } from './touch-node.ts'
 import { unpaidStep } from './unpaid-step.ts'
 
@@ -114,7 +114,7 @@ function minimumCharge(draft: LedgerDraft, rail: Readonly<Rail>, ask: Ask): numb
   if (!isStorageRail(rail) || rail.left || rail.lostEpoch !== NONE) return 0
   const closing = closingResolution(draft, nodeOf(draft, rail).log, rail, ask)
   if (!closing?.passed || !isInSnapshot(rail, closing.epoch)) return 0
-  return Math.min(draft.params.minimumChargeEpochs, rail.term)
+  return minimumEpochs(draft.params, rail)
 }
 
 function settleClosed(

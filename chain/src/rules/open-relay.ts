@@ -90,6 +90,7 @@ export function emptyRail(epoch: number, term: number): Rail {
     delegateFee: 0n,
     delegatePaid: 0n,
     unpaid: false,
+    chargedBefore: 0,
   }
 }
 

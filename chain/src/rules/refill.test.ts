@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { installNativeCrypto } from '../native/install-native-crypto.ts'
 import { isClearedByProof } from './clear-weight.ts'
 import { applyFill } from './fill.ts'
-import { timeAmount } from './settlement.ts'
+import { minimumEpochs, timeAmount } from './settlement.ts'
 import { ContractPolicy } from '../types/transactions.ts'
 import { type Actor, actor, codeOf, payoutOf, TEST_PRICE, World } from './testing/world.ts'
 
@@ -254,6 +254,23 @@ describe('refill of an emptied slot', () => {
     epochs(world, 3, b, c, a)
     expect(codeOf(world.close(payer, rails[0]))).toBe('ok')
     world.audit()
+  })
+
+  test('a refill inherits the minimum charge: hand-over after hand-over is due it once', () => {
+    const { world, contract, rails } = stored({ minimumChargeEpochs: 6 })
+    epochs(world, 3, a, b)
+    const first = world.rail(rails[0]).fillEpoch
+    world.leave(a, rails[0])
+    const rail = world.fill(payer, c, [contract, 0])
+    expect(world.rail(rail).chargedBefore).toBe(world.epoch - first)
+    expect(minimumEpochs(world.params, world.rail(rail))).toBe(6 - (world.epoch - first))
+    expect(minimumEpochs(world.params, world.rail(rails[1]))).toBe(6)
+    // A slot that its payer closed starts anew.
+    world.close(payer, rail)
+    epochs(world, 4, a, b, c)
+    expect(codeOf(world.close(payer, rail))).toBe('ok')
+    const anew = world.fill(payer, d, [contract, 0])
+    expect(world.rail(anew).chargedBefore).toBe(0)
   })
 
   test('refused: inactive, closing, too late, and a contract whose last refill is closed ends', () => {

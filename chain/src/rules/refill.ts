@@ -136,6 +136,12 @@ function fundsOf(
   return ok({ term, lockTime, lockUnits, fromFormer: 0n, fromPayer: lockTime + lockUnits })
 }
 
+/** A slot that its payer closed starts anew, so that no payer stores for nothing by turns. */
+function chargedBefore(draft: LedgerDraft, { vacancy }: Refilling, nowEpoch: number): number {
+  const former = draft.rails.get(vacancy.formerRail)
+  return former ? former.chargedBefore + nowEpoch - former.fillEpoch : 0
+}
+
 /** The delegate's fee: as agreed, at most the slot's need and what serving rails left over. */
 function feeOfRefill(draft: LedgerDraft, { contract, slot }: Refilling, need: bigint): bigint {
   const record = contractAt(draft, contract)
@@ -171,6 +177,7 @@ function createRail(
     need,
     lockTime,
     lockUnits,
+    chargedBefore: chargedBefore(draft, refilling, context.epoch),
     delegateFee: refilling.by === RefillBy.delegate ? feeOfRefill(draft, refilling, need) : 0n,
   }
   const entry = { rail: index, generation, weight: railWeight(rail) }

@@ -121,6 +121,18 @@ export function railRests(rail: Rail): { time: bigint; units: bigint } {
   return { time: railEscrow(rail) - units, units }
 }
 
+/**
+ * Epochs due at least for a rail that its payer closes (PROTOCOL 5.3). A refill inherits what its
+ * slot's earlier rails were there: else nodes that follow one another before a close would each
+ * be due the whole minimum.
+ */
+export function minimumEpochs(
+  params: Pick<NetworkParams, 'minimumChargeEpochs'>,
+  rail: Pick<Rail, 'term' | 'chargedBefore'>,
+): number {
+  return Math.max(0, Math.min(params.minimumChargeEpochs, rail.term) - rail.chargedBefore)
+}
+
 /** Units of held pay that burn when so much of it is forfeited in all: ceil(30 %). */
 export function forfeitBurn(params: NetworkParams, forfeited: bigint): bigint {
   return ceilDivide(BigInt(params.forfeitBurnPercent) * forfeited, 100n)

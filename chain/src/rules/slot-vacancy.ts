@@ -8,7 +8,7 @@ import type { TransactionContext } from './block-context.ts'
 import { forfeitHeld, isHoldForfeit } from './held-pay.ts'
 import { nodeOf } from './rail-terms.ts'
 import { lossBound } from './resolution-log.ts'
-import { timeAmount } from './settlement.ts'
+import { minimumEpochs, timeAmount } from './settlement.ts'
 import { touchNode } from './touch-node.ts'
 
 /** Why a slot that was filled once is open for a refill. */
@@ -113,5 +113,5 @@ function elapsedMax(draft: LedgerDraft, rail: Readonly<Rail>, nowEpoch: number):
 
 /** A closing resolution that it passed before it was evicted may make the minimum charge due. */
 function minimumOf(draft: LedgerDraft, rail: Readonly<Rail>): number {
-  return rail.left ? 0 : Math.min(draft.params.minimumChargeEpochs, rail.term)
+  return rail.left ? 0 : minimumEpochs(draft.params, rail)
 }

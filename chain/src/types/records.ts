@@ -179,6 +179,8 @@ export const RailType = new ContainerType(
     delegatePaid: Units64,
     /** Its node said, once its payer had asked to close it, that a step was never signed for. */
     unpaid: Bool,
+    /** Epochs that the rails which it replaced were there: they count to the minimum charge. */
+    chargedBefore: U32,
   },
   { typeName: 'Rail' },
 )

@@ -71,9 +71,10 @@ export function simulateEconomics(options: EconomicsOptions): EconomicsResult {
   const { seed, count, epochs, slots, nodes, rate, progress } = options
   const seeds = Array.from({ length: count }, (_, i) => seed + i)
   const params = presets.main
+  const played = attacks.filter(({ needsProofs }) => rate === undefined || !needsProofs)
   const outcomes = seeds.flatMap((one) => {
     progress?.(`seed ${one}`)
-    return measure(attacks, {
+    return measure(played, {
       seed: one,
       params,
       epochs,
@@ -88,7 +89,7 @@ export function simulateEconomics(options: EconomicsOptions): EconomicsResult {
     seeds,
     epochs,
     slots,
-    attacks: attacks.map((attack) =>
+    attacks: played.map((attack) =>
       resultOf(attack, outcomes, rate === undefined ? epochs : undefined),
     ),
     market: nodes > 0 ? runMarket(market, nodes) : undefined,

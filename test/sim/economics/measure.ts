@@ -10,6 +10,8 @@ export interface Attack {
   readonly cheat: (setting: Setting) => Agent
   /** Honest owner of the same name and capacity; undefined = a provider that keeps everything. */
   readonly honest?: (setting: Setting) => Agent
+  /** Cheats only where every epoch has its proof; else it is a thrift that anybody may have. */
+  readonly needsProofs?: boolean
 }
 
 /** What one seed gave, units. */

@@ -53,9 +53,12 @@ const answering: readonly Attack[] = [
   provider('sleeper', 'keeps nothing, wakes for one proof before the last strike', {
     sleeps: true,
   }),
-  provider('never redeem', 'keeps everything, lets the debt for its proofs grow', {
-    redeemEvery: 0,
-  }),
+  {
+    ...provider('never redeem', 'keeps everything, lets the debt for its proofs grow', {
+      redeemEvery: 0,
+    }),
+    needsProofs: true,
+  },
 ]
 
 const diluting: readonly Attack[] = [
