@@ -1,5 +1,6 @@
+import { randomBytes } from 'node:crypto'
+import { setTimeout } from 'node:timers/promises'
 import { privateKeyFromRaw } from '@libp2p/crypto/keys'
-import { gossipsub, StrictNoSign, TopicValidatorResult, type GossipSub } from '@libp2p/gossipsub'
 import { identify } from '@libp2p/identify'
 import type { Connection, Libp2p, PeerId, Stream } from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
@@ -10,8 +11,9 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import type { Logger } from 'pino'
 import { bytesToHex } from '../bytes/hex.ts'
-import { sha256 } from '../bytes/hash.ts'
+import { SALT_BYTES, SHORT_ID_BYTES, SHORT_IDS_MAX } from './short-ids.ts'
 import { BATCH_BYTES_MAX } from './transaction-batch.ts'
+import { type GossipVerdict, RELAY_TICK_MS, TransactionRelay } from './transaction-relay.ts'
 
 /** Bytes of one consensus message; a proposal carries a whole block. */
 export const CONSENSUS_MESSAGE_BYTES_MAX = 2 * 1024 * 1024
@@ -20,6 +22,9 @@ export const CONSENSUS_MESSAGE_BYTES_MAX = 2 * 1024 * 1024
 const OUTBOX_MESSAGES_MAX = 512
 const REDIAL_MS = 1000
 const REQUEST_TIMEOUT_MS = 10_000
+/** Bodies of announced transactions: another holder is asked sooner. */
+const PULL_TIMEOUT_MS = 3000
+const SHORT_IDS_BYTES_MAX = SHORT_ID_BYTES * SHORT_IDS_MAX
 
 export interface FullNodeNetworkOptions {
   /** 32-byte secp256k1 secret: the node's libp2p identity. */
@@ -34,38 +39,46 @@ export interface FullNodeNetworkOptions {
   readonly logger: Logger
 }
 
-export interface FullNodeServices extends Record<string, unknown> {
-  pubsub: GossipSub
-}
-
 type MessageHandler = (peer: string, message: Uint8Array) => void
-/** What becomes of gossip: passed on; not passed on; not passed on and held against the peer. */
-export type GossipVerdict = 'accept' | 'ignore' | 'reject'
-type GossipHandler = (peer: string, message: Uint8Array) => GossipVerdict
+type TransactionHandler = (peer: string, transaction: Uint8Array) => GossipVerdict
 type RequestHandler = (request: Uint8Array) => Promise<Uint8Array>
 
 /**
  * What full nodes say to each other: consensus messages on one direct stream per peer,
- * transactions by gossip, questions and answers of block sync on short streams.
+ * transactions announced by id and pulled, questions and answers of block sync on short streams.
  */
 export class FullNodeNetwork {
-  readonly #node: Libp2p<FullNodeServices>
+  readonly #node: Libp2p
   readonly #options: FullNodeNetworkOptions
-  readonly #protocols: { consensus: string; sync: string; topic: string }
+  readonly #protocols: ReturnType<typeof protocolsOf>
+  readonly #relay: TransactionRelay
   readonly #outboxes = new Map<string, Outbox>()
   readonly #stopping = new AbortController()
   #onConsensus: MessageHandler = () => {}
-  #onTransactions: GossipHandler = () => 'ignore'
+  #onTransaction: TransactionHandler = () => 'ignore'
   #redial: NodeJS.Timeout | undefined
+  #relayTick: NodeJS.Timeout | undefined
 
-  private constructor(node: Libp2p<FullNodeServices>, options: FullNodeNetworkOptions) {
+  private constructor(node: Libp2p, options: FullNodeNetworkOptions) {
     this.#node = node
     this.#options = options
     this.#protocols = protocolsOf(options.chainId)
+    this.#relay = new TransactionRelay({
+      salt: new Uint8Array(randomBytes(SALT_BYTES)),
+      ask: (peer, request) =>
+        this.#request(peer, request, {
+          protocol: this.#protocols.bodies,
+          answerBytesMax: BATCH_BYTES_MAX,
+          timeoutMs: PULL_TIMEOUT_MS,
+        }),
+      judge: (peer, transaction) => this.#onTransaction(peer, transaction),
+      onFault: (peer) => this.disconnect(peer),
+      nowMs: () => performance.now(),
+    })
   }
 
   static async start(options: FullNodeNetworkOptions): Promise<FullNodeNetwork> {
-    const node = await createLibp2p<FullNodeServices>({
+    const node = await createLibp2p({
       privateKey: privateKeyFromRaw(options.nodeKey),
       addresses: { listen: [...options.listen], announce: [...(options.announce ?? [])] },
       transports: [tcp()],
@@ -78,14 +91,6 @@ export class FullNodeNetwork {
       },
       services: {
         identify: identify(),
-        pubsub: gossipsub({
-          globalSignaturePolicy: StrictNoSign,
-          allowPublishToZeroTopicPeers: true,
-          maxInboundDataLength: BATCH_BYTES_MAX + 4096,
-          msgIdFn: (message) => sha256(message.data),
-          fastMsgIdFn: (message) => bytesToHex(sha256(message.data ?? new Uint8Array(0))),
-          scoreParams: { IPColocationFactorWeight: 0 },
-        }),
       },
     })
     const network = new FullNodeNetwork(node, options)
@@ -128,9 +133,9 @@ export class FullNodeNetwork {
     this.#outboxes.get(peer)?.add(message)
   }
 
-  /** The handler decides what is passed on; `peer` is who sent it here, not who made it. */
-  onTransactions(handler: GossipHandler): void {
-    this.#onTransactions = handler
+  /** The handler decides what is announced to others; `peer` is who sent it here, not its maker. */
+  onTransaction(handler: TransactionHandler): void {
+    this.#onTransaction = handler
   }
 
   /** Closes all connections to a peer that misbehaves; it may come back later. */
@@ -142,20 +147,35 @@ export class FullNodeNetwork {
     })
   }
 
-  async publishTransactions(batch: Uint8Array): Promise<void> {
-    await this.#node.services.pubsub.publish(this.#protocols.topic, batch)
+  /** Tells peers that this node has a transaction, whose bytes they may then ask for. */
+  publishTransaction(transaction: Uint8Array): void {
+    this.#relay.publish(transaction)
   }
 
   /** Registers the answerer of sync questions. */
   async serveSync(handler: RequestHandler, requestBytesMax: number): Promise<void> {
+    await this.#answer(this.#protocols.sync, requestBytesMax, (_peer, request) => handler(request))
+  }
+
+  /** Asks one peer; rejects on time-out, disconnect or an answer above the bound. */
+  requestSync(peer: string, request: Uint8Array, answerBytesMax: number): Promise<Uint8Array> {
+    const protocol = this.#protocols.sync
+    return this.#request(peer, request, { protocol, answerBytesMax, timeoutMs: REQUEST_TIMEOUT_MS })
+  }
+
+  async #answer(
+    protocol: string,
+    requestBytesMax: number,
+    handler: (peer: string, request: Uint8Array) => Promise<Uint8Array>,
+  ): Promise<void> {
     await this.#node.handle(
-      this.#protocols.sync,
-      async (stream) => {
+      protocol,
+      async (stream, { remotePeer }) => {
         const signal = AbortSignal.timeout(REQUEST_TIMEOUT_MS)
         try {
           const frames = lpStream(stream, { maxDataLength: requestBytesMax })
           const request = await frames.read({ signal })
-          await frames.write(await handler(request.subarray()), { signal })
+          await frames.write(await handler(remotePeer.toString(), request.subarray()), { signal })
           await stream.close({ signal })
         } catch (error) {
           stream.abort(error as Error)
@@ -165,18 +185,17 @@ export class FullNodeNetwork {
     )
   }
 
-  /** Asks one peer; rejects on time-out, disconnect or an answer above the bound. */
-  async requestSync(
+  async #request(
     peer: string,
     request: Uint8Array,
-    answerBytesMax: number,
+    how: { protocol: string; answerBytesMax: number; timeoutMs: number },
   ): Promise<Uint8Array> {
     const connection = this.#connectionOf(peer)
     if (!connection) throw new Error(`not connected to ${peer}`)
-    const signal = AbortSignal.any([AbortSignal.timeout(REQUEST_TIMEOUT_MS), this.#stopping.signal])
-    const stream = await connection.newStream(this.#protocols.sync, { signal })
+    const signal = AbortSignal.any([AbortSignal.timeout(how.timeoutMs), this.#stopping.signal])
+    const stream = await connection.newStream(how.protocol, { signal })
     try {
-      const frames = lpStream(stream, { maxDataLength: answerBytesMax })
+      const frames = lpStream(stream, { maxDataLength: how.answerBytesMax })
       await frames.write(request, { signal })
       const answer = (await frames.read({ signal })).subarray()
       await stream.close({ signal })
@@ -190,29 +209,29 @@ export class FullNodeNetwork {
   async stop(): Promise<void> {
     this.#stopping.abort()
     clearInterval(this.#redial)
+    clearInterval(this.#relayTick)
     for (const outbox of this.#outboxes.values()) outbox.close()
     await this.#node.stop()
   }
 
   async #begin(): Promise<void> {
-    const { consensus, topic } = this.#protocols
-    await this.#node.handle(consensus, (stream, connection) => this.#receive(stream, connection), {
-      maxInboundStreams: 2,
-    })
-    const { pubsub } = this.#node.services
-    // Nothing is passed on before the pool has said what it is.
-    pubsub.topicValidators.set(topic, (peer, { data }) => {
-      return gossipVerdicts[this.#onTransactions(peer.toString(), data)]
-    })
-    pubsub.subscribe(topic)
+    const { consensus, announce, bodies } = this.#protocols
+    const options = { maxInboundStreams: 2 }
+    await this.#node.handle(consensus, (...opened) => this.#receive(...opened), options)
+    await this.#node.handle(announce, (...opened) => this.#hear(...opened), options)
+    await this.#answer(bodies, SHORT_IDS_BYTES_MAX, (peer, request) =>
+      Promise.resolve(this.#relay.serve(peer, request)),
+    )
     this.#node.addEventListener('peer:identify', ({ detail }) => {
       if (detail.protocols.includes(consensus)) this.#connected(detail.peerId)
     })
     this.#node.addEventListener('peer:disconnect', ({ detail }) => {
       this.#outboxes.get(detail.toString())?.close()
       this.#outboxes.delete(detail.toString())
+      this.#relay.disconnect(detail.toString())
     })
     this.#redial = setInterval(() => this.#dialMissing(), REDIAL_MS)
+    this.#relayTick = setInterval(() => this.#relay.tick(), RELAY_TICK_MS)
     this.#dialMissing()
   }
 
@@ -243,6 +262,60 @@ export class FullNodeNetwork {
     })
     this.#outboxes.set(id, outbox)
     this.#options.logger.info({ peer: id }, 'full node connected')
+    void this.#announceTo(id)
+  }
+
+  /** Keeps a stream for announcements open as long as the peer is connected. */
+  async #announceTo(id: string): Promise<void> {
+    const opened = this.#outboxes.get(id)
+    while (opened && this.#outboxes.get(id) === opened && !this.#stopping.signal.aborted) {
+      try {
+        await this.#announceOn(id)
+      } catch (error) {
+        this.#options.logger.debug({ peer: id, reason: String(error) }, 'not announced to')
+      }
+      await setTimeout(REDIAL_MS, undefined, { ref: false })
+    }
+  }
+
+  /** Learns the peer's salt and announces until the stream ends. */
+  async #announceOn(id: string): Promise<void> {
+    const connection = this.#connectionOf(id)
+    if (!connection) return
+    const signal = AbortSignal.any([AbortSignal.timeout(REQUEST_TIMEOUT_MS), this.#stopping.signal])
+    const stream = await connection.newStream(this.#protocols.announce, { signal })
+    try {
+      const frames = lpStream(stream, { maxDataLength: SALT_BYTES })
+      const salt = (await frames.read({ signal })).subarray()
+      if (salt.length !== SALT_BYTES) throw new Error('no salt')
+      const ended = new AbortController()
+      this.#relay.connect(id, {
+        salt: Uint8Array.from(salt),
+        send: (message) =>
+          frames
+            .write(message, { signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) })
+            .catch((error: unknown) => ended.abort(error)),
+      })
+      // Nothing more is read here: the end of the stream or a write that fails ends this.
+      await frames.read({ signal: AbortSignal.any([ended.signal, this.#stopping.signal]) })
+    } finally {
+      stream.abort(new Error('announcements ended'))
+    }
+  }
+
+  /** A peer's announcements, after it was told our salt. */
+  async #hear(stream: Stream, connection: Connection): Promise<void> {
+    const peer = connection.remotePeer.toString()
+    const frames = lpStream(stream, { maxDataLength: SHORT_IDS_BYTES_MAX })
+    try {
+      await frames.write(this.#relay.salt, { signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) })
+      for (;;) {
+        const message = await frames.read({ signal: this.#stopping.signal })
+        this.#relay.announced(peer, message.subarray())
+      }
+    } catch (error) {
+      if (stream.status === 'open') stream.abort(error as Error)
+    }
   }
 
   async #receive(stream: Stream, connection: Connection): Promise<void> {
@@ -257,12 +330,6 @@ export class FullNodeNetwork {
       if (stream.status === 'open') stream.abort(error as Error)
     }
   }
-}
-
-const gossipVerdicts: { readonly [K in GossipVerdict]: TopicValidatorResult } = {
-  accept: TopicValidatorResult.Accept,
-  ignore: TopicValidatorResult.Ignore,
-  reject: TopicValidatorResult.Reject,
 }
 
 /** Messages to one peer, in order, over one stream that is reopened when it breaks. */
@@ -313,6 +380,7 @@ function protocolsOf(chainId: Uint8Array) {
   return {
     consensus: `/ioex/${chain}/consensus/1`,
     sync: `/ioex/${chain}/sync/1`,
-    topic: `/ioex/${chain}/transactions/1`,
+    announce: `/ioex/${chain}/announce/1`,
+    bodies: `/ioex/${chain}/transactions/1`,
   }
 }

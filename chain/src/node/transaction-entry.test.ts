@@ -2,8 +2,8 @@ import { pino } from 'pino'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { bytesToHex } from '../bytes/hex.ts'
 import { installNativeCrypto } from '../native/install-native-crypto.ts'
-import type { FullNodeNetwork, GossipVerdict } from '../net/full-node-network.ts'
-import { encodeBatches } from '../net/transaction-batch.ts'
+import type { FullNodeNetwork } from '../net/full-node-network.ts'
+import type { GossipVerdict } from '../net/transaction-relay.ts'
 import { PEER_TRANSACTIONS_PER_SECOND } from '../pool/pool-limits.ts'
 import { keyOf, SampleChain, UNITS } from '../rules/testing/sample-chain.ts'
 import { encodeTransaction, transactionId, transactionRoot } from '../types/transaction-codec.ts'
@@ -23,15 +23,14 @@ function setUp() {
   let handler: (peer: string, batch: Uint8Array) => GossipVerdict = () => 'ignore'
   const disconnected: string[] = []
   const network = {
-    onTransactions: (given: typeof handler) => void (handler = given),
-    publishTransactions: () => Promise.resolve(),
+    onTransaction: (given: typeof handler) => void (handler = given),
+    publishTransaction: () => undefined,
     disconnect: (peer: string) => void disconnected.push(peer),
   } as unknown as FullNodeNetwork
   const entry = new TransactionEntry({ ledger: chain.ledger, network, logger, nowMs: () => 0 })
-  const gossip = (peer: string, transactions: readonly Transaction[]) => {
-    const [batch] = encodeBatches(transactions.map(encodeTransaction))
-    return batch ? handler(peer, batch) : 'none'
-  }
+  /** The verdict over the last of them. */
+  const gossip = (peer: string, transactions: readonly Transaction[]) =>
+    transactions.map((each) => handler(peer, encodeTransaction(each))).at(-1)
   return { chain, entry, gossip, disconnected, raw: (bytes: Uint8Array) => handler('p', bytes) }
 }
 

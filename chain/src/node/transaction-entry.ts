@@ -2,8 +2,8 @@ import type { Logger } from 'pino'
 import { bytesToHex, type Hex } from '../bytes/hex.ts'
 import { fault, ok, type Result } from '../bytes/result.ts'
 import type { FinalizedBlock } from '../manager/chain-manager.ts'
-import type { FullNodeNetwork, GossipVerdict } from '../net/full-node-network.ts'
-import { decodeBatch, encodeBatches } from '../net/transaction-batch.ts'
+import type { FullNodeNetwork } from '../net/full-node-network.ts'
+import type { GossipVerdict } from '../net/transaction-relay.ts'
 import { epochOfHeight, isCheckpointHeight } from '../params/network-params.ts'
 import { PeerBudgets } from '../pool/peer-budgets.ts'
 import { type PoolView, TransactionPool } from '../pool/transaction-pool.ts'
@@ -27,8 +27,6 @@ import { VoteKeeper } from './vote-keeper.ts'
 
 /** Roots of transactions whose signature was checked, the least recently used forgotten first. */
 const VERIFIED_MAX = 50_000
-/** Transactions collected before they are gossiped as one batch. */
-const GOSSIP_DELAY_MS = 20
 /** Blocks for which gossiped evidence can be taken up. */
 const GOSSIP_VALID_BLOCKS = 100
 /** Faults that an honest sender's peer never passes on. */
@@ -64,7 +62,6 @@ export class TransactionEntry {
   readonly #nowMs: () => number
   readonly #budgets = new PeerBudgets()
   readonly #verified = new Set<Hex>()
-  #outgoing: Uint8Array[] = []
 
   constructor(options: TransactionEntryOptions) {
     const { ledger, network, logger, nowMs, evidenceShelf } = options
@@ -84,7 +81,7 @@ export class TransactionEntry {
       trial: (waiting, before) => this.#scratches.trial(waiting, before),
       nowMs: this.#nowMs,
     })
-    network.onTransactions((peer, batch) => this.#onGossip(peer, batch))
+    network.onTransaction((peer, transaction) => this.#onGossip(peer, transaction))
   }
 
   /** Whether this signature was checked before; by the hex of transactionRoot. */
@@ -101,7 +98,7 @@ export class TransactionEntry {
 
   submit(bytes: Uint8Array): Promise<Result<Uint8Array>> {
     const admitted = this.#admit(bytes)
-    if (admitted.ok) this.#gossip(bytes)
+    if (admitted.ok) this.#network.publishTransaction(bytes)
     // A client that sends again after a lost answer is told the same id.
     if (!admitted.ok && admitted.fault.code === 'ALREADY_KNOWN') {
       const decoded = decodeTransaction(bytes)
@@ -121,7 +118,7 @@ export class TransactionEntry {
     const { validator } = evidence.value
     const facts = { validator, transaction: bytesToHex(transaction) }
     this.#logger.error(facts, 'a validator signed twice')
-    this.#gossip(transaction)
+    this.#network.publishTransaction(transaction)
   }
 
   #accusation(evidence: Evidence): Uint8Array {
@@ -135,7 +132,8 @@ export class TransactionEntry {
     this.evidence.afterBlock()
     // Told again in each epoch: whoever heard it may have lost it, or may not have been there.
     if (isCheckpointHeight(this.#ledger.params, header.height)) {
-      for (const evidence of this.evidence.waiting) this.#gossip(this.#accusation(evidence))
+      for (const evidence of this.evidence.waiting)
+        this.#network.publishTransaction(this.#accusation(evidence))
     }
     this.votes.afterBlock()
     const included = transactions.map((transaction) => ({
@@ -145,22 +143,17 @@ export class TransactionEntry {
     this.pool.afterBlock(included)
   }
 
-  /** Passes a batch on only where something in it was good and nothing forged. */
-  #onGossip(peer: string, batch: Uint8Array): GossipVerdict {
-    const transactions = decodeBatch(batch)
-    let verdict: GossipVerdict = transactions.length === 0 ? 'reject' : 'ignore'
-    for (const bytes of transactions) {
-      if (!this.#budgets.takeTransaction(peer, this.#nowMs())) return verdict
-      const admitted = this.#admit(bytes)
-      if (admitted.ok) verdict = 'accept'
-      if (admitted.ok || !FORGED.has(admitted.fault.code)) continue
-      if (!this.#budgets.takeBadSignature(peer, this.#nowMs())) {
-        this.#logger.warn({ peer }, 'peer sends forged transactions: disconnected')
-        this.#network.disconnect(peer)
-      }
-      return 'reject'
+  /** Announces to others only what is new and good; what is forged is its sender's fault. */
+  #onGossip(peer: string, bytes: Uint8Array): GossipVerdict {
+    if (!this.#budgets.takeTransaction(peer, this.#nowMs())) return 'ignore'
+    const admitted = this.#admit(bytes)
+    if (admitted.ok) return 'accept'
+    if (!FORGED.has(admitted.fault.code)) return 'ignore'
+    if (!this.#budgets.takeBadSignature(peer, this.#nowMs())) {
+      this.#logger.warn({ peer }, 'peer sends forged transactions: disconnected')
+      this.#network.disconnect(peer)
     }
-    return verdict
+    return 'reject'
   }
 
   #admit(bytes: Uint8Array): Result<Uint8Array> {
@@ -193,20 +186,6 @@ export class TransactionEntry {
     if (this.#verified.size <= VERIFIED_MAX) return
     const [oldest] = this.#verified
     if (oldest !== undefined) this.#verified.delete(oldest)
-  }
-
-  #gossip(bytes: Uint8Array): void {
-    this.#outgoing.push(bytes)
-    if (this.#outgoing.length > 1) return
-    setTimeout(() => {
-      const batches = encodeBatches(this.#outgoing)
-      this.#outgoing = []
-      for (const batch of batches) {
-        this.#network.publishTransactions(batch).catch((error: unknown) => {
-          this.#logger.debug({ reason: String(error) }, 'gossip failed')
-        })
-      }
-    }, GOSSIP_DELAY_MS)
   }
 }
 

@@ -7,7 +7,6 @@ import { ConsensusDriver } from '../../../chain/src/driver/consensus-driver.ts'
 import type { DriverClock } from '../../../chain/src/driver/driver-clock.ts'
 import { ChainManager } from '../../../chain/src/manager/chain-manager.ts'
 import type { FullNodeNetwork } from '../../../chain/src/net/full-node-network.ts'
-import { encodeBatches } from '../../../chain/src/net/transaction-batch.ts'
 import { openChain } from '../../../chain/src/node/open-chain.ts'
 import { unsigned } from '../../../chain/src/node/system-lane.ts'
 import { TransactionEntry } from '../../../chain/src/node/transaction-entry.ts'
@@ -124,18 +123,16 @@ export class FullInstance {
     if (this.isUp) this.#receive?.(from, bytes)
   }
 
-  /** A batch of transactions from a peer. */
-  hear(from: string, batch: Uint8Array): void {
-    if (this.isUp) this.#gossip?.(from, batch)
+  /** A transaction from a peer. */
+  hear(from: string, transaction: Uint8Array): void {
+    if (this.isUp) this.#gossip?.(from, transaction)
   }
 
   async submit(bytes: Uint8Array): Promise<void> {
     const admitted = await this.entry?.submit(bytes)
     if (!admitted?.ok) return
     for (const peer of this.#world.others(this)) {
-      for (const batch of encodeBatches([bytes])) {
-        this.#world.carry(this, peer, () => peer.hear(this.name, batch))
-      }
+      this.#world.carry(this, peer, () => peer.hear(this.name, bytes))
     }
   }
 
@@ -210,10 +207,10 @@ export class FullInstance {
     const { genesis, checker, heap } = this.#world
     const { ledger } = opened
     const network = {
-      onTransactions: (handler: (peer: string, batch: Uint8Array) => unknown) => {
+      onTransaction: (handler: (peer: string, transaction: Uint8Array) => unknown) => {
         this.#gossip = handler
       },
-      publishTransactions: () => Promise.resolve(),
+      publishTransaction: () => undefined,
       disconnect: () => checker.report('an honest peer is taken for a forger'),
     } as unknown as FullNodeNetwork
     const entry = new TransactionEntry({ ledger, network, logger, nowMs: () => heap.now })
