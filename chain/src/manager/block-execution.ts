@@ -12,6 +12,7 @@ import {
   endBlock,
   executeBlock,
 } from '../rules/execute-block.ts'
+import { laneOf } from '../rules/transaction-checks.ts'
 import { paramsAt } from '../params/forks.ts'
 import { draftOf } from '../state/ledger.ts'
 import type { LedgerDraft } from '../state/ledger-draft.ts'
@@ -104,6 +105,21 @@ export function buildOn(parent: LedgerDraft, inputs: BuildInputs): Executed & { 
     ...outcome.roots,
   }
   return { ...executed(draft, outcome), header }
+}
+
+/**
+ * What waits, less what a block below that is not final yet holds already. Where a nonce does not
+ * forbid it, a redeem could stand in both and pay its byte fee twice.
+ */
+export function* notYetIn(
+  waiting: Iterable<Transaction>,
+  held: ReadonlySet<Hex>,
+): Iterable<Transaction> {
+  for (const transaction of waiting) {
+    const mayRepeat = held.size > 0 && laneOf(transaction.body) !== 'account'
+    if (mayRepeat && held.has(bytesToHex(transactionId(transaction)))) continue
+    yield transaction
+  }
 }
 
 function placeOf(

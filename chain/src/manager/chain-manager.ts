@@ -40,6 +40,7 @@ import {
   decodeBody,
   type Executed,
   executeOn,
+  notYetIn,
 } from './block-execution.ts'
 import type { ChainStore, CommittedBlock } from './chain-store.ts'
 import { readBlock } from './read-block.ts'
@@ -167,7 +168,7 @@ export class ChainManager implements BlockHost {
       fields: request.fields,
       participants: participantsOf(request.justification),
       parentHash: request.parentHash,
-      ...this.#blockInputs(parent),
+      ...this.#blockInputs(parent, request.parentHash),
     }
     const built = buildOn(parent, inputs)
     const body = BlockBodyType.serialize({ transactions: [...built.transactions] })
@@ -301,11 +302,11 @@ export class ChainManager implements BlockHost {
     return epochProofOf({ params, store, commit, nextValidators })
   }
 
-  #blockInputs(parent: LedgerDraft) {
+  #blockInputs(parent: LedgerDraft, parentHash: Hex) {
     const { inputs } = this.#options
     return {
       system: inputs.systemLane(parent),
-      waiting: inputs.waiting(parent),
+      waiting: notYetIn(inputs.waiting(parent), this.#idsAboveHead(parentHash)),
       isVerified: (root: Hex) => inputs.isVerified(root),
     }
   }
@@ -313,6 +314,17 @@ export class ChainManager implements BlockHost {
   /** The ledger after a block that is the head or an executed candidate. */
   #parentLedger(hash: Hex): LedgerDraft | undefined {
     return hash === this.#head.hash ? this.ledger : this.#candidates.get(hash)?.draft
+  }
+
+  /** Transactions of a block and of its ancestors down to the final one. */
+  #idsAboveHead(hash: Hex): Set<Hex> {
+    const ids = new Set<Hex>()
+    let candidate = this.#candidates.get(hash)
+    while (candidate) {
+      for (const id of candidate.transactionIds) ids.add(id)
+      candidate = this.#candidates.get(bytesToHex(candidate.envelope.header.parentHash))
+    }
+    return ids
   }
 
   /** Candidates that do not stand on the new head can never become final. */

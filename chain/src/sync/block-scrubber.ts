@@ -3,7 +3,12 @@ import type { Logger } from 'pino'
 import { bytesEqual, bytesToHex, fromHex } from '../bytes/hex.ts'
 import { decodeCanonical } from '../bytes/ssz.ts'
 import type { FinalBlock } from '../consensus/machine-interface.ts'
-import type { ChainStore, StoredBlock, StoredPrunedBlock } from '../manager/chain-store.ts'
+import type {
+  ChainStore,
+  ReceiptPosition,
+  StoredBlock,
+  StoredPrunedBlock,
+} from '../manager/chain-store.ts'
 import { epochProofOf } from '../manager/epoch-proof-builder.ts'
 import {
   checkpointHeight,
@@ -16,8 +21,10 @@ import {
   JustificationType,
   ReproposalsType,
 } from '../types/consensus-objects.ts'
-import { BlockBodyType, BlockType } from '../types/block.ts'
+import { BLOCK_BYTES_MAX, BlockBodyType, BlockType } from '../types/block.ts'
 import { rootOfReceipts } from '../types/receipt-roots.ts'
+import { transactionId } from '../types/transaction-codec.ts'
+import type { Transaction } from '../types/transactions.ts'
 import {
   type BlockCheckContext,
   type CheckedBlock,
@@ -260,9 +267,20 @@ export class BlockScrubber {
     if (at !== height || !hashAt || !bytesEqual(hashAt, hash)) return false
     for (const [index, id] of transactionIds.entries()) {
       const place = await readable(store.transaction(bytesToHex(id)))
-      if (place?.height !== height || place.index !== index) return false
+      const isHere = place?.height === height && place.index === index
+      if (!isHere && !(place && place.height > height && (await this.#holds(place, id))))
+        return false
     }
     return true
+  }
+
+  /** Without a nonce a transaction may stand in two blocks; its index names the later one. */
+  async #holds({ height, index }: ReceiptPosition, id: Uint8Array): Promise<boolean> {
+    const stored = await readable(this.#options.store.block(height))
+    if (!stored) return false
+    const block = decodeCanonical(BlockType, stored.block, BLOCK_BYTES_MAX)
+    const found = block.ok ? block.value.body.transactions[index] : undefined
+    return found !== undefined && bytesEqual(transactionId(found as Transaction), id)
   }
 
   async #hasReceipts(header: Header): Promise<boolean> {
