@@ -1,4 +1,5 @@
 import { auditReplay } from './audit-replay.ts'
+import { blockSync } from './block-sync.ts'
 import type { Bench } from './comparison.ts'
 import { consensusRound } from './consensus-round.ts'
 import { dataChannel } from './data-channel.ts'
@@ -15,6 +16,7 @@ export const allBenches: readonly Bench[] = [
   importTransfers,
   stateRoots,
   joining,
+  blockSync,
   consensusRound,
   proofsAndPay,
   mainHeaders,

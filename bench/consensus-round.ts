@@ -6,6 +6,7 @@ import { RAW_VERIFY, signRaw, verifyRaw } from './raw-signatures.ts'
 /** Blocks before counting starts, so that every run meets a network in full swing. */
 const BLOCKS_BEFORE = 4
 const SAMPLE_BLOCKS = 4
+const MANY = 36
 
 /**
  * All validators of a network, in one process, agree on blocks. What is left when everything is
@@ -23,6 +24,8 @@ function compare(size: number, blocks: number): Comparison {
     name: `chain/consensus::agree/validators=${size}`,
     unit: 'blocks of one validator',
     work: blocks * size,
+    // A hundred validators take seconds for a block.
+    rounds: size > MANY ? 3 : 5,
     subject: repeated(() => network.advance(blocks)),
     against: {
       name: `2 quorums by ${RAW_VERIFY}, 2 signatures`,
@@ -41,7 +44,8 @@ function compare(size: number, blocks: number): Comparison {
 }
 
 function* comparisons(scale: Scale): Generator<Comparison> {
-  for (const size of scale.smoke ? [4] : [4, 16, 36]) {
+  const sizes = scale.smoke ? [4] : [4, 16, 36, ...(scale.full ? [100] : [])]
+  for (const size of sizes) {
     yield compare(size, sized(scale, 1, Math.ceil(24 / size)))
   }
 }
