@@ -192,3 +192,30 @@ test('short ids are salted: what collides at one node does not at another', () =
     expect(decodeShortIds(new Uint8Array(length))).toBeUndefined()
   }
 })
+
+test('final headers pass only through nodes that accept them', { timeout: 60_000 }, async () => {
+  const middle = await start('middle')
+  const near = await start('near', middle.addresses())
+  const far = await start('far', middle.addresses())
+  const heard: { peer: string; text: string }[] = []
+  const textOf = (message: Uint8Array) => new TextDecoder().decode(message)
+  middle.onFinalHeader((_, message) => (textOf(message).startsWith('good') ? 'accept' : 'ignore'))
+  far.onFinalHeader((peer, message) => {
+    heard.push({ peer, text: textOf(message) })
+    return 'accept'
+  })
+  await vi.waitFor(() => expect(middle.peers()).toHaveLength(2), { timeout: 20_000 })
+  let sent = 0
+  // The mesh takes a moment to form; what comes before is lost, as in any network.
+  await vi.waitFor(
+    () => {
+      near.publishFinalHeader(utf8ToBytes(`bad ${sent}`))
+      near.publishFinalHeader(utf8ToBytes(`good ${sent++}`))
+      expect(heard.length).toBeGreaterThan(2)
+    },
+    { timeout: 30_000, interval: 200 },
+  )
+  expect(heard.filter(({ text }) => text.startsWith('bad'))).toEqual([])
+  // Who sent it here, not who made it.
+  expect(new Set(heard.map(({ peer }) => peer))).toEqual(new Set([middle.peerId]))
+})

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
 import { privateKeyFromRaw } from '@libp2p/crypto/keys'
+import type { GossipSub } from '@libp2p/gossipsub'
 import { identify } from '@libp2p/identify'
 import type { Connection, Libp2p, PeerId, Stream } from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
@@ -11,6 +12,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import type { Logger } from 'pino'
 import { bytesToHex } from '../bytes/hex.ts'
+import { type FinalHeaderHandler, finalGossip, joinTopic } from './final-gossip.ts'
 import { SALT_BYTES, SHORT_ID_BYTES, SHORT_IDS_MAX } from './short-ids.ts'
 import { BATCH_BYTES_MAX } from './transaction-batch.ts'
 import { type GossipVerdict, RELAY_TICK_MS, TransactionRelay } from './transaction-relay.ts'
@@ -39,16 +41,21 @@ export interface FullNodeNetworkOptions {
   readonly logger: Logger
 }
 
+export interface FullNodeServices extends Record<string, unknown> {
+  pubsub: GossipSub
+}
+
 type MessageHandler = (peer: string, message: Uint8Array) => void
 type TransactionHandler = (peer: string, transaction: Uint8Array) => GossipVerdict
 type RequestHandler = (request: Uint8Array) => Promise<Uint8Array>
 
 /**
  * What full nodes say to each other: consensus messages on one direct stream per peer,
- * transactions announced by id and pulled, questions and answers of block sync on short streams.
+ * transactions announced by id and pulled, questions and answers of block sync on short streams,
+ * final headers by gossip.
  */
 export class FullNodeNetwork {
-  readonly #node: Libp2p
+  readonly #node: Libp2p<FullNodeServices>
   readonly #options: FullNodeNetworkOptions
   readonly #protocols: ReturnType<typeof protocolsOf>
   readonly #relay: TransactionRelay
@@ -56,10 +63,11 @@ export class FullNodeNetwork {
   readonly #stopping = new AbortController()
   #onConsensus: MessageHandler = () => {}
   #onTransaction: TransactionHandler = () => 'ignore'
+  #onFinalHeader: FinalHeaderHandler = () => 'ignore'
   #redial: NodeJS.Timeout | undefined
   #relayTick: NodeJS.Timeout | undefined
 
-  private constructor(node: Libp2p, options: FullNodeNetworkOptions) {
+  private constructor(node: Libp2p<FullNodeServices>, options: FullNodeNetworkOptions) {
     this.#node = node
     this.#options = options
     this.#protocols = protocolsOf(options.chainId)
@@ -78,7 +86,7 @@ export class FullNodeNetwork {
   }
 
   static async start(options: FullNodeNetworkOptions): Promise<FullNodeNetwork> {
-    const node = await createLibp2p({
+    const node = await createLibp2p<FullNodeServices>({
       privateKey: privateKeyFromRaw(options.nodeKey),
       addresses: { listen: [...options.listen], announce: [...(options.announce ?? [])] },
       transports: [tcp()],
@@ -91,6 +99,7 @@ export class FullNodeNetwork {
       },
       services: {
         identify: identify(),
+        pubsub: finalGossip(),
       },
     })
     const network = new FullNodeNetwork(node, options)
@@ -150,6 +159,18 @@ export class FullNodeNetwork {
   /** Tells peers that this node has a transaction, whose bytes they may then ask for. */
   publishTransaction(transaction: Uint8Array): void {
     this.#relay.publish(transaction)
+  }
+
+  /** The handler decides whether a final header is passed on. */
+  onFinalHeader(handler: FinalHeaderHandler): void {
+    this.#onFinalHeader = handler
+  }
+
+  /** Lost if nobody listens yet; the next one tells more. */
+  publishFinalHeader(message: Uint8Array): void {
+    this.#node.services.pubsub.publish(this.#protocols.final, message).catch((error: unknown) => {
+      this.#options.logger.debug({ reason: String(error) }, 'final header not announced')
+    })
   }
 
   /** Registers the answerer of sync questions. */
@@ -221,6 +242,9 @@ export class FullNodeNetwork {
     await this.#node.handle(announce, (...opened) => this.#hear(...opened), options)
     await this.#answer(bodies, SHORT_IDS_BYTES_MAX, (peer, request) =>
       Promise.resolve(this.#relay.serve(peer, request)),
+    )
+    joinTopic(this.#node.services.pubsub, this.#protocols.final, (peer, message) =>
+      this.#onFinalHeader(peer, message),
     )
     this.#node.addEventListener('peer:identify', ({ detail }) => {
       if (detail.protocols.includes(consensus)) this.#connected(detail.peerId)
@@ -382,5 +406,6 @@ function protocolsOf(chainId: Uint8Array) {
     sync: `/ioex/${chain}/sync/1`,
     announce: `/ioex/${chain}/announce/1`,
     bodies: `/ioex/${chain}/transactions/1`,
+    final: `/ioex/${chain}/final/1`,
   }
 }

@@ -25,6 +25,7 @@ import { anchoredCheckpoints } from './anchored-checkpoints.ts'
 import { BranchChoice, epochsSince, LEAD_EPOCHS } from './branch-choice.ts'
 import { CheckpointAnchorer } from './checkpoint-anchorer.ts'
 import { EvidenceFile } from './evidence-file.ts'
+import { FinalAnnouncer } from './final-announcer.ts'
 import { openMainNodes } from './main-nodes.ts'
 import { type OpenedNode, openNode, type SyncMode } from './open-node.ts'
 import { type OpeningsKept, OpeningsPruner } from './openings-pruner.ts'
@@ -112,6 +113,7 @@ export class FullNode {
   #driver: ConsensusDriver | undefined
   #sync: BlockSync | undefined
   #anchorer: CheckpointAnchorer | undefined
+  #announcer: FinalAnnouncer | undefined
   #snapshots: SnapshotMaker | undefined
   #scrubber: BlockScrubber | undefined
   #pruner: OpeningsPruner | undefined
@@ -229,6 +231,7 @@ export class FullNode {
     clearInterval(this.#syncTimer)
     this.#choice.stop()
     this.#anchorer?.stop()
+    this.#announcer?.stop()
     await this.follower.stop()
     await this.#driver?.stop()
     await this.network.stop()
@@ -272,6 +275,14 @@ export class FullNode {
       },
     })
     const sync = this.#sync
+    this.#announcer = new FinalAnnouncer({
+      manager,
+      network,
+      crypto,
+      consensusKey: validator?.consensusKey,
+      isHeld: () => this.#isHeld,
+      catchUp: (height) => this.catchUp(height),
+    })
     const { serve, shelf } = this.#opened
     const places = new HistoryProofs(manager.store)
     serve(new SyncServer({ store: manager.store, status: () => this.#status(), shelf, places }))

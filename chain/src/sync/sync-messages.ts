@@ -1,5 +1,10 @@
 import { ContainerType, ListBasicType, ListCompositeType, type ValueOf } from '@chainsafe/ssz'
-import { CertificateType, JustificationType, ReproposalsType } from '../types/consensus-objects.ts'
+import {
+  CertificateType,
+  HeaderType,
+  JustificationType,
+  ReproposalsType,
+} from '../types/consensus-objects.ts'
 import { EPOCH_PROOF_BYTES_MAX } from '../types/epoch-proof.ts'
 import { BLOCK_BYTES_MAX } from '../types/block.ts'
 import { Bytes32, byteList, Count64, U8, ZERO_HASH } from '../types/primitives.ts'
@@ -59,6 +64,13 @@ export const SyncBlockType = new ContainerType({
   reproposals: ReproposalsType,
 })
 export type SyncBlock = ValueOf<typeof SyncBlockType>
+
+/** What gossip carries of a final block. */
+export const FinalHeaderType = new ContainerType({
+  header: HeaderType,
+  certificate: CertificateType,
+})
+export type FinalHeader = ValueOf<typeof FinalHeaderType>
 
 export const SyncAnswerType = new ContainerType({
   status: StatusType,

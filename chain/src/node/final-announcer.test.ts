@@ -1,0 +1,136 @@
+import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { CertifiedChain } from '../audit/testing/certified-chain.ts'
+import { assert } from '../bytes/assert.ts'
+import { bytesToHex } from '../bytes/hex.ts'
+import type { ChainManager } from '../manager/chain-manager.ts'
+import { installNativeCrypto } from '../native/install-native-crypto.ts'
+import type { FinalHeaderHandler } from '../net/final-gossip.ts'
+import { keyOf } from '../rules/testing/sample-chain.ts'
+import { LevelStore } from '../store/level-store.ts'
+import { type FinalHeader, FinalHeaderType } from '../sync/sync-messages.ts'
+import { hopContext, managerOf, managerOn } from '../sync/testing/served-chain.ts'
+import { VoteKind } from '../types/consensus-objects.ts'
+import { blockHash } from '../types/block.ts'
+import { FinalAnnouncer } from './final-announcer.ts'
+
+const HEIGHT = 5
+let chain: CertifiedChain
+let managers: { behind: ChainManager; current: ChainManager }
+const announcers: FinalAnnouncer[] = []
+
+beforeAll(async () => {
+  await installNativeCrypto()
+  chain = new CertifiedChain()
+  chain.runTo(HEIGHT)
+  const behind = await managerOn(await LevelStore.inMemory())
+  managers = { behind, current: await managerOf(chain) }
+}, 60_000)
+beforeEach(() => {
+  vi.useFakeTimers()
+})
+afterEach(() => {
+  for (const announcer of announcers.splice(0)) announcer.stop()
+  vi.useRealTimers()
+})
+
+function announced(height: number): FinalHeader {
+  const record = chain.records[height]
+  assert(record?.certificate, 'every block of the chain is certified')
+  return { header: record.block.header, certificate: record.certificate }
+}
+
+function announcerOn(
+  manager: ChainManager,
+  { isHeld = false, consensusKey }: { isHeld?: boolean; consensusKey?: Uint8Array } = {},
+) {
+  let hear: FinalHeaderHandler = () => 'ignore'
+  const published: Uint8Array[] = []
+  const catchUps: number[] = []
+  announcers.push(
+    new FinalAnnouncer({
+      manager,
+      network: {
+        onFinalHeader: (handler) => {
+          hear = handler
+        },
+        publishFinalHeader: (message) => void published.push(message),
+      },
+      crypto: hopContext().crypto,
+      consensusKey,
+      isHeld: () => isHeld,
+      catchUp: (height) => void catchUps.push(height),
+    }),
+  )
+  const tell = (what: FinalHeader) => hear('peer', FinalHeaderType.serialize(what))
+  return { tell, raw: (bytes: Uint8Array) => hear('peer', bytes), published, catchUps }
+}
+
+describe('final headers by gossip', () => {
+  test('a proven one ahead is passed on once and fetched, if nothing else brings it', () => {
+    const { tell, catchUps } = announcerOn(managers.behind)
+    expect(tell(announced(HEIGHT))).toBe('accept')
+    expect(tell(announced(HEIGHT))).toBe('ignore')
+    expect(catchUps).toEqual([])
+    expect(tell(announced(HEIGHT - 1))).toBe('accept')
+    vi.advanceTimersByTime(2 * managers.behind.params.blockIntervalMs)
+    expect(catchUps).toEqual([HEIGHT])
+  })
+
+  test('a validator passes it on; consensus brings it the block', () => {
+    const consensusKey = keyOf('validator-2').secretKey
+    const { tell, catchUps } = announcerOn(managers.behind, { consensusKey })
+    expect(tell(announced(HEIGHT))).toBe('accept')
+    vi.runAllTimers()
+    expect(catchUps).toEqual([])
+  })
+
+  test('another quorum for the same block is no news', () => {
+    const { tell } = announcerOn(managers.behind)
+    const { header, certificate } = announced(3)
+    expect(tell({ header, certificate })).toBe('accept')
+    const { epoch, view } = certificate.statement
+    const again = chain.certify(VoteKind.finalize, epoch, view, blockHash(header))
+    expect(tell({ header, certificate: again })).toBe('ignore')
+  })
+
+  test('false ones are held against the peer', () => {
+    const { tell, raw } = announcerOn(managers.behind)
+    const { header, certificate } = announced(3)
+    expect(raw(new Uint8Array(10))).toBe('reject')
+    const message = FinalHeaderType.serialize({ header, certificate })
+    for (let at = 0; at < message.length; at++) {
+      const flipped = Uint8Array.from(message)
+      flipped[at] = (flipped[at] as number) ^ 1
+      expect(raw(flipped), `byte ${at}`).not.toBe('accept')
+    }
+    expect(tell({ header: { ...header, epoch: 2 }, certificate })).toBe('reject')
+    expect(tell({ header: announced(4).header, certificate })).toBe('reject')
+    expect(tell({ header, certificate })).toBe('accept')
+  })
+
+  test('old ones, epochs far ahead, and all before fork choice has spoken: not passed on', () => {
+    expect(announcerOn(managers.current).tell(announced(2))).toBe('ignore')
+    expect(announcerOn(managers.behind, { isHeld: true }).tell(announced(2))).toBe('ignore')
+    const { header, certificate } = announced(2)
+    const height = 9 * managers.behind.params.epochBlocks + 1
+    const far = { header: { ...header, height, epoch: 10 }, certificate }
+    expect(announcerOn(managers.behind).tell(far)).toBe('ignore')
+  })
+
+  test('the proposer announces its block, others do not', async () => {
+    vi.useRealTimers()
+    const hashOf = (bytes: Uint8Array) =>
+      bytesToHex(blockHash(FinalHeaderType.deserialize(bytes).header))
+    for (let validator = 0; validator < 4; validator++) {
+      const consensusKey = keyOf(`validator-${validator}`).secretKey
+      let said: Uint8Array[] | undefined
+      await managerOf(chain, (manager) => {
+        said ??= announcerOn(manager, { consensusKey }).published
+        return Promise.resolve()
+      })
+      // It listens from the second block on.
+      const own = chain.records.slice(2).filter(({ block }) => block.header.proposer === validator)
+      expect(said?.map(hashOf)).toEqual(own.map(({ block }) => bytesToHex(blockHash(block.header))))
+    }
+  })
+})

@@ -1,0 +1,111 @@
+import { bytesEqual, bytesToHex, type Hex } from '../bytes/hex.ts'
+import { decodeCanonical } from '../bytes/ssz.ts'
+import { publicKeyOf } from '../bytes/signature.ts'
+import type { ConsensusCrypto } from '../consensus/machine-interface.ts'
+import type { ChainManager, FinalizedBlock } from '../manager/chain-manager.ts'
+import { FINAL_HEADER_BYTES_MAX } from '../net/final-gossip.ts'
+import type { FullNodeNetwork } from '../net/full-node-network.ts'
+import type { GossipVerdict } from '../net/transaction-relay.ts'
+import { epochOfHeight } from '../params/network-params.ts'
+import { isFinalityOf } from '../sync/epoch-proofs.ts'
+import { type FinalHeader, FinalHeaderType } from '../sync/sync-messages.ts'
+import { blockHash } from '../types/block.ts'
+
+export interface FinalAnnouncerOptions {
+  readonly manager: Pick<ChainManager, 'params' | 'final' | 'validators' | 'onFinal'>
+  readonly network: Pick<FullNodeNetwork, 'onFinalHeader' | 'publishFinalHeader'>
+  readonly crypto: ConsensusCrypto
+  /** Of a validator: it announces the blocks that it proposed. */
+  readonly consensusKey: Uint8Array | undefined
+  /** Before fork choice has spoken, old keys could name any block final. */
+  readonly isHeld: () => boolean
+  /** The network is proven to be at this height, and this node did not get there by itself. */
+  readonly catchUp: (height: number) => void
+}
+
+/** Blocks behind the newest final one whose headers are still passed on. */
+const RECENT_BLOCKS = 8
+/** Block intervals that consensus or sync have to bring an announced block by themselves. */
+const PATIENCE_INTERVALS = 2
+
+/**
+ * Gossip of final headers: a node whose peers are no validators, and are served by none, learns
+ * within a hop or two what is final and fetches it. The proposer says it, everybody who has
+ * checked the certificate passes it on once.
+ */
+export class FinalAnnouncer {
+  readonly #options: FinalAnnouncerOptions
+  readonly #publicKey: Uint8Array | undefined
+  readonly #unsubscribe: () => void
+  /** Hashes of the newest final blocks by height. */
+  readonly #final = new Map<number, Hex>()
+  /** Passed on already: another certificate for the same block is no news. */
+  readonly #told = new Set<Hex>()
+  #highest = 0
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(options: FinalAnnouncerOptions) {
+    this.#options = options
+    this.#publicKey = options.consensusKey && publicKeyOf(options.consensusKey)
+    options.network.onFinalHeader((_peer, message) => this.#judge(message))
+    this.#unsubscribe = options.manager.onFinal((block) => this.#afterBlock(block))
+  }
+
+  stop(): void {
+    this.#unsubscribe()
+    clearTimeout(this.#timer)
+  }
+
+  #afterBlock({ hash, header, certificate }: FinalizedBlock): void {
+    this.#final.set(header.height, hash)
+    this.#final.delete(header.height - RECENT_BLOCKS)
+    const { manager, network } = this.#options
+    const proposer = manager.validators(header.epoch)?.[header.proposer]
+    const isOurs = proposer && this.#publicKey && bytesEqual(proposer.publicKey, this.#publicKey)
+    if (!isOurs || !certificate || this.#told.has(hash)) return
+    this.#remember(hash)
+    network.publishFinalHeader(FinalHeaderType.serialize({ header, certificate }))
+  }
+
+  #judge(message: Uint8Array): GossipVerdict {
+    const decoded = decodeCanonical(FinalHeaderType, message, FINAL_HEADER_BYTES_MAX)
+    if (!decoded.ok) return 'reject'
+    const hash = blockHash(decoded.value.header)
+    const verdict = this.#judgeHeader(decoded.value, hash)
+    if (verdict === 'accept') this.#accept(decoded.value.header.height, bytesToHex(hash))
+    return verdict
+  }
+
+  #judgeHeader({ header, certificate }: FinalHeader, hash: Uint8Array): GossipVerdict {
+    const { manager, crypto, isHeld } = this.#options
+    const { height, epoch } = header
+    if (isHeld() || this.#told.has(bytesToHex(hash))) return 'ignore'
+    if (height <= manager.final.header.height) {
+      if (this.#final.get(height) !== bytesToHex(hash)) return 'ignore'
+    }
+    if (epochOfHeight(manager.params, height) !== epoch) return 'reject'
+    const validators = manager.validators(epoch)
+    // Epochs ahead: sync finds the way there, and who decides them.
+    if (!validators) return 'ignore'
+    return isFinalityOf(certificate, header, hash, validators, crypto) ? 'accept' : 'reject'
+  }
+
+  #accept(height: number, hash: Hex): void {
+    this.#remember(hash)
+    this.#highest = Math.max(this.#highest, height)
+    const { manager, catchUp } = this.#options
+    // A validator hears votes; an import would only interrupt it.
+    const isBrought = this.#publicKey !== undefined || height <= manager.final.header.height
+    if (isBrought || this.#timer) return
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined
+      if (manager.final.header.height < height) catchUp(this.#highest)
+    }, PATIENCE_INTERVALS * manager.params.blockIntervalMs)
+  }
+
+  #remember(hash: Hex): void {
+    this.#told.add(hash)
+    const [oldest] = this.#told
+    if (oldest !== undefined && this.#told.size > 4 * RECENT_BLOCKS) this.#told.delete(oldest)
+  }
+}
