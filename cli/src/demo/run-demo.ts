@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { createRpcClient } from '@ioex/rpc/client'
+import { ChainRefusal } from '@ioex/storage-node/node'
 import { createStorageClient } from '@ioex/storage-node/scheduler'
 import pino from 'pino'
 import { auditNetwork } from '../audit/run-audit.ts'
@@ -102,8 +103,12 @@ async function gatherCast(
   teller: StoryTeller,
 ): Promise<{ cast: Cast; close(): Promise<void> }> {
   const genesis = await readGenesis(genesisPath(network.data))
-  const files = { genesis, trustFile: join(network.data, 'consumer', 'light-trust.json') }
-  const chain = await openLightChain(files, network.rpcUrls(), (message) => teller.done(message))
+  const options = {
+    genesis,
+    trustFile: join(network.data, 'consumer', 'light-trust.json'),
+    refusal: (code: string, message: string) => new ChainRefusal(code, message),
+  }
+  const chain = await openLightChain(options, network.rpcUrls(), (message) => teller.done(message))
   const { owner } = await readWallet(
     network.data,
     new PassphraseSource({ file: process.env.IOEX_PASSPHRASE_FILE }),

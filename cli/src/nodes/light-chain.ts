@@ -10,8 +10,11 @@ export interface LightChainOptions {
   readonly genesis: Genesis
   /** Where the newest trusted epoch is kept between starts. */
   readonly trustFile: string
-  /** The caller's error for a transaction that the chain does not take; RpcError unless given. */
-  readonly refusal?: (code: string, message: string) => Error
+  /**
+   * The caller's error for a transaction that the chain does not take. Whoever pays or stores gives
+   * ChainRefusal, by whose code the storage room decides what to try again.
+   */
+  readonly refusal: (code: string, message: string) => Error
 }
 
 /**
@@ -20,7 +23,7 @@ export interface LightChainOptions {
  * of one's own needs no second witness.
  */
 export async function openLightChain(
-  { genesis, trustFile, refusal = rpcRefusal }: LightChainOptions,
+  { genesis, trustFile, refusal }: LightChainOptions,
   rpcUrls: readonly string[],
   onAlarm: (message: string) => void,
   deadlineMs?: number,
@@ -54,7 +57,8 @@ export async function openLightChain(
   return client
 }
 
-function rpcRefusal(code: string, message: string): Error {
+/** For those who only read. */
+export function rpcRefusal(code: string, message: string): Error {
   return new RpcError(code, message)
 }
 

@@ -6,7 +6,7 @@ import { genesisPath, readDevnet, rpcUrlsOf } from '../devnet/devnet-files.ts'
 import { CommandError } from '../output/failure.ts'
 import type { Settings } from '../settings.ts'
 import { readGenesis } from './genesis-of.ts'
-import { openLightChain } from './light-chain.ts'
+import { openLightChain, rpcRefusal } from './light-chain.ts'
 
 const HEAD_DEADLINE_MS = 30_000
 const ANSWER_DEADLINE_MS = 10_000
@@ -29,7 +29,7 @@ export async function withProvenChain<T>(
   const urls = [...new Set([rpc, ...(record ? rpcUrlsOf(record) : [])])]
   await reachAny(urls)
   const chain = await openLightChain(
-    { genesis, trustFile: join(data, 'consumer', 'light-trust.json') },
+    { genesis, trustFile: join(data, 'consumer', 'light-trust.json'), refusal: rpcRefusal },
     urls,
     (message) => {
       throw new CommandError('FORK', message)

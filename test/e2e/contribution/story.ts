@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { addressOf, bytesToHex, fromHex } from '@ioex/chain/bytes'
 import { CloseKind, PayloadKind } from '@ioex/chain/types'
 import type { ChainClient } from '@ioex/storage-node/node'
-import { OwnerAccount, refusalCode, sendAsNode } from '@ioex/storage-node/node'
+import { ChainRefusal, OwnerAccount, refusalCode, sendAsNode } from '@ioex/storage-node/node'
 import { createStorageClient, type StorageClient } from '@ioex/storage-node/scheduler'
 import pino from 'pino'
 import type { ChildNode } from '../../../cli/src/devnet/child-node.ts'
@@ -35,8 +35,10 @@ export interface Cast {
 export async function gatherCast(network: TestNetwork): Promise<Cast> {
   const { data } = network.options
   const genesis = await readGenesis(genesisPath(data))
-  const files = { genesis, trustFile: join(data, 'owner', 'light-trust.json') }
-  const chain = await openLightChain(files, network.running.rpcUrls(), () => undefined)
+  const trustFile = join(data, 'owner', 'light-trust.json')
+  const refusal = (code: string, message: string) => new ChainRefusal(code, message)
+  const options = { genesis, trustFile, refusal }
+  const chain = await openLightChain(options, network.running.rpcUrls(), () => undefined)
   const { owner } = await readWallet(data)
   const client = await createStorageClient({
     dataDir: join(data, 'owner'),
