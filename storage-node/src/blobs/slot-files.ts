@@ -9,6 +9,7 @@ import {
   SLOT_LEAVES_MAX,
   slotBlockCount,
 } from '@ioex/chain/bytes'
+import { isPassing, namedPassing } from './blob-error.ts'
 import { type SlotRecord, SlotRecordType } from './slot-record.ts'
 
 /** Files of a slot's folder. */
@@ -27,7 +28,7 @@ export type SlotCheck =
 
 /**
  * Checks a folder after a start: the record decodes, the data has its length, the kept hashes
- * lead to the root. The data itself is hashed when it is read.
+ * lead to the root. The data itself is hashed when it is read. Throws DISK_UNAVAILABLE.
  */
 export async function checkSlotFolder(folder: string): Promise<SlotCheck> {
   let record: SlotRecord | undefined
@@ -45,6 +46,7 @@ export async function checkSlotFolder(folder: string): Promise<SlotCheck> {
     await readTree(folder, record)
     return { state: 'whole', record }
   } catch (error) {
+    if (isPassing(error)) throw namedPassing(error, folder)
     return damaged(record, error instanceof Error ? error.message : String(error))
   }
 }

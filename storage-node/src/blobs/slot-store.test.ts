@@ -5,7 +5,9 @@ import {
   mkdtemp,
   readdir,
   readFile,
+  rename,
   rm,
+  symlink,
   truncate,
   writeFile,
 } from 'node:fs/promises'
@@ -15,6 +17,7 @@ import { bytesEqual, slotRoot, verifyBlock, blockPathFrom, verifyOpening } from 
 import { installNativeCrypto } from '@ioex/chain/native'
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { buildOpenings } from '../proofs/build-openings.ts'
+import { isPassing } from './blob-error.ts'
 import { slotKey } from './slot-record.ts'
 import { SlotStore } from './slot-store.ts'
 
@@ -140,6 +143,62 @@ describe('slot store', () => {
     const openings = await buildOpenings(slot, [0])
     expect(openings.ok).toBe(false)
     await slot.close()
+  })
+
+  /** Puts a file in a slot's folder whose every read fails with EIO, until the answer is called. */
+  async function failReads(file: string): Promise<() => Promise<void>> {
+    const path = join(folder, slotKey(NAME), file)
+    await rename(path, `${path}.aside`)
+    await symlink('/proc/self/mem', path)
+    return async () => {
+      await rm(path)
+      await rename(`${path}.aside`, path)
+    }
+  }
+
+  test('a disk that fails for now costs no slot: opening again works', async () => {
+    const opened = await store(slotBytes(1000))
+    const mendTree = await failReads('tree')
+    await expect(opened.openSlot(NAME)).rejects.toMatchObject({ code: 'DISK_UNAVAILABLE' })
+    await mendTree()
+    const mendData = await failReads('data')
+    const failing = await opened.openSlot(NAME)
+    await expect(failing.readBlock(0)).rejects.toMatchObject({ code: 'DISK_UNAVAILABLE' })
+    await failing.close()
+    await mendData()
+    expect(opened.figures().damaged).toBe(0)
+    const slot = await opened.openSlot(NAME)
+    expect((await buildOpenings(slot, [999])).ok).toBe(true)
+    await slot.close()
+  })
+
+  test.each(['record', 'tree'])('a %s that cannot be read now stops the start', async (file) => {
+    await store(slotBytes(1000))
+    const mend = await failReads(file)
+    const opening = SlotStore.open(folder, 64 * MIB)
+    await expect(opening).rejects.toMatchObject({ code: 'DISK_UNAVAILABLE' })
+    await mend()
+    expect((await SlotStore.open(folder, 64 * MIB)).figures().damaged).toBe(0)
+  })
+
+  test('a file that is gone is damage, a folder of all slots that is gone is a disk', async () => {
+    const opened = await store(slotBytes(1000))
+    await rename(folder, `${folder}-away`)
+    await expect(opened.openSlot(NAME)).rejects.toMatchObject({ code: 'DISK_UNAVAILABLE' })
+    await rename(`${folder}-away`, folder)
+    await rm(join(folder, slotKey(NAME), 'data'))
+    await expect(opened.openSlot(NAME)).rejects.toMatchObject({ code: 'SLOT_DAMAGED' })
+    expect(opened.figures().damaged).toBe(1)
+  })
+
+  test('errors of the system pass unless they say that a file is not there', () => {
+    const errno = (code: string) => Object.assign(new Error(code), { code, syscall: 'open' })
+    for (const code of ['EMFILE', 'ENFILE', 'EACCES', 'EPERM', 'EIO', 'EBUSY', 'ENOMEM']) {
+      expect(isPassing(errno(code)), code).toBe(true)
+    }
+    for (const code of ['ENOENT', 'ENOTDIR', 'EISDIR']) expect(isPassing(errno(code))).toBe(false)
+    expect(isPassing(new Error('its kept hashes do not lead to its root'))).toBe(false)
+    expect(isPassing(new RangeError('too long'))).toBe(false)
   })
 
   test('refuses what does not fit, counting uploads that run', async () => {

@@ -1,9 +1,9 @@
-import { type FileHandle, mkdir, open } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { LEAF_BYTES, SLOT_BLOCK_BYTES, slotBlockBytes } from '@ioex/chain/bytes'
 import writeFileAtomic from 'write-file-atomic'
 import type { StoredSlot } from '../proofs/build-openings.ts'
-import { BlobError } from './blob-error.ts'
+import { BlobError, isPassing, namedPassing } from './blob-error.ts'
 import {
   checkSlotFolder,
   DATA_FILE,
@@ -47,7 +47,11 @@ export class SlotStore {
     this.#capacityBytes = capacityBytes
   }
 
-  /** Opens the folder and checks every slot in it; damaged ones are kept aside and listed. */
+  /**
+   * Opens the folder and checks every slot in it; damaged ones are kept aside and listed. Throws
+   * DISK_UNAVAILABLE where one cannot be judged: a node that does not know what it stores would
+   * declare it lost.
+   */
   static async open(folder: string, capacityBytes: number): Promise<SlotStore> {
     await mkdir(folder, { recursive: true })
     const store = new SlotStore(folder, capacityBytes)
@@ -125,7 +129,10 @@ export class SlotStore {
     }
   }
 
-  /** Opens a stored slot for reading. Throws SLOT_UNKNOWN, SLOT_DAMAGED. */
+  /**
+   * Opens a stored slot for reading. Throws SLOT_UNKNOWN, SLOT_DAMAGED, and DISK_UNAVAILABLE where
+   * the disk refuses for now: the slot is whole as far as anybody knows.
+   */
   async openSlot(name: SlotName): Promise<OpenSlot> {
     const key = slotKey(name)
     const record = this.#slots.get(key)
@@ -137,11 +144,22 @@ export class SlotStore {
     try {
       const blockHashes = await readTree(folder, record)
       data = await open(join(folder, DATA_FILE), 'r')
-      return openSlotOver(data, record, blockHashes)
+      return openSlotOver(data, { folder, record, blockHashes })
     } catch (error) {
       await data?.close()
+      if (isPassing(error)) throw namedPassing(error, folder)
+      await this.#refuseWithoutDisk()
       this.markDamaged(name, error instanceof Error ? error.message : String(error))
       throw new BlobError('SLOT_DAMAGED', 'the slot cannot be read from the disk', error)
+    }
+  }
+
+  /** A slot that is missing because the whole folder is says that a disk is not mounted. */
+  async #refuseWithoutDisk(): Promise<void> {
+    try {
+      await stat(this.#folder)
+    } catch (error) {
+      throw new BlobError('DISK_UNAVAILABLE', `${this.#folder} is not there`, error)
     }
   }
 
@@ -195,12 +213,15 @@ export class SlotStore {
   }
 }
 
-function openSlotOver(data: FileHandle, record: SlotRecord, blockHashes: Uint8Array): OpenSlot {
+function openSlotOver(
+  data: FileHandle,
+  { folder, record, blockHashes }: { folder: string; record: SlotRecord; blockHashes: Uint8Array },
+): OpenSlot {
   const { leaves } = record
   const readBlocks = async (from: number, to: number): Promise<Uint8Array> => {
     const bytes = (to - 1 - from) * SLOT_BLOCK_BYTES + slotBlockBytes(leaves, to - 1)
     const buffer = new Uint8Array(bytes)
-    const { bytesRead } = await data.read(buffer, 0, bytes, from * SLOT_BLOCK_BYTES)
+    const { bytesRead } = await readAt(data, buffer, from * SLOT_BLOCK_BYTES, folder)
     if (bytesRead < bytes) throw new BlobError('SLOT_DAMAGED', 'the slot is shorter than stored')
     return buffer
   }
@@ -211,5 +232,13 @@ function openSlotOver(data: FileHandle, record: SlotRecord, blockHashes: Uint8Ar
     readBlocks,
     readBlock: (blockIndex) => readBlocks(blockIndex, blockIndex + 1),
     close: () => data.close(),
+  }
+}
+
+async function readAt(data: FileHandle, buffer: Uint8Array, position: number, folder: string) {
+  try {
+    return await data.read(buffer, 0, buffer.length, position)
+  } catch (error) {
+    throw namedPassing(error, folder)
   }
 }

@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto'
-import { writeFile } from 'node:fs/promises'
+import { rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { snapshotOf } from '@ioex/chain/rules'
 import { NONE, OPENINGS } from '@ioex/chain/types'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { keyOf } from '../../../chain/src/rules/testing/sample-chain.ts'
+import { slotKey } from '../blobs/slot-record.ts'
 import { SlotStore } from '../blobs/slot-store.ts'
 import { buildProve, SlotLostError } from './proving.ts'
 import { StorageWorld } from './testing/storage-world.ts'
@@ -16,7 +17,7 @@ beforeEach(async () => {
 })
 afterEach(() => world.stop())
 
-test('a slot whose rail is not noted yet is proven; one that is gone is lost', async () => {
+test('a slot with no rail noted is proven, one on a failing disk later, one that is gone is lost', async () => {
   const source = join(world.folder, 'source')
   await writeFile(source, randomBytes(100_000))
   const client = await world.client('alice')
@@ -43,6 +44,15 @@ test('a slot whose rail is not noted yet is proven; one that is gone is lost', a
   }
   const { value } = await buildProve(world.chain, store, index, challenge)
   expect(value.openings).toHaveLength(OPENINGS)
+  const data = join(world.folder, name, 'slots', slotKey(record), 'data')
+  await rename(data, `${data}.aside`)
+  // Every read of it fails with EIO.
+  await symlink('/proc/self/mem', data)
+  const failing = buildProve(world.chain, store, index, challenge)
+  await expect(failing).rejects.toMatchObject({ code: 'DISK_UNAVAILABLE' })
+  await rm(data)
+  await rename(`${data}.aside`, data)
+  await expect(buildProve(world.chain, store, index, challenge)).resolves.toBeDefined()
   const [noted] = store.records()
   if (noted) await store.delete(noted)
   const gone = buildProve(world.chain, store, index, challenge)

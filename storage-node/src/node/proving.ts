@@ -18,6 +18,7 @@ import {
   type ProveOpening,
   type Rail,
 } from '@ioex/chain/types'
+import { isPassing } from '../blobs/blob-error.ts'
 import type { SlotRecord } from '../blobs/slot-record.ts'
 import type { SlotStore } from '../blobs/slot-store.ts'
 import { buildOpenings } from '../proofs/build-openings.ts'
@@ -79,7 +80,8 @@ async function epochsFrom(
 
 /**
  * Answers a challenge: eight openings over the snapshot's inventory, and the own rails whose
- * weight may go now. Throws SlotLostError where a drawn slot is not there whole.
+ * weight may go now. Throws SlotLostError where a drawn slot is not there whole, BlobError
+ * DISK_UNAVAILABLE where the disk does not say: the proof can be tried again.
  */
 export async function buildProve(
   chain: ChainClient,
@@ -133,6 +135,7 @@ async function openLeaf(
       await slot.close()
     }
   } catch (error) {
+    if (isPassing(error)) throw error
     const reason = error instanceof Error ? error.message : String(error)
     store.markDamaged(record, reason)
     throw new SlotLostError(entry.rail, reason)
