@@ -4,6 +4,7 @@ import { installNativeCrypto } from '../native/install-native-crypto.ts'
 import { NONE } from '../types/records.ts'
 import { epochsOf } from './settle-rail.ts'
 import { timeAmount } from './settlement.ts'
+import { nodeAsTouched } from './touch-node.ts'
 import { EagerModel } from './testing/eager-model.ts'
 import { actor, codeOf, TEST_PRICE, World } from './testing/world.ts'
 
@@ -99,7 +100,7 @@ class Duel {
         if (isTouched) model.prove()
         break
       case 'touch':
-        world.touch(node)
+        this.touch()
         isTouched = true
         break
       case 'fill': {
@@ -127,6 +128,17 @@ class Duel {
         break
     }
     if (isTouched) this.compare()
+  }
+
+  /** Whoever only looks sees what the touch then leaves. */
+  touch(): void {
+    const { world } = this
+    const foreseen = nodeAsTouched(world.draft, world.node(node), world.epoch)
+    world.touch(node)
+    const { A, P, seen, strikes, challenge, challengeHeight, evicted, evictedEpoch } = foreseen
+    const decided = { A, P, seen, strikes, challenge, challengeHeight, evicted, evictedEpoch }
+    expect(world.node(node)).toMatchObject(decided)
+    expect(world.node(node).log.at(-1)).toEqual(foreseen.log.at(-1))
   }
 
   /** Both steps of a close; a settled rail leaves both sides. */

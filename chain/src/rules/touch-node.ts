@@ -1,9 +1,10 @@
 import { assert } from '../bytes/assert.ts'
 import { addressOf } from '../bytes/signature.ts'
+import type { NetworkParams } from '../params/network-params.ts'
 import type { LedgerDraft } from '../state/ledger-draft.ts'
 import { ZERO_HASH } from '../types/primitives.ts'
 import { type ForfeitReceipt, ReceiptKind } from '../types/receipts.ts'
-import { NONE, type Node } from '../types/records.ts'
+import { type Epoch, NONE, type Node } from '../types/records.ts'
 import type { TransactionContext } from './block-context.ts'
 import {
   challengePositions,
@@ -25,6 +26,22 @@ export interface Replay {
   readonly forfeits: readonly ForfeitReceipt[]
 }
 
+/** What a replay reads; epochs of the beacon ring from undecidedFrom on. */
+export interface ChallengeRecords {
+  readonly params: NetworkParams
+  readonly epochs: { get(epoch: number): Readonly<Epoch> | undefined }
+}
+
+/** First epoch that a replay of the node reads. */
+export function undecidedFrom(
+  params: NetworkParams,
+  { seen, challenge }: Readonly<Node>,
+  nowEpoch: number,
+): number {
+  const first = challenge === NONE ? seen : Math.min(seen, challenge)
+  return Math.max(0, first, nowEpoch - params.beaconRingEpochs)
+}
+
 /**
  * Replays the challenge automaton of a node from its first undecided epoch to now (PROTOCOL 6.5),
  * as if every block had looked at it: a challenge opens at the block that fixes the beacon if
@@ -32,23 +49,23 @@ export interface Replay {
  * is fixed or which are over, and stops at the strikes that evict. Reads state, writes nothing.
  */
 export function replayChallenges(
-  draft: LedgerDraft,
+  records: ChallengeRecords,
   from: Readonly<Node>,
   nowEpoch: number,
 ): Replay {
-  const { proofWindowEpochs, strikesToEvict } = draft.params
+  const { proofWindowEpochs, strikesToEvict } = records.params
   const address = addressOf(from.nodeKey)
   const forfeits: ForfeitReceipt[] = []
   let node = from
   while (!node.evicted && node.strikes < strikesToEvict) {
     if (node.challenge !== NONE) {
       if (nowEpoch < node.challenge + proofWindowEpochs) break
-      const lapse = lapsed(draft, node, address)
+      const lapse = lapsed(records, node, address)
       forfeits.push(lapse.forfeit)
       node = lapse.node
       continue
     }
-    const next = decided(draft, node, address, nowEpoch)
+    const next = decided(records, node, address, nowEpoch)
     if (next === node) break
     node = next
   }
@@ -57,15 +74,15 @@ export function replayChallenges(
 
 /** The node with its first undecided epoch decided; the same node if that must wait. */
 function decided(
-  draft: LedgerDraft,
+  records: ChallengeRecords,
   node: Readonly<Node>,
   address: Uint8Array,
   nowEpoch: number,
 ): Readonly<Node> {
   const epoch = node.seen
   if (epoch > nowEpoch) return node
-  const record = draft.epochs.get(epoch)
-  const isForgotten = epoch <= nowEpoch - draft.params.beaconRingEpochs
+  const record = records.epochs.get(epoch)
+  const isForgotten = epoch <= nowEpoch - records.params.beaconRingEpochs
   const isFixed = record !== undefined && record.beaconHeight !== 0
   if (!isForgotten && !isFixed && epoch === nowEpoch) return node
   const snapshot = snapshotOf(node, epoch)
@@ -75,7 +92,7 @@ function decided(
   // not there: it lapses every W epochs (PROTOCOL 6.5).
   if (isForgotten) return { ...node, seen, challenge: epoch, challengeHeight: 0 }
   if (!isFixed || !record) return { ...node, seen }
-  const rate = challengeRate(draft.params, node, record, snapshot)
+  const rate = challengeRate(records.params, node, record, snapshot)
   if (!isChallenged(record.beacon, address, rate)) return { ...node, seen }
   return { ...node, seen, challenge: epoch, challengeHeight: record.beaconHeight }
 }
@@ -87,17 +104,17 @@ function afterIdle(node: Readonly<Node>, epoch: number, nowEpoch: number): numbe
 }
 
 function lapsed(
-  draft: LedgerDraft,
+  records: ChallengeRecords,
   node: Readonly<Node>,
   address: Uint8Array,
 ): { node: Node; forfeit: ForfeitReceipt } {
   const epoch = node.challenge
-  const toEpoch = epoch + draft.params.proofWindowEpochs
+  const toEpoch = epoch + records.params.proofWindowEpochs
   const strikes = node.strikes + 1
-  const record = node.challengeHeight === 0 ? undefined : draft.epochs.get(epoch)
+  const record = node.challengeHeight === 0 ? undefined : records.epochs.get(epoch)
   const resolution = { epoch, A: toEpoch, P: node.P, passed: false }
   const snapshot = snapshotOf(node, epoch)
-  const rate = record ? challengeRate(draft.params, node, record, snapshot) : Q_ALWAYS
+  const rate = record ? challengeRate(records.params, node, record, snapshot) : Q_ALWAYS
   return {
     node: {
       ...node,
@@ -122,6 +139,20 @@ function lapsed(
       inventoryCount: snapshot.count,
     },
   }
+}
+
+/**
+ * The node as its next touch in `nowEpoch` would leave it, its inventory and money aside. Reads
+ * records, writes nothing: for who looks at a node that no transaction has touched for a while.
+ */
+export function nodeAsTouched(
+  records: ChallengeRecords,
+  before: Readonly<Node>,
+  nowEpoch: number,
+): Readonly<Node> {
+  const { node } = replayChallenges(records, before, nowEpoch)
+  if (node.evicted || node.strikes < records.params.strikesToEvict) return node
+  return { ...node, evicted: true, evictedEpoch: nowEpoch, challenge: NONE, snapshots: [] }
 }
 
 /**

@@ -123,7 +123,8 @@ export const contractsMethods = {
   contracts_health: defineMethod({
     summary:
       'Can the file be restored? safe: more than (n+k)/2 slots live; degraded: repair is due; ' +
-      'act-now: k or fewer. Each slot names the resolved challenge that shows it',
+      'act-now: k or fewer. Challenges are decided up to `epoch`, as the next touch of each node ' +
+      'will; each slot names the newest decided one',
     params: z.strictObject({ id: recordIndex, prove: prove.optional() }),
     result: z.looseObject({
       contract: recordIndex,
@@ -135,7 +136,8 @@ export const contractsMethods = {
       proof: stateProofs
         .optional()
         .describe(
-          'asked for with prove: the contract, then the rail and the node of each filled slot',
+          'asked for with prove: the contract, then the rail and the node of each filled slot; ' +
+            'challenges since the node was touched follow from the epochs',
         ),
       epoch: epochNumber,
       slots: z.array(

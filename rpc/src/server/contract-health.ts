@@ -1,6 +1,6 @@
-import { contractHealthOf, slotStateOf } from '@ioex/chain/rules'
+import { contractHealthOf, nodeAsTouched, slotStateOf, undecidedFrom } from '@ioex/chain/rules'
 import type { RecordPlace } from '@ioex/chain/state'
-import { type Contract, type Node, NONE, type Rail } from '@ioex/chain/types'
+import { type Contract, type Epoch, type Node, NONE, type Rail } from '@ioex/chain/types'
 import type { ResultOf } from '../contract/methods.ts'
 import type { Handlers } from './handler.ts'
 import type { LedgerSource } from './ledger-source.ts'
@@ -53,8 +53,9 @@ export function contractHealthHandlers(ledger: LedgerSource) {
       const contract = await ledger.contractAt(id)
       if (!contract) throw notFound(`there is no contract ${id}`)
       const slots: SlotHealth[] = []
+      const epochs = new Map<number, Epoch>()
       for (let slot = 0; slot < contract.n; slot++) {
-        slots.push(slotHealth(slot, epoch, await findSlot(ledger, contract, slot)))
+        slots.push(slotHealth(slot, epoch, await findSlot(ledger, contract, slot, epochs)))
       }
       const { live, health } = healthOf(contract.k, contract.n, slots)
       const proof = withProof(ledger, prove, placesBehind(id, slots))
@@ -74,11 +75,29 @@ function placesBehind(contract: number, slots: readonly SlotHealth[]): RecordPla
   return places
 }
 
-async function findSlot(ledger: LedgerSource, contract: Contract, slot: number) {
+async function findSlot(
+  ledger: LedgerSource,
+  contract: Contract,
+  slot: number,
+  epochs: Map<number, Epoch>,
+) {
   const railIndex = contract.rails[slot]?.rail ?? NONE
   if (railIndex === NONE) return undefined
   const rail = await ledger.railAt(railIndex)
-  const node = rail && (await ledger.nodeAt(rail.node))
-  const isClosing = contract.askEpoch !== NONE
-  return rail && node ? { railIndex, rail, node, isClosing } : undefined
+  const stored = rail && (await ledger.nodeAt(rail.node))
+  if (!stored) return undefined
+  const node = await touched(ledger, stored, epochs)
+  return { railIndex, rail, node, isClosing: contract.askEpoch !== NONE }
+}
+
+/** The node with its challenges decided up to now, as whatever touches it next will find it. */
+async function touched(ledger: LedgerSource, node: Node, epochs: Map<number, Epoch>) {
+  const { params } = ledger
+  const { epoch: now } = ledger.status()
+  for (let epoch = undecidedFrom(params, node, now); epoch <= now; epoch++) {
+    if (epochs.has(epoch)) continue
+    const record = await ledger.epoch(epoch)
+    if (record) epochs.set(epoch, record)
+  }
+  return nodeAsTouched({ params, epochs }, node, now)
 }

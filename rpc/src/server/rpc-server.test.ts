@@ -276,6 +276,30 @@ test('health right after an eviction: act-now, whatever was safe before', async 
   ledger.contractRecords.set(0, contract)
 })
 
+test('health counts challenges that nobody has touched the node for', async () => {
+  const node = ledger.nodeRecords.get(1)
+  const record = ledger.epochRecords.get(1)
+  if (!node || !record) throw new Error('the story has a peer and an epoch')
+  const { epoch } = ledger.status()
+  const { proofWindowEpochs, strikesToEvict } = ledger.params
+  const slotAt = async (challenged: number, strikes: number) => {
+    const seen = epoch - challenged
+    ledger.epochRecords.set(seen, { ...record, beaconHeight: 3, q2: 2n ** 64n - 1n })
+    ledger.nodeRecords.set(1, { ...node, inventorySum: 9n, seen, strikes })
+    const { slots } = await client.call('contracts_health', { id: 0 })
+    ledger.epochRecords.delete(seen)
+    return slots[0]
+  }
+  expect(await slotAt(proofWindowEpochs - 1, 0)).toMatchObject({ state: 'proven', strikes: 0 })
+  const lapsed = { epoch: epoch - proofWindowEpochs, passed: false }
+  const missed = { state: 'missed', strikes: 1, proof: lapsed }
+  expect(await slotAt(proofWindowEpochs, 0)).toMatchObject(missed)
+  const last = await slotAt(proofWindowEpochs, strikesToEvict - 1)
+  expect(last).toMatchObject({ state: 'evicted', strikes: strikesToEvict })
+  ledger.nodeRecords.set(1, node)
+  ledger.epochRecords.set(1, record)
+})
+
 test('receipts: by node, type and epoch; page by page; one with proof', async () => {
   const node = text(addresses.peer)
   const { receipts } = await call('receipts_list', { node })

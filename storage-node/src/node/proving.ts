@@ -3,9 +3,10 @@ import {
   challengeLeaf,
   challengeSeed,
   inventoryTree,
-  replayChallenges,
+  nodeAsTouched,
   snapshotOf,
   challengePosition,
+  undecidedFrom,
 } from '@ioex/chain/rules'
 import {
   CLEARS_PER_PROVE_MAX,
@@ -23,7 +24,6 @@ import type { SlotRecord } from '../blobs/slot-record.ts'
 import type { SlotStore } from '../blobs/slot-store.ts'
 import { buildOpenings } from '../proofs/build-openings.ts'
 import type { ChainClient } from './chain-client.ts'
-import { ledgerView } from './ledger-view.ts'
 
 /** A challenge that waits for this node's answer. */
 export interface Challenge {
@@ -50,9 +50,9 @@ export async function currentNode(
   record: Node,
   nowEpoch: number,
 ): Promise<{ node: Readonly<Node>; challenge: Challenge | undefined }> {
-  const first = record.challenge === NONE ? record.seen : Math.min(record.seen, record.challenge)
-  const epochs = await epochsFrom(chain, first, nowEpoch)
-  const { node } = replayChallenges(ledgerView(chain, { epochs }), record, nowEpoch)
+  const { params } = chain
+  const epochs = await epochsFrom(chain, undecidedFrom(params, record, nowEpoch), nowEpoch)
+  const node = nodeAsTouched({ params, epochs }, record, nowEpoch)
   const epoch = epochs.get(node.challenge)
   if (node.evicted || node.challenge === NONE || !epoch) return { node, challenge: undefined }
   const challenge = {
@@ -70,8 +70,7 @@ async function epochsFrom(
   now: number,
 ): Promise<Map<number, Epoch>> {
   const epochs = new Map<number, Epoch>()
-  const oldest = Math.max(first, now - chain.params.beaconRingEpochs)
-  for (let epoch = oldest; epoch <= now; epoch++) {
+  for (let epoch = first; epoch <= now; epoch++) {
     const record = await chain.epoch(epoch)
     if (record) epochs.set(epoch, record)
   }

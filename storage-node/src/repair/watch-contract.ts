@@ -80,8 +80,7 @@ export async function watchSlot(
   const stored = rail && (await chain.nodeAt(rail.node))
   // Records of two heads may be read here; the next look sees the slot as it is.
   if (!rail?.live || !stored) return { ...empty, vacancy: undefined }
-  const replayed = await currentNode(chain, stored, epoch)
-  const node = asTouched(chain, replayed.node, epoch)
+  const { node } = await currentNode(chain, stored, epoch)
   const view = ledgerView(chain, {
     rails: new Map([[place.rail, rail]]),
     nodes: new Map([[rail.node, node]]),
@@ -94,10 +93,4 @@ export async function watchSlot(
     vacancy: takesFills ? vacancyOf(view, record, slot) : undefined,
     neverFilled: false,
   }
-}
-
-/** A node with all its strikes is evicted by whatever touches it next (PROTOCOL 6.5). */
-function asTouched({ params }: ChainClient, node: Readonly<Node>, epoch: number): Readonly<Node> {
-  if (node.evicted || node.strikes < params.strikesToEvict) return node
-  return { ...node, evicted: true, evictedEpoch: epoch }
 }

@@ -91,6 +91,7 @@ function addRecords(ledger: MemoryLedger): void {
     nodeKey: publicKeyOf(secret),
     roles,
     pendingEpoch: NONE,
+    challenge: NONE,
   })
   ledger.nodeRecords.set(0, node(secrets.bootstrap, NodeRole.bootstrap))
   ledger.nodeRecords.set(1, {
