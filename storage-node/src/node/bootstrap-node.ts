@@ -22,7 +22,7 @@ import {
 import { RelayService } from '../relay/relay-service.ts'
 import { RailMeters } from '../transfer/rail-meter.ts'
 import { reasonOf } from '../transfer/transfer-error.ts'
-import { openVoucherLedger, type VoucherLedger } from '../transfer/voucher-ledger.ts'
+import { openRailLedger, type RailLedger } from '../transfer/voucher-ledger.ts'
 import { HeadRunner } from './head-runner.ts'
 import { NodeAccount } from './node-account.ts'
 import type { BootstrapNode, BootstrapNodeOptions, BootstrapStatus } from './node-interfaces.ts'
@@ -35,7 +35,7 @@ const REDIAL_MS = 5_000
 export async function startBootstrapNode(options: BootstrapNodeOptions): Promise<BootstrapNode> {
   const { chain, dataDir, nodeKey, logger, listen } = options
   await mkdir(dataDir, { recursive: true })
-  const vouchers = await openVoucherLedger(join(dataDir, 'vouchers'))
+  const vouchers = await openRailLedger(join(dataDir, 'vouchers'))
   const controlPlane = await ControlPlane.start({
     nodeKey,
     listen: [`/${isIP(listen.host) === 6 ? 'ip6' : 'ip4'}/${listen.host}/tcp/${listen.port}`],
@@ -72,7 +72,7 @@ export async function startBootstrapNode(options: BootstrapNodeOptions): Promise
 
 interface BootstrapParts {
   readonly controlPlane: ControlPlane
-  readonly vouchers: VoucherLedger
+  readonly vouchers: RailLedger
   readonly relay: RelayService
   readonly account: NodeAccount
   readonly directory: OfferDirectory

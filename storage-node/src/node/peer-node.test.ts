@@ -5,7 +5,7 @@ import { addressOf, bytesToHex } from '@ioex/chain/bytes'
 import { CloseKind, PayloadKind, ReceiptKind } from '@ioex/chain/types'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { keyOf } from '../../../chain/src/rules/testing/sample-chain.ts'
-import { openVoucherLedger } from '../transfer/voucher-ledger.ts'
+import { openRailLedger } from '../transfer/voucher-ledger.ts'
 import type { PeerNode } from './node-interfaces.ts'
 import { StorageWorld, nodeKeyOf } from './testing/storage-world.ts'
 import { OwnerAccount } from './transactions.ts'
@@ -142,11 +142,11 @@ describe('a peer', () => {
     const rail = contract?.rails[0]?.rail ?? 0
     const [name] = await world.stopPeersByKey(put.nodes)
     // A reader took a step and went away.
-    const vouchers = await openVoucherLedger(join(world.folder, name as string, 'vouchers'))
-    const entry = await vouchers.get(rail, 0)
+    const vouchers = await openRailLedger(join(world.folder, name as string, 'vouchers'))
+    const entry = await vouchers.get({ rail, generation: 0 })
     const newest = entry?.newest ?? []
     const usedBytes = (newest[0]?.voucher.kib ?? 0) * 1024 + 1000
-    await vouchers.put(rail, 0, { usedBytes, newest })
+    await vouchers.put({ rail, generation: 0 }, { usedBytes, newest })
     await vouchers.close()
     await world.startPeer(name as string)
     const payer = new OwnerAccount(world.chain, keyOf('alice').secretKey)

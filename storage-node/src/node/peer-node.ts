@@ -12,9 +12,13 @@ import type { ProviderCounters } from '../transfer/provider-context.ts'
 import { ProviderService } from '../transfer/provider-service.ts'
 import { RailMeters } from '../transfer/rail-meter.ts'
 import { NO_LIMITS, ServiceGate } from '../transfer/service-limits.ts'
-import { openRepairLedger, type RepairLedger } from '../transfer/repair-ledger.ts'
 import { reasonOf } from '../transfer/transfer-error.ts'
-import { openVoucherLedger, type VoucherLedger } from '../transfer/voucher-ledger.ts'
+import {
+  openRailLedger,
+  openRepairLedger,
+  type RailLedger,
+  type RepairLedger,
+} from '../transfer/voucher-ledger.ts'
 import type { ChainHead } from './chain-client.ts'
 import { FillWorker } from './fill-worker.ts'
 import { HeadRunner } from './head-runner.ts'
@@ -37,7 +41,7 @@ export async function startPeerNode(options: PeerNodeOptions): Promise<PeerNode>
   await mkdir(dataDir, { recursive: true })
   const store = await SlotStore.open(join(dataDir, 'slots'), options.capacityBytes)
   for (const [slot, reason] of store.damaged()) logger.error({ slot, reason }, 'slot damaged')
-  const vouchers = await openVoucherLedger(join(dataDir, 'vouchers'))
+  const vouchers = await openRailLedger(join(dataDir, 'vouchers'))
   const repairs = await openRepairLedger(join(dataDir, 'repairs'))
   const inbox = await Inbox.open(join(dataDir, 'inbox'), options.friends)
   const account = new NodeAccount(chain, options.nodeKey)
@@ -99,7 +103,7 @@ export async function startPeerNode(options: PeerNodeOptions): Promise<PeerNode>
 
 interface PeerParts {
   readonly store: SlotStore
-  readonly vouchers: VoucherLedger
+  readonly vouchers: RailLedger
   readonly repairs: RepairLedger
   readonly repairRedeemer: RepairRedeemer
   readonly inbox: Inbox

@@ -10,7 +10,7 @@ import {
   type Redeem,
   type SignedVoucher,
 } from '@ioex/chain/types'
-import type { VoucherLedger } from '../transfer/voucher-ledger.ts'
+import type { RailLedger } from '../transfer/voucher-ledger.ts'
 import { kibOf } from '../transfer/voucher-step.ts'
 import type { ChainClient, Indexed } from './chain-client.ts'
 import { ledgerView } from './ledger-view.ts'
@@ -36,14 +36,14 @@ interface DueRail {
  */
 export async function dueRedeems(
   chain: ChainClient,
-  ledger: VoucherLedger,
+  ledger: RailLedger,
   parts: { nodeIndex: number; node: Readonly<Node>; nowEpoch: number; always?: boolean },
 ): Promise<{ selector: 6; value: Redeem }[]> {
   const rails = await chain.railsOfNode(parts.nodeIndex)
   const contracts = await contractsOf(chain, rails)
   const due: DueRail[] = []
   for (const { index, record } of rails) {
-    const voucher = await ledger.voucher(index, record.generation)
+    const voucher = await ledger.voucher({ rail: index, generation: record.generation })
     const proceeds = proceedsOf(chain, { ...parts, contracts, rail: record, voucher })
     if (proceeds > 0n) due.push({ index, voucher, proceeds })
   }
@@ -67,7 +67,7 @@ export async function dueRedeems(
  */
 export async function unpaidRails(
   chain: ChainClient,
-  ledger: VoucherLedger,
+  ledger: RailLedger,
   parts: { nodeIndex: number; nowEpoch: number },
 ): Promise<number[]> {
   const rails = await chain.railsOfNode(parts.nodeIndex)
@@ -76,7 +76,7 @@ export async function unpaidRails(
   for (const { index, record } of rails) {
     const isEnding = parts.nowEpoch >= record.end || askOf(view, record, parts.nowEpoch)
     if (!isEnding || record.unpaid || record.unitPrice === 0n) continue
-    const entry = await ledger.get(index, record.generation)
+    const entry = await ledger.get({ rail: index, generation: record.generation })
     if (entry && kibOf(entry.usedBytes) > (entry.newest[0]?.voucher.kib ?? 0)) unpaid.push(index)
   }
   return unpaid

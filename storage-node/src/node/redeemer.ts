@@ -1,7 +1,7 @@
 import { PayloadKind } from '@ioex/chain/types'
 import type { Logger } from 'pino'
 import { reasonOf } from '../transfer/transfer-error.ts'
-import type { VoucherLedger } from '../transfer/voucher-ledger.ts'
+import type { RailLedger } from '../transfer/voucher-ledger.ts'
 import type { ChainClient, ChainHead } from './chain-client.ts'
 import type { NodeAccount } from './node-account.ts'
 import { currentNode } from './proving.ts'
@@ -10,7 +10,7 @@ import { dueRedeems, unpaidRails } from './rail-settlement.ts'
 export interface RedeemerOptions {
   readonly chain: ChainClient
   readonly account: NodeAccount
-  readonly vouchers: VoucherLedger
+  readonly vouchers: RailLedger
   readonly logger: Logger
 }
 

@@ -1,6 +1,6 @@
 import { type Payload, PayloadKind, type SignedRepairVoucher } from '@ioex/chain/types'
 import type { Logger } from 'pino'
-import { keyOf, type RepairLedger } from '../transfer/repair-ledger.ts'
+import { repairKey, type RepairLedger } from '../transfer/voucher-ledger.ts'
 import { reasonOf } from '../transfer/transfer-error.ts'
 import type { ChainClient } from './chain-client.ts'
 import type { NodeAccount } from './node-account.ts'
@@ -62,7 +62,7 @@ export class RepairRedeemer {
     if (!this.#mayHave) return
     this.#mayHave = false
     for (const signed of await this.#options.vouchers.vouchers()) {
-      const key = keyOf(signed.voucher)
+      const key = repairKey(signed.voucher)
       if ((this.#settled.get(key) ?? -1) >= signed.voucher.kib) continue
       if (!(await this.#redeemOne(signed, key))) this.#mayHave = true
     }

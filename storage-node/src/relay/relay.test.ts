@@ -83,7 +83,7 @@ describe('relay between peers that nobody can dial', () => {
     await close()
     expect(legBytes()).toBeGreaterThan(16 * MIB)
     const { rail, generation } = payer.rail
-    const newest = await world.ledger.voucher(rail, generation)
+    const newest = await world.ledger.voucher({ rail, generation })
     // Every byte of the leg is paid, at most rounded up to one KiB.
     expect(newest?.voucher.kib).toBe(Math.ceil(legBytes() / 1024))
     expect(world.service.counters.bytesTotal).toBe(legBytes())
@@ -113,7 +113,7 @@ describe('relay between peers that nobody can dial', () => {
     const first = await Promise.all([run(), run(), run()])
     const last = await run()
     const total = [...first, last].reduce((sum, bytes) => sum + bytes, 0)
-    const newest = await world.ledger.voucher(payer.rail.rail, payer.rail.generation)
+    const newest = await world.ledger.voucher(payer.rail)
     expect(newest?.voucher.kib).toBe(Math.ceil(total / 1024))
     expect(world.service.counters).toMatchObject({ sessionsTotal: 4, cutTotal: 0 })
   })

@@ -111,6 +111,13 @@ export const FillAnswerType = new ContainerType({
   transaction: Bytes32,
   validUntil: Count64,
 })
+/** What a provider says before the first block of a paid reading, in either kind of vouchers. */
+export interface PaidAnswer<Signed> {
+  leaves: number
+  usedBytes: number
+  stepBytes: number
+  newest: Signed[]
+}
 export const BlocksAnswerType = new ContainerType({
   leaves: U32,
   /** What the provider served on this rail so far, and how far it goes ahead of vouchers. */

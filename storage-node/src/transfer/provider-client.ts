@@ -8,12 +8,7 @@ import {
   slotBlockCount,
   verifyBlock,
 } from '@ioex/chain/bytes'
-import {
-  type SignedRepairVoucher,
-  SignedRepairVoucherType,
-  type SignedVoucher,
-  SignedVoucherType,
-} from '@ioex/chain/types'
+import { SignedRepairVoucherType, SignedVoucherType } from '@ioex/chain/types'
 import { FrameKind } from './frame-connection.ts'
 import {
   ANSWER_BYTES_MAX,
@@ -26,6 +21,7 @@ import {
   type GetBlocks,
   type Grant,
   OfferAnswerType,
+  type PaidAnswer,
   PingAnswerType,
   type PutSlot,
   refusalError,
@@ -36,7 +32,7 @@ import {
   ResumeAnswerType,
   RootAnswerType,
 } from './messages.ts'
-import type { MeterReading, RailPayer } from './rail-payer.ts'
+import type { RailPayer } from './rail-payer.ts'
 import type { RepairPayer } from './repair-payer.ts'
 import type { SecureChannel } from './secure-channel.ts'
 import { TransferError } from './transfer-error.ts'
@@ -131,37 +127,21 @@ export interface FetchBlocks extends GetBlocks {
   readonly leaves: number
 }
 
-/** What a provider says before the first block. */
-interface BlocksAnswer extends Omit<MeterReading, 'newest'> {
-  readonly leaves: number
-}
-
-/** The paying side of one reading: gives encoded vouchers when they are due. */
-interface BlockPayer {
-  owe(bytes: number): Uint8Array | undefined
-  end(): Uint8Array | undefined
-}
-
 /**
  * Blocks of a slot in order, each checked against the slot's root, paid as they come. Throws
  * SLOT_CORRUPT where the provider sends other bytes than it was given; they are not paid.
  */
-export async function* fetchBlocks(
+export function fetchBlocks(
   channel: SecureChannel,
   request: FetchBlocks,
   payer: RailPayer,
 ): AsyncGenerator<FetchedBlock> {
-  await ask(channel, { selector: RequestKind.getBlocks, value: request })
-  const { newest, ...reading } = await answer(channel, BlocksAnswerType)
-  const encoded = (voucher: SignedVoucher | undefined) =>
-    voucher && SignedVoucherType.serialize(voucher)
-  const paying = {
-    owe: (bytes: number) => encoded(payer.owe(bytes)),
-    end: () => encoded(payer.end()),
-  }
-  checkLeaves(reading, request)
-  const first = encoded(payer.begin({ ...reading, newest: newest[0] }))
-  yield* paidBlocks(channel, request, paying, first)
+  return fetchPaid(channel, request, {
+    request: { selector: RequestKind.getBlocks, value: request },
+    answerType: BlocksAnswerType,
+    voucherType: SignedVoucherType,
+    payer,
+  })
 }
 
 export interface FetchRepairBlocks extends RepairBlocks {
@@ -170,41 +150,55 @@ export interface FetchRepairBlocks extends RepairBlocks {
 }
 
 /** The same for a delegate: the contract's pot pays, by vouchers for the slot being rebuilt. */
-export async function* fetchRepairBlocks(
+export function fetchRepairBlocks(
   channel: SecureChannel,
   request: FetchRepairBlocks,
   payer: RepairPayer,
 ): AsyncGenerator<FetchedBlock> {
-  await ask(channel, { selector: RequestKind.repairBlocks, value: request })
-  const { newest, ...reading } = await answer(channel, RepairAnswerType)
-  const encoded = (voucher: SignedRepairVoucher | undefined) =>
-    voucher && SignedRepairVoucherType.serialize(voucher)
-  const paying = {
-    owe: (bytes: number) => encoded(payer.owe(bytes)),
-    end: () => encoded(payer.end()),
-  }
-  checkLeaves(reading, request)
-  const first = encoded(payer.begin({ ...reading, newest: newest[0] }))
-  yield* paidBlocks(channel, request, paying, first)
+  return fetchPaid(channel, request, {
+    request: { selector: RequestKind.repairBlocks, value: request },
+    answerType: RepairAnswerType,
+    voucherType: SignedRepairVoucherType,
+    payer,
+  })
 }
 
-function checkLeaves({ leaves }: BlocksAnswer, wanted: { readonly leaves: number }): void {
-  if (leaves === wanted.leaves) return
-  throw new TransferError('SLOT_CORRUPT', 'the provider stores a slot of another size')
+/** The paying side of one reading: gives vouchers when they are due. */
+interface BlockPayer<Signed> {
+  begin(reading: {
+    readonly usedBytes: number
+    readonly stepBytes: number
+    readonly newest: Signed | undefined
+  }): Signed | undefined
+  owe(bytes: number): Signed | undefined
+  end(): Signed | undefined
 }
 
-/** Takes the blocks; `first` pays what an earlier, broken session left unpaid. */
-async function* paidBlocks(
+/** A reading in one kind of vouchers. */
+interface PaidReading<Signed> {
+  readonly request: Request
+  readonly answerType: Type<PaidAnswer<Signed>>
+  readonly voucherType: Type<Signed>
+  readonly payer: BlockPayer<Signed>
+}
+
+async function* fetchPaid<Signed>(
   channel: SecureChannel,
   wanted: BlockRange,
-  payer: BlockPayer,
-  first: Uint8Array | undefined,
+  { request, answerType, voucherType, payer }: PaidReading<Signed>,
 ): AsyncGenerator<FetchedBlock> {
-  const pay = async (voucher: Uint8Array | undefined) => {
-    if (voucher) await channel.frames.send(FrameKind.voucher, voucher)
+  await ask(channel, request)
+  const { leaves, usedBytes, stepBytes, newest } = await answer(channel, answerType)
+  if (leaves !== wanted.leaves) {
+    throw new TransferError('SLOT_CORRUPT', 'the provider stores a slot of another size')
+  }
+  const first = payer.begin({ usedBytes, stepBytes, newest: newest[0] })
+  const pay = async (voucher: Signed | undefined) => {
+    if (voucher) await channel.frames.send(FrameKind.voucher, voucherType.serialize(voucher))
   }
   let settled = false
   try {
+    // What an earlier, broken session left unpaid.
     await pay(first)
     for (let next = wanted.from; next < wanted.to; ) {
       const frame = await channel.frames.receive()

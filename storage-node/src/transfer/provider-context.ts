@@ -6,7 +6,7 @@ import type { ChainClient } from '../node/chain-client.ts'
 import type { Inbox } from './inbox.ts'
 import type { Grant } from './messages.ts'
 import type { RailMeters } from './rail-meter.ts'
-import type { RepairLedger } from './repair-ledger.ts'
+import type { RepairLedger } from './voucher-ledger.ts'
 import type { ChannelIdentity, SecureChannel } from './secure-channel.ts'
 
 /** A fill that was handed to the chain. */

@@ -20,9 +20,13 @@ import { ProviderService } from './provider-service.ts'
 import { RailMeters } from './rail-meter.ts'
 import { RailPayer } from './rail-payer.ts'
 import { openSecureChannel, type SecureChannel } from './secure-channel.ts'
-import { openRepairLedger, type RepairLedger } from './repair-ledger.ts'
 import { NO_LIMITS, ServiceGate } from './service-limits.ts'
-import { openVoucherLedger, type VoucherLedger } from './voucher-ledger.ts'
+import {
+  openRailLedger,
+  openRepairLedger,
+  type RailLedger,
+  type RepairLedger,
+} from './voucher-ledger.ts'
 
 const MIB = 1024 * 1024
 const SALT = new Uint8Array(32).fill(3)
@@ -30,7 +34,7 @@ const provider = keyOf('provider')
 let folder: string
 let chain: MemoryChain
 let store: SlotStore
-let vouchers: VoucherLedger
+let vouchers: RailLedger
 let repairs: RepairLedger
 let service: ProviderService
 let port: number
@@ -44,7 +48,7 @@ beforeEach(async () => {
   // A provider looks for an unknown record again at the next heads.
   chain.start(50)
   store = await SlotStore.open(join(folder, 'slots'), 8 * MIB)
-  vouchers = await openVoucherLedger(join(folder, 'vouchers'))
+  vouchers = await openRailLedger(join(folder, 'vouchers'))
   repairs = await openRepairLedger(join(folder, 'repairs'))
   counters = { bytesIn: 0, bytesOut: 0, slotsReceived: 0, filesReceived: 0 }
   service = new ProviderService({

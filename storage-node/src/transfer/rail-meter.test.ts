@@ -9,19 +9,19 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type MeteredRail, RailMeters } from './rail-meter.ts'
 import { RailPayer, signVoucher } from './rail-payer.ts'
 import { CHAIN_ID, secretKey } from './testing/channel-pair.ts'
-import { openVoucherLedger, type VoucherLedger } from './voucher-ledger.ts'
+import { openRailLedger, type RailLedger } from './voucher-ledger.ts'
 import { STEP_BYTES_FIRST, STEP_BYTES_MAX } from './voucher-step.ts'
 
 const OWNER = secretKey(9)
 const running = new AbortController().signal
 let folder: string
-let ledger: VoucherLedger
+let ledger: RailLedger
 let nextRail = 0
 
 beforeAll(async () => {
   await installNativeCrypto()
   folder = await mkdtemp(join(tmpdir(), 'ioex-meter-'))
-  ledger = await openVoucherLedger(join(folder, 'vouchers'))
+  ledger = await openRailLedger(join(folder, 'vouchers'))
 })
 afterAll(async () => {
   await ledger.close()
@@ -88,7 +88,7 @@ describe('rail meter', () => {
     expect(await counters(4, 9)).toEqual([5, 3])
     expect(await counters(7, 3)).toEqual([7, 3])
     await meters.release(meter)
-    const stored = await ledger.voucher(terms.rail, terms.generation)
+    const stored = await ledger.voucher(terms)
     expect(stored?.voucher).toMatchObject({ kib: 7, reservations: 3 })
   })
 

@@ -1,3 +1,4 @@
+import type { Type } from '@chainsafe/ssz'
 import {
   addressOf,
   blockPaths,
@@ -10,10 +11,10 @@ import { SignedVoucherType } from '@ioex/chain/types'
 import { onceKnown } from '../node/chain-lag.ts'
 import type { OpenSlot } from '../blobs/slot-store.ts'
 import { FrameKind } from './frame-connection.ts'
-import { BlocksAnswerType, type GetBlocks } from './messages.ts'
+import { BlocksAnswerType, type GetBlocks, type PaidAnswer, type RepairBlocks } from './messages.ts'
 import { isOwner, type ProviderContext } from './provider-context.ts'
 import { Refusal } from './refusal.ts'
-import type { MeteredRail, RailMeter } from './rail-meter.ts'
+import type { MeteredRail } from './rail-meter.ts'
 import type { SecureChannel } from './secure-channel.ts'
 import { TransferError } from './transfer-error.ts'
 
@@ -21,7 +22,6 @@ import { TransferError } from './transfer-error.ts'
 const BLOCKS_PER_FRAME_MAX = 8
 /** A block and the siblings of the largest slot's. */
 const BLOCK_AND_PATH_BYTES_MAX = SLOT_BLOCK_BYTES + 14 * 32
-const SIGNED_VOUCHER_BYTES = SignedVoucherType.fixedSize ?? 0
 
 /**
  * Serves blocks of a stored slot to the payer of its rail, each with the path that proves it,
@@ -33,56 +33,79 @@ export async function serveBlocks(
   request: GetBlocks,
 ): Promise<void> {
   const terms = await railTerms(context, channel, request)
+  await servePaid(context, channel, {
+    request,
+    answerType: BlocksAnswerType,
+    voucherType: SignedVoucherType,
+    open: () => context.meters.acquire(terms),
+    close: (meter) => context.meters.release(meter),
+  })
+}
+
+/** What a reading counts against: a rail's vouchers, or a repair's. */
+interface BlockMeter<Signed> {
+  readonly usedBytes: number
+  readonly stepBytes: number
+  readonly newest: Signed | undefined
+  /** Counts bytes about to be served; first waits for a voucher if they go beyond the credit. */
+  spend(bytes: number, signal: AbortSignal): Promise<void>
+  /** Throws VOUCHER_INVALID. */
+  accept(signed: Signed): Promise<void>
+}
+
+/** A reading that is paid as it goes. */
+export interface PaidServing<Signed, Meter extends BlockMeter<Signed>> {
+  readonly request: GetBlocks | RepairBlocks
+  readonly answerType: Type<PaidAnswer<Signed>>
+  readonly voucherType: Type<Signed>
+  open(): Promise<Meter>
+  close(meter: Meter): Promise<void>
+}
+
+/** Serves the blocks of a request, each data frame paid by the vouchers that a meter counts. */
+export async function servePaid<Signed, Meter extends BlockMeter<Signed>>(
+  context: ProviderContext,
+  channel: SecureChannel,
+  serving: PaidServing<Signed, Meter>,
+): Promise<void> {
+  const { request, answerType, voucherType } = serving
   const slot = await context.store.openSlot(request)
   try {
     const count = slotBlockCount(slot.leafCount)
     if (request.from >= request.to || request.to > count) {
       throw new Refusal('RANGE', `the slot has blocks 0 to ${count}`)
     }
-    const meter = await context.meters.acquire(terms)
+    const meter = await serving.open()
     try {
-      const newest = meter.newest ? [meter.newest] : []
       const { usedBytes, stepBytes } = meter
+      const newest = meter.newest ? [meter.newest] : []
       const answer = { leaves: slot.leafCount, usedBytes, stepBytes, newest }
-      await channel.frames.send(FrameKind.answer, BlocksAnswerType.serialize(answer))
-      await exchangeBlocks(context, channel, {
-        request,
-        slot,
-        meter,
-        take: (payload) => acceptVoucher(meter, payload),
-      })
+      await channel.frames.send(FrameKind.answer, answerType.serialize(answer))
+      const take = async (payload: Uint8Array) => {
+        const signed = decodeCanonical(voucherType, payload, voucherType.fixedSize ?? 0)
+        if (!signed.ok) throw new TransferError('PEER_PROTOCOL', signed.fault.message)
+        await meter.accept(signed.value)
+      }
+      await exchangeBlocks(context, channel, { request, slot, meter, take })
     } finally {
-      await context.meters.release(meter)
+      await serving.close(meter)
     }
   } finally {
     await slot.close()
   }
 }
 
-/** What a reading counts against: a rail's vouchers, or a repair's. */
-export interface BlockMeter {
-  readonly stepBytes: number
-  /** Counts bytes about to be served; first waits for a voucher if they go beyond the credit. */
-  spend(bytes: number, signal: AbortSignal): Promise<void>
-}
-
-/** A reading that is paid as it goes. */
-export interface Serving {
+/** A reading under way. */
+interface Serving {
   readonly request: { readonly from: number; readonly to: number }
   readonly slot: OpenSlot
-  readonly meter: BlockMeter
+  readonly meter: Pick<BlockMeter<unknown>, 'stepBytes' | 'spend'>
   /** Takes a voucher as it came. Throws PEER_PROTOCOL, VOUCHER_INVALID. */
   take(payload: Uint8Array): Promise<void>
 }
 
-async function acceptVoucher(meter: RailMeter, payload: Uint8Array): Promise<void> {
-  const signed = decodeCanonical(SignedVoucherType, payload, SIGNED_VOUCHER_BYTES)
-  if (!signed.ok) throw new TransferError('PEER_PROTOCOL', signed.fault.message)
-  await meter.accept(signed.value)
-}
-
 /** Sends blocks and takes vouchers at the same time; whichever fails ends the other. */
-export async function exchangeBlocks(
+async function exchangeBlocks(
   context: ProviderContext,
   channel: SecureChannel,
   serving: Serving,

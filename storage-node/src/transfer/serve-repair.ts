@@ -1,4 +1,4 @@
-import { addressOf, bytesEqual, decodeCanonical, slotBlockCount } from '@ioex/chain/bytes'
+import { addressOf, bytesEqual } from '@ioex/chain/bytes'
 import { paidForRefill, refillBudget, repairBudgetKib } from '@ioex/chain/rules'
 import {
   type Contract,
@@ -11,17 +11,14 @@ import type { ChainClient } from '../node/chain-client.ts'
 import { onceKnown } from '../node/chain-lag.ts'
 import { ledgerView } from '../node/ledger-view.ts'
 import { watchSlot } from '../repair/watch-contract.ts'
-import { FrameKind } from './frame-connection.ts'
 import { RepairAnswerType, type RepairBlocks } from './messages.ts'
 import { isOwner, type ProviderContext } from './provider-context.ts'
 import { Refusal } from './refusal.ts'
-import { keyOf } from './repair-ledger.ts'
-import { RepairMeter, type RepairTerms } from './repair-meter.ts'
+import { openRepairMeter, type RepairTerms } from './repair-meter.ts'
 import type { SecureChannel } from './secure-channel.ts'
-import { exchangeBlocks } from './serve-blocks.ts'
-import { TransferError } from './transfer-error.ts'
+import { servePaid } from './serve-blocks.ts'
+import { repairKey } from './voucher-ledger.ts'
 
-const SIGNED_VOUCHER_BYTES = SignedRepairVoucherType.fixedSize ?? 0
 /** Readings under way: their meters count alone, so there is one per refill and rail. */
 const busy = new WeakMap<ProviderContext, Set<string>>()
 
@@ -36,51 +33,25 @@ export async function serveRepair(
   request: RepairBlocks,
 ): Promise<void> {
   const terms = await repairTerms(context, channel, request)
-  const key = keyOf(terms.place)
+  const key = repairKey(terms.place)
   const running = busy.get(context) ?? new Set()
   busy.set(context, running)
   if (running.has(key)) throw new Refusal('REPAIR_BUSY', 'this refill reads the slot already')
   running.add(key)
   try {
-    await serveMetered(context, channel, request, terms)
+    await servePaid(context, channel, {
+      request,
+      answerType: RepairAnswerType,
+      voucherType: SignedRepairVoucherType,
+      open: () => openRepairMeter(terms, context.repairs),
+      close: async (meter) => {
+        await meter.save()
+        if (meter.newest) context.onRepairServed()
+      },
+    })
   } finally {
     running.delete(key)
   }
-}
-
-async function serveMetered(
-  context: ProviderContext,
-  channel: SecureChannel,
-  request: RepairBlocks,
-  terms: RepairTerms,
-): Promise<void> {
-  const slot = await context.store.openSlot(request)
-  try {
-    const count = slotBlockCount(slot.leafCount)
-    if (request.from >= request.to || request.to > count) {
-      throw new Refusal('RANGE', `the slot has blocks 0 to ${count}`)
-    }
-    const meter = await RepairMeter.open(terms, context.repairs)
-    try {
-      const { usedBytes, stepBytes } = meter
-      const newest = meter.newest ? [meter.newest] : []
-      const answer = { leaves: slot.leafCount, usedBytes, stepBytes, newest }
-      await channel.frames.send(FrameKind.answer, RepairAnswerType.serialize(answer))
-      const take = (payload: Uint8Array) => takeVoucher(meter, payload)
-      await exchangeBlocks(context, channel, { request, slot, meter, take })
-    } finally {
-      await meter.save()
-      if (meter.newest) context.onRepairServed()
-    }
-  } finally {
-    await slot.close()
-  }
-}
-
-async function takeVoucher(meter: RepairMeter, payload: Uint8Array): Promise<void> {
-  const signed = decodeCanonical(SignedRepairVoucherType, payload, SIGNED_VOUCHER_BYTES)
-  if (!signed.ok) throw new TransferError('PEER_PROTOCOL', signed.fault.message)
-  await meter.accept(signed.value)
 }
 
 /** What the pot pays for, if the peer is the contract's delegate and the slot is open. */

@@ -8,7 +8,7 @@ import {
   acceptSecureChannel,
   createChannelCredentials,
   FrameKind,
-  openVoucherLedger,
+  openRailLedger,
   RailPayer,
   signVoucher,
 } from '@ioex/storage-node/transfer'
@@ -158,10 +158,11 @@ export async function poison(
   { rail, signedKib, voucher }: StoppedPayer,
 ): Promise<{ sent: unknown; refused: number }> {
   await relay.stop()
-  const ledger = await openVoucherLedger(join(network.options.data, relay.name, 'vouchers'))
+  const ledger = await openRailLedger(join(network.options.data, relay.name, 'vouchers'))
   const forged = { ...voucher, voucher: { ...voucher.voucher, kib: signedKib + 100_000 } }
   const usedBytes = (signedKib + 100_000) * 1024
-  await ledger.put(rail, voucher.voucher.generation, { usedBytes, newest: [forged] })
+  const { generation } = voucher.voucher
+  await ledger.put({ rail, generation }, { usedBytes, newest: [forged] })
   await ledger.close()
   await relay.start()
   const sent = await relay.ask('redeem')

@@ -8,7 +8,7 @@ import { MemoryChain } from '../../node/testing/memory-chain.ts'
 import { OwnerAccount } from '../../node/transactions.ts'
 import { RailMeters } from '../../transfer/rail-meter.ts'
 import { RailPayer } from '../../transfer/rail-payer.ts'
-import { openVoucherLedger, type VoucherLedger } from '../../transfer/voucher-ledger.ts'
+import { openRailLedger, type RailLedger } from '../../transfer/voucher-ledger.ts'
 import { ControlPlane } from '../control-plane.ts'
 import { PeerNetwork } from '../peer-network.ts'
 import { RelayService } from '../relay-service.ts'
@@ -20,7 +20,7 @@ export const RELAY_PRICE = 50_000_000n
 export class RelayWorld {
   readonly chain: MemoryChain
   readonly folder: string
-  readonly ledger: VoucherLedger
+  readonly ledger: RailLedger
   readonly meters: RailMeters
   readonly relayPlane: ControlPlane
   readonly service: RelayService
@@ -31,7 +31,7 @@ export class RelayWorld {
   private constructor(parts: {
     chain: MemoryChain
     folder: string
-    ledger: VoucherLedger
+    ledger: RailLedger
     meters: RailMeters
     relayPlane: ControlPlane
     service: RelayService
@@ -50,7 +50,7 @@ export class RelayWorld {
     // Whoever waits for a record to appear waits for heads.
     chain.start(200)
     const folder = await mkdtemp(join(tmpdir(), 'ioex-relay-'))
-    const ledger = await openVoucherLedger(join(folder, 'vouchers'))
+    const ledger = await openRailLedger(join(folder, 'vouchers'))
     const meters = new RailMeters(ledger, voucherWaitMs)
     const { secretKey: nodeKey } = keyOf('relay')
     const relayPlane = await ControlPlane.start({
