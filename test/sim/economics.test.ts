@@ -1,9 +1,10 @@
 import { beforeAll, expect, test } from 'vitest'
 import { installNativeCrypto } from '../../chain/src/native/install-native-crypto.ts'
 import { presets } from '../../genesis/src/presets/presets.ts'
-import { attacks } from './economics/economics.ts'
+import { attacks, simulateEconomics } from './economics/economics.ts'
 import { runMarket } from './economics/market.ts'
 import { measure } from './economics/measure.ts'
+import { textReport } from './economics/report.ts'
 
 beforeAll(async () => {
   await installNativeCrypto()
@@ -39,4 +40,11 @@ test('in a market the honest earn, droppers do not, and minting stays below rho 
   const last = points.at(-1)
   expect(last?.minted).toBeGreaterThan(0n)
   expect((last?.minted ?? 0n) * 2n).toBeLessThanOrEqual(last?.burnedService ?? 0n)
+})
+
+test('a market can be asked for without any attack', () => {
+  const sizes = { epochs: 1, slots: 1, nodes: 4, days: 0.1 }
+  const result = simulateEconomics({ seed: 7, count: 0, ...sizes })
+  expect(result.attacks).toEqual([])
+  expect(textReport(result).trimStart()).toMatch(/^market: /)
 })

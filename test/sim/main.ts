@@ -143,8 +143,9 @@ async function compareProfits(): Promise<number> {
   })
   console.log(values.json ? jsonReport(result) : textReport(result))
   if (values.pictures !== undefined) {
-    writeFileSync(join(values.pictures, 'economics-attacks.svg'), attacksPicture(result.attacks))
-    const { market } = result
+    const { attacks, market } = result
+    if (attacks.length > 0)
+      writeFileSync(join(values.pictures, 'economics-attacks.svg'), attacksPicture(attacks))
     if (market) writeFileSync(join(values.pictures, 'economics-market.svg'), marketPicture(market))
   }
   return result.attacks.some(({ profits }) => profits) ? 1 : 0

@@ -89,7 +89,7 @@ export function simulateEconomics(options: EconomicsOptions): EconomicsResult {
     seeds,
     epochs,
     slots,
-    attacks: played.map((attack) =>
+    attacks: (count === 0 ? [] : played).map((attack) =>
       resultOf(attack, outcomes, rate === undefined ? epochs : undefined),
     ),
     market: nodes > 0 ? runMarket(market, nodes) : undefined,

@@ -13,24 +13,27 @@ export function inPay(units: bigint): string {
 
 /** A result as a reader wants it: rows of equal columns. */
 export function textReport(result: EconomicsResult): string {
-  const { seeds, epochs, slots, market } = result
-  const lines = [
-    `${result.attacks.length} attacks, seeds ${seeds[0]} to ${seeds.at(-1)}, ${epochs} epochs, ` +
-      `${slots} slots each; amounts in epochs of a slot's pay (${PAY} units)`,
-    '',
-    row('attack', 'honest', 'cheating', 'mean gain', 'best gain', 'harm', ''),
-    ...result.attacks.map((one) =>
-      row(
-        one.name,
-        inPay(one.honest),
-        inPay(one.cheat),
-        inPay(one.meanGain),
-        inPay(one.bestGain),
-        inPay(one.worstHarm),
-        one.profits ? 'PROFITS' : '',
-      ),
-    ),
-  ]
+  const { seeds, epochs, slots, attacks, market } = result
+  const lines =
+    attacks.length === 0
+      ? []
+      : [
+          `${attacks.length} attacks, seeds ${seeds[0]} to ${seeds.at(-1)}, ${epochs} epochs, ` +
+            `${slots} slots each; amounts in epochs of a slot's pay (${PAY} units)`,
+          '',
+          row('attack', 'honest', 'cheating', 'mean gain', 'best gain', 'harm', ''),
+          ...attacks.map((one) =>
+            row(
+              one.name,
+              inPay(one.honest),
+              inPay(one.cheat),
+              inPay(one.meanGain),
+              inPay(one.bestGain),
+              inPay(one.worstHarm),
+              one.profits ? 'PROFITS' : '',
+            ),
+          ),
+        ]
   return [...lines, ...(market ? marketLines(market) : [])].join('\n')
 }
 
