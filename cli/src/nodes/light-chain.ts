@@ -1,9 +1,14 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { assert } from '@ioex/chain/bytes'
-import { trustCheckpoint, type TrustedEpoch } from '@ioex/chain/light'
-import { type Genesis, validatorSetOf } from '@ioex/chain/rules'
-import { LightChainClient, RpcError, trustFromJson, trustToJson } from '@ioex/rpc/client'
+import type { TrustedEpoch } from '@ioex/chain/light'
+import type { Genesis } from '@ioex/chain/rules'
+import {
+  LightChainClient,
+  RpcError,
+  trustFromJson,
+  trustInGenesis,
+  trustToJson,
+} from '@ioex/rpc/client'
 import writeFileAtomic from 'write-file-atomic'
 
 export interface LightChainOptions {
@@ -60,14 +65,6 @@ export async function openLightChain(
 /** For those who only read. */
 export function rpcRefusal(code: string, message: string): Error {
   return new RpcError(code, message)
-}
-
-/** What is believed before any node is asked: genesis closes epoch 0. */
-export function trustInGenesis({ block, hash, ledger }: Genesis): TrustedEpoch {
-  const newest = { header: block.header, hash }
-  const trusted = trustCheckpoint(newest, validatorSetOf(ledger, 1) ?? [])
-  assert(trusted.ok, 'genesis names its own validators')
-  return trusted.value
 }
 
 /** Spares the way from genesis at each start; a file that is missing or damaged costs only time. */

@@ -32,6 +32,8 @@ export const NodeConfigSchema = z.strictObject({
       isPublic: z.boolean().optional(),
       /** Host names under which a public listener may be addressed. */
       allowedHosts: z.array(z.string().min(1)).optional(),
+      /** Web pages that may read: their origins, or "*". */
+      allowedOrigins: z.array(z.string().min(1)).optional(),
     })
     .optional(),
   /** Health and metrics pages of the process. */

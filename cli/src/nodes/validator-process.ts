@@ -141,6 +141,7 @@ async function startRpc(
     port: rpc.port,
     allowRemote: rpc.isPublic ?? false,
     allowedHosts: rpc.allowedHosts ?? [],
+    allowedOrigins: rpc.allowedOrigins ?? [],
     tokenFile: config.tokenFile ?? join(config.data, 'rpc-token'),
     processMetrics: true,
   })

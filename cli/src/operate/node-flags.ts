@@ -48,6 +48,7 @@ const NodeFlagsSchema = z
     rpcPort: count,
     rpcPublic: flag,
     rpcAllowHost: list,
+    rpcAllowOrigin: list,
     metrics: z.string().min(1),
     newValidator: flag,
     haltEpoch: count,

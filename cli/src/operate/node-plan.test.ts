@@ -125,6 +125,7 @@ describe('what flags make of a node', () => {
     ['ANNOUNCE_INVALID', { ...validator, announce: ['v1.example.org:20668'] }],
     ['ANNOUNCE_INVALID', { ...peer, announce: ['/dns4/p.example.org/tcp/20668'] }],
     ['RPC_EXPOSED', { ...validator, rpcHost: '0.0.0.0' }],
+    ['RPC_ALLOW_ORIGIN_INVALID', { ...validator, rpcAllowOrigin: ['page.example'] }],
     ['PRICE_INVALID', { ...peer, price: 'cheap' }],
     ['CAPACITY_INVALID', { ...peer, capacity: 'all' }],
     ['FRIENDS_INVALID', { ...peer, friends: ['bob'] }],
@@ -136,6 +137,10 @@ describe('what flags make of a node', () => {
     const open = { ...validator, rpcHost: '0.0.0.0', rpcPublic: true, listen: '0.0.0.0:20668' }
     expect(codeOf(open)).toBe('ok')
     expect(planNode(open, 'main')[0]).toMatchObject({ rpc: { host: '0.0.0.0', isPublic: true } })
+    const rpcAllowOrigin = ['https://page.example/wallet', '*']
+    expect(planNode({ ...open, rpcAllowOrigin }, 'main')[0]).toMatchObject({
+      rpc: { allowedOrigins: ['https://page.example', '*'] },
+    })
   })
 })
 

@@ -155,8 +155,17 @@ function rpcOf(flags: NodeFlags, network: string): NonNullable<NodeConfig['rpc']
     )
   }
   const allowedHosts = flags.rpcAllowHost ?? []
+  const allowedOrigins = (flags.rpcAllowOrigin ?? []).map(originOf)
   const port = portOf('rpcPort', flags.rpcPort ?? defaultPort(network, 'rpc'))
-  return { host, port, isPublic, allowedHosts: [...allowedHosts] }
+  return { host, port, isPublic, allowedHosts: [...allowedHosts], allowedOrigins }
+}
+
+/** As a browser writes it: scheme and host, without a path. */
+function originOf(text: string): string {
+  if (text === '*') return text
+  const origin = URL.canParse(text) ? new URL(text).origin : 'null'
+  if (origin !== 'null') return origin
+  throw wrong('RPC_ALLOW_ORIGIN_INVALID', `"${text}" is no origin: give https://page.example or *`)
 }
 
 function rpcUrlOf(flags: NodeFlags, network: string): string {

@@ -72,6 +72,7 @@ export function registerNode(program: Command): void {
     .option('--rpc-host <address>', 'its address, default 127.0.0.1')
     .option('--rpc-public', 'let other machines use the JSON-RPC')
     .option('--rpc-allow-host <list>', 'host names under which it may be addressed')
+    .option('--rpc-allow-origin <list>', 'web pages that may read: https://page.example, or *')
     .option('--metrics <host:port>', 'health and metrics pages; "none" for no pages')
     .option('--new-validator', 'first start of a consensus key that never signed anything')
     .option('--halt-epoch <epoch>', 'finalise the last block of this epoch, then stop')

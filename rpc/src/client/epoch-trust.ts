@@ -1,4 +1,11 @@
-import { bytesEqual, bytesToHex, decodeCanonical, parseHex, type Result } from '@ioex/chain/bytes'
+import {
+  assert,
+  bytesEqual,
+  bytesToHex,
+  decodeCanonical,
+  parseHex,
+  type Result,
+} from '@ioex/chain/bytes'
 import {
   type CertifiedTarget,
   type ChainRules,
@@ -12,6 +19,7 @@ import {
   trustCheckpoint,
   type TrustedEpoch,
 } from '@ioex/chain/light'
+import { type Genesis, validatorSetOf } from '@ioex/chain/rules'
 import {
   blockHash,
   type Header,
@@ -185,6 +193,14 @@ function readSet(hex: string): Result<ValidatorSet> {
 
 function falseProof(client: RpcClient, what: string): RpcError {
   return new RpcError('FALSE_PROOF', `${client.url} ${what}`)
+}
+
+/** What is believed before any node is asked: genesis closes epoch 0. */
+export function trustInGenesis({ block, hash, ledger }: Genesis): TrustedEpoch {
+  const newest = { header: block.header, hash }
+  const trusted = trustCheckpoint(newest, validatorSetOf(ledger, 1) ?? [])
+  assert(trusted.ok, 'genesis names its own validators')
+  return trusted.value
 }
 
 /** Trust as text, to be kept between starts. Whoever can change it decides what is believed. */

@@ -31,6 +31,9 @@ export interface HttpAppOptions {
 
 type Limiter = ReturnType<FastifyInstance['createRateLimit']>
 
+/** How long a browser remembers what a page of another origin may send, seconds. */
+const PREFLIGHT_SECONDS = 600
+
 /** One listener's routes: /rpc, /ws, /openrpc.json and the health pages. */
 export async function createHttpApp(options: HttpAppOptions): Promise<FastifyInstance> {
   const app = fastify({
@@ -75,7 +78,7 @@ export function createHealthApp(options: HttpAppOptions): FastifyInstance {
 
 function guardRequests(app: FastifyInstance, options: HttpAppOptions): void {
   app.addHook('onRequest', (request, reply, done) => {
-    if (!refuseStranger(options, request, reply)) done()
+    if (!refuseStranger(options, request, reply) && !answerPage(options, request, reply)) done()
   })
 }
 
@@ -98,7 +101,7 @@ function refuseStranger(
 ): boolean {
   void reply.header('x-content-type-options', 'nosniff').header('cache-control', 'no-store')
   const { host, origin } = request.headers
-  if (guard && !(guard.allowsHost(host) && guard.allowsOrigin(origin))) {
+  if (guard && (!guard.allowsHost(host) || guard.pageOf(origin) === 'stranger')) {
     const message = 'this host name is not allowed here: add it to the allowed hosts of the node'
     refuse(reply, 403, 'HOST_REFUSED', message)
     return true
@@ -108,6 +111,30 @@ function refuseStranger(
     return true
   }
   return false
+}
+
+/**
+ * Lets the browser hand our answers to a page that comes from elsewhere (CORS), and answers its
+ * question beforehand. The owner's token may come from pages of this machine and of the node's own
+ * names only. True once it has answered.
+ */
+function answerPage(
+  { guard }: HttpAppOptions,
+  { headers, method }: FastifyRequest,
+  reply: FastifyReply,
+): boolean {
+  const { origin } = headers
+  if (!guard || origin === undefined) return false
+  void reply.header('access-control-allow-origin', origin).header('vary', 'origin')
+  if (method !== 'OPTIONS' || !headers['access-control-request-method']) return false
+  const isOwn = guard.pageOf(origin) === 'own'
+  void reply
+    .code(204)
+    .header('access-control-allow-methods', 'GET, POST')
+    .header('access-control-allow-headers', isOwn ? 'authorization, content-type' : 'content-type')
+    .header('access-control-max-age', PREFLIGHT_SECONDS)
+    .send()
+  return true
 }
 
 function bearerOf(request: FastifyRequest, token: string | undefined): Bearer {

@@ -23,6 +23,7 @@ const status = { jsonrpc: '2.0', id: 1, method: 'chain_getStatus' }
 
 interface Reply {
   readonly code: number
+  readonly headers: http.IncomingHttpHeaders
   readonly body: string
 }
 
@@ -33,7 +34,8 @@ function request(options: http.RequestOptions, body?: string): Promise<Reply> {
       const chunks: Buffer[] = []
       reply.on('data', (chunk: Buffer) => chunks.push(chunk))
       reply.on('end', () => {
-        resolve({ code: reply.statusCode ?? 0, body: Buffer.concat(chunks).toString() })
+        const { statusCode: code = 0, headers } = reply
+        resolve({ code, headers, body: Buffer.concat(chunks).toString() })
       })
     })
     sent.on('error', reject)
@@ -117,8 +119,8 @@ describe('envelopes', () => {
     const one = JSON.parse((await post(JSON.stringify([status]))).body) as unknown[]
     expect(one).toHaveLength(1)
     const { id: _, ...notification } = status
-    expect(await post(JSON.stringify(notification))).toEqual({ code: 204, body: '' })
-    expect(await post(JSON.stringify([notification]))).toEqual({ code: 204, body: '' })
+    expect(await post(JSON.stringify(notification))).toMatchObject({ code: 204, body: '' })
+    expect(await post(JSON.stringify([notification]))).toMatchObject({ code: 204, body: '' })
     const mixed = JSON.parse((await post(JSON.stringify([status, 7]))).body) as object[]
     expect(mixed).toMatchObject([{ result: {} }, { error: { code: -32600 } }])
   })
@@ -187,6 +189,37 @@ describe('who may call', () => {
     const socket = new WebSocket(`ws://127.0.0.1:${server.port}/ws`, { headers })
     const refused = await new Promise((resolve) => socket.once('error', resolve))
     expect(String(refused)).toContain('403')
+  })
+
+  test('a page of this machine may ask with a token; one of an allowed origin without', async () => {
+    const reading = 'https://page.example'
+    const open = await startRpcServer({ ledger, port: 0, allowedOrigins: [reading] })
+    const any = await startRpcServer({ ledger, port: 0, allowedOrigins: ['*'] })
+    try {
+      const asked = async (port: number, origin: string) => {
+        const preflight = { origin, 'access-control-request-method': 'POST' }
+        const before = await request({ port, method: 'OPTIONS', path: '/rpc', headers: preflight })
+        const headers = { ...json, origin }
+        const call = { port, method: 'POST', path: '/rpc', headers }
+        const after = await request(call, JSON.stringify(status))
+        const shown = after.headers['access-control-allow-origin']
+        expect(before.headers['access-control-allow-origin']).toBe(shown)
+        return [before.code, after.code, shown, before.headers['access-control-allow-headers']]
+      }
+      const own = 'http://localhost:5173'
+      const withToken = 'authorization, content-type'
+      expect(await asked(server.port, own)).toEqual([204, 200, own, withToken])
+      expect(await asked(server.port, reading)).toEqual([403, 403, undefined, undefined])
+      expect(await asked(open.port, reading)).toEqual([204, 200, reading, 'content-type'])
+      expect(await asked(open.port, own)).toEqual([204, 200, own, withToken])
+      const others = [`${reading}:8443`, 'http://page.example', 'null']
+      for (const other of others) expect((await asked(open.port, other))[0]).toBe(403)
+      for (const other of others) {
+        expect(await asked(any.port, other)).toEqual([204, 200, other, 'content-type'])
+      }
+    } finally {
+      await Promise.all([open.close(), any.close()])
+    }
   })
 
   test('content types that a page may send without asking', async () => {

@@ -42,6 +42,8 @@ export interface RpcServerOptions {
   readonly allowRemote?: boolean
   /** Names under which a remote listener may be addressed, e.g. node.example.org. */
   readonly allowedHosts?: readonly string[]
+  /** Web pages that may read, e.g. https://page.example; "*" for any. Default: the node's own. */
+  readonly allowedOrigins?: readonly string[]
   /** File of the access token; made when missing. Without it no token is accepted. */
   readonly tokenFile?: string
   /** Also listens here; the file is readable by its owner only and needs no token. */
@@ -107,7 +109,7 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
     requestBytesMax: options.requestBytesMax ?? REQUEST_BYTES_MAX,
     callsPerMinute: options.callsPerMinute ?? CALLS_PER_MINUTE,
     token,
-    guard: new HostGuard(host, options.allowedHosts ?? []),
+    guard: new HostGuard(host, options.allowedHosts ?? [], options.allowedOrigins),
     underWay,
   }
   const listeners = await listenAll(options, host, app)

@@ -4,6 +4,12 @@ import type { AddressInfo } from 'node:net'
 /** Changes the result of one call; gives what is served instead. */
 export type Tamper = (method: string, result: unknown) => unknown
 
+/** What lets pages of any origin ask. */
+const FOR_PAGES = {
+  'access-control-allow-origin': '*',
+  'access-control-allow-headers': 'content-type',
+}
+
 /** A node that serves another node's answers and falsifies some of them on the way. */
 export class TamperingNode {
   readonly url: string
@@ -17,6 +23,7 @@ export class TamperingNode {
   static async start(target: string, tamper: Tamper): Promise<TamperingNode> {
     const server = createServer((request, response) => {
       const answer = async () => {
+        if (request.method === 'OPTIONS') return void response.writeHead(204, FOR_PAGES).end()
         const chunks: Buffer[] = []
         for await (const chunk of request) chunks.push(chunk as Buffer)
         const body = Buffer.concat(chunks).toString('utf8')
@@ -26,7 +33,8 @@ export class TamperingNode {
         const answer = (await served.json()) as { result?: unknown }
         const { method } = JSON.parse(body) as { method: string }
         if (answer.result !== undefined) answer.result = tamper(method, answer.result)
-        response.writeHead(served.status, headers).end(JSON.stringify(answer))
+        const shown = { ...headers, ...FOR_PAGES }
+        response.writeHead(served.status, shown).end(JSON.stringify(answer))
       }
       answer().catch((error: unknown) => response.destroy(error as Error))
     })
