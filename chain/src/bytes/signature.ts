@@ -50,6 +50,13 @@ export function setSecp256k1(native: Secp256k1): void {
   secp256k1 = native
 }
 
+let hashOfKey: (publicKey: Uint8Array) => Uint8Array = hash160
+
+/** The shell may set a function that remembers addresses; the answers are the same. */
+export function setAddressOf(remembering: (publicKey: Uint8Array) => Uint8Array): void {
+  hashOfKey = remembering
+}
+
 /** What a signature is for; part of the signed bytes, so that none can serve as another. */
 export type SignaturePurpose =
   | 'tx'
@@ -102,5 +109,5 @@ export function publicKeyOf(secretKey: Uint8Array): Uint8Array {
 
 /** Address = RIPEMD160(SHA256(33-byte compressed public key)), 20 bytes. */
 export function addressOf(publicKey: Uint8Array): Uint8Array {
-  return hash160(publicKey)
+  return hashOfKey(publicKey)
 }

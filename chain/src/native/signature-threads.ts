@@ -9,7 +9,7 @@ import {
   type SignatureCheck,
 } from '../bytes/signature.ts'
 import { HASH_BYTES } from '../bytes/hash.ts'
-import { nativeSecp256k1 } from './install-native-crypto.ts'
+import { knowingSecp256k1 } from './install-native-crypto.ts'
 import { SharedVerdicts, shareChecks } from './signature-shares.ts'
 
 /** Threads beside the main one: more help little, since everything else stays where it is. */
@@ -38,7 +38,7 @@ export class SignatureThreads {
   #verdicts: SharedVerdicts | undefined
 
   constructor(options: SignatureThreadsOptions = {}) {
-    this.#secp = options.secp256k1 ?? nativeSecp256k1() ?? pureSecp256k1
+    this.#secp = options.secp256k1 ?? knowingSecp256k1()?.secp256k1 ?? pureSecp256k1
     this.#checksMin = options.checksMin ?? CHECKS_MIN
     this.#threads = options.threads ?? Math.min(THREADS_MAX, availableParallelism() - 1)
   }

@@ -4,7 +4,7 @@ import { addressOf, signingDigest, verifySignature } from '../bytes/signature.ts
 import type { LedgerDraft } from '../state/ledger-draft.ts'
 import type { Rail } from '../types/records.ts'
 import type { Redeem, SignedVoucher } from '../types/transactions.ts'
-import { voucherRoot } from '../types/voucher-root.ts'
+import { prepareVoucherRoots, voucherRoot } from '../types/voucher-root.ts'
 import type { TransactionContext } from './block-context.ts'
 import { addBookings, bookFees, NOTHING_BOOKED, payNode, settleRail } from './settle-rail.ts'
 import { byteFee } from './settlement.ts'
@@ -100,6 +100,7 @@ function vouchersByRail(
     }
     counters.set(index, { kib: rail.kib, reservations: rail.reservations })
   }
+  prepareVoucherRoots(redeem.vouchers.map(({ voucher }) => voucher))
   for (const signed of redeem.vouchers) {
     const { rail: index } = signed.voucher
     const rail = draft.rails.get(index)

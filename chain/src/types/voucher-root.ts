@@ -8,8 +8,10 @@ const knownRoots = new WeakMap<Voucher, Uint8Array>()
 
 /** Computes the roots of many vouchers in one batch, for all who ask for them later. */
 export function prepareVoucherRoots(vouchers: readonly Voucher[]): void {
-  const roots = rootsOfVouchers(vouchers)
-  for (const [i, voucher] of vouchers.entries()) {
+  const unknown = vouchers.filter((voucher) => !knownRoots.has(voucher))
+  if (unknown.length === 0) return
+  const roots = rootsOfVouchers(unknown)
+  for (const [i, voucher] of unknown.entries()) {
     knownRoots.set(voucher, roots.slice(i * HASH_BYTES, (i + 1) * HASH_BYTES))
   }
 }
