@@ -5,9 +5,15 @@ import { defineConfig } from 'vitest/config'
  * Unit and property tests beside the code, the simulator, real processes; and what takes minutes
  * each, which `npm run test:long` adds.
  */
-const LONG = ['contribution', 'upgrade', 'operators', 'chaos', 'repair', 'main-chain'].map(
-  (name) => `test/e2e/${name}.test.ts`,
-)
+const LONG = [
+  'contribution',
+  'upgrade',
+  'operators',
+  'chaos',
+  'repair',
+  'main-chain',
+  'peg-confirmations',
+].map((name) => `test/e2e/${name}.test.ts`)
 /** One network at a time: two side by side take each other's time, more than twice as much. */
 const REAL_PROCESSES = {
   testTimeout: 240_000,

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ChildNode } from '../../cli/src/devnet/child-node.ts'
 import type { DevnetOptions } from '../../cli/src/devnet/devnet-files.ts'
-import { LocalNetwork } from '../../cli/src/devnet/local-network.ts'
+import { LocalNetwork, type StartSettings } from '../../cli/src/devnet/local-network.ts'
 
 const POLL_MS = 100
 /** Shared by all networks of the tests: sources are compiled once. */
@@ -57,20 +57,25 @@ export async function untilHeight(
   )
 }
 
-/** A network of the ci preset in a temporary folder, on free ports. */
+type Size = Pick<DevnetOptions, 'validators' | 'bootstraps' | 'peers'>
+
+/** A network in a temporary folder, on free ports; of the ci preset unless told otherwise. */
 export class TestNetwork {
   readonly options: DevnetOptions
+  readonly #settings: StartSettings
   #network: LocalNetwork | undefined
 
-  private constructor(options: DevnetOptions) {
+  private constructor(options: DevnetOptions, settings: StartSettings) {
     this.options = options
+    this.#settings = settings
   }
 
   static async create(
-    size: Pick<DevnetOptions, 'validators' | 'bootstraps' | 'peers'>,
+    size: Size & Partial<Pick<DevnetOptions, 'preset'>>,
+    settings: StartSettings = {},
   ): Promise<TestNetwork> {
     const data = await mkdtemp(join(tmpdir(), 'ioex-e2e-'))
-    const network = new TestNetwork({ data, preset: 'ci', portBase: 0, ...size })
+    const network = new TestNetwork({ data, preset: 'ci', portBase: 0, ...size }, settings)
     await network.start()
     return network
   }
@@ -81,7 +86,7 @@ export class TestNetwork {
   }
 
   async start(): Promise<void> {
-    this.#network = await LocalNetwork.start(this.options)
+    this.#network = await LocalNetwork.start(this.options, this.#settings)
   }
 
   async stop(): Promise<void> {

@@ -59,6 +59,11 @@ export interface FollowerOptions {
   readonly onProblem?: (error: unknown) => void
 }
 
+/** A block of the best chain, and since when it is in it, by the monotonic clock. */
+interface HeldBlock extends FollowedBlock {
+  readonly sinceMs: number
+}
+
 export interface MainTip {
   readonly height: number
   readonly hash: InternalHash
@@ -92,7 +97,7 @@ export class MainChainFollower {
   private readonly sources: readonly MainSource[]
   /** Context of the block below the window's first. */
   private base: HeaderContext
-  private readonly blocks: FollowedBlock[] = []
+  private readonly blocks: HeldBlock[] = []
   private readonly places = new Map<string, { height: number; index: number }>()
   /** Left blocks by hash, with the hash of the block below. Insertion order is age. */
   private readonly orphans = new Map<string, { height: number; previous: string }>()
@@ -172,6 +177,13 @@ export class MainChainFollower {
   /** The block of the best chain at this height, if it is in the window. */
   blockAt(height: number): FollowedBlock | undefined {
     return this.blocks[height - this.baseHeight - 1]
+  }
+
+  /** Height of the newest block that has been in our best chain for so long. */
+  heightKnownFor(ms: number): number {
+    const before = performance.now() - ms
+    const newest = this.blocks.findLast(({ sinceMs }) => sinceMs <= before)
+    return newest?.header.header.height ?? this.baseHeight
   }
 
   /** Whether our view of the main chain contradicts this header at its height. */
@@ -399,8 +411,9 @@ export class MainChainFollower {
       const orphan = { height, previous: toInternalHex(previous) }
       this.orphans.set(toInternalHex(left.header.hash), orphan)
     }
+    const sinceMs = performance.now()
     for (const block of branch) {
-      this.blocks.push(block)
+      this.blocks.push({ ...block, sinceMs })
       const { height } = block.header.header
       this.orphans.delete(toInternalHex(block.header.hash))
       block.transactionIds.forEach((id, index) => {

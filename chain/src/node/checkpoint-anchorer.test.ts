@@ -4,7 +4,7 @@ import { hasher as asSha256 } from '@chainsafe/persistent-merkle-tree/hasher/as-
 import { pino } from 'pino'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { MainChainClient } from '../anchor/main-chain-client.ts'
-import { MainChainRpcError } from '../anchor/main-chain-client.ts'
+import { MainChainRpcError, MainChainUnreachableError } from '../anchor/main-chain-client.ts'
 import { MemoAnchorer } from '../anchor/memo-anchorer.ts'
 import { bytesToHex } from '../bytes/hex.ts'
 import { formatElaAddress, standardProgramHash } from '../elastos/ela-address.ts'
@@ -56,6 +56,7 @@ class World {
   readonly two: TwoChains
   readonly receipts: Receipt[] = []
   readonly alarms: Record<string, unknown>[] = []
+  readonly warnings: Record<string, unknown>[] = []
   readonly #listeners: ((block: FinalHeader) => void)[] = []
   readonly #calls = new Set<Promise<unknown>>()
   readonly #logger = pino(
@@ -146,7 +147,10 @@ class World {
       },
       consensusKey: keyOf(`validator-${validator}`).secretKey,
       isSyncing: () => this.isSyncing,
-      logger: pino({ level: 'silent' }),
+      logger: pino(
+        { level: 'warn' },
+        { write: (line: string) => void this.warnings.push(JSON.parse(line)) },
+      ),
     })
     cleanups.push(() => anchorer.stop())
   }
@@ -249,6 +253,32 @@ describe('anchors by memo', () => {
     await world.epochs(2)
     expect(refusals).toBeGreaterThan(10)
     expect(world.globals.lastAnchoredEpoch).toBe(1)
+  })
+
+  test('a validator that cannot pay says so once an epoch, and each other cause once', async () => {
+    let isAway = false
+    const wrap = (client: MainChainClient): MainChainClient => ({
+      ...client,
+      getBlockCount() {
+        if (isAway) return Promise.reject(new MainChainUnreachableError('gone'))
+        return client.getBlockCount()
+      },
+    })
+    const world = await World.start({ senders: [1], outputs: 0, wrap })
+    const { epochBlocks } = world.two.chain.params
+    await world.epochs(1)
+    for (let block = 1; block < epochBlocks; block++) {
+      isAway = block === 3
+      await world.block()
+    }
+    const ofEpoch = (epoch: number) => world.warnings.filter((each) => each['epoch'] === epoch)
+    expect(ofEpoch(1).map(({ reason }) => String(reason).split(':')[0])).toEqual([
+      'AnchorRefusedError',
+      'MainChainUnreachableError',
+    ])
+    await world.epochs(4)
+    expect(ofEpoch(5)).toHaveLength(1)
+    expect(world.warnings.length).toBeLessThanOrEqual(7)
   })
 
   test('a node that catches up sends nothing of old checkpoints', async () => {

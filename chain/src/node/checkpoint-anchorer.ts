@@ -47,6 +47,8 @@ export class CheckpointAnchorer {
   /** Height from which a memo that was refused is tried again. */
   #retryHeight = 0
   #working = false
+  /** Why the newest checkpoint could not be sent, as far as the log says so. */
+  #told = new Set<string>()
 
   constructor(options: CheckpointAnchorerOptions) {
     this.#options = options
@@ -58,12 +60,13 @@ export class CheckpointAnchorer {
   }
 
   async #onFinal({ header, hash }: FinalHeader): Promise<void> {
-    const { manager, memos, logger } = this.#options
+    const { manager, memos } = this.#options
     const { epoch, height } = header
     if (isCheckpointHeight(manager.params, height)) {
       const { mainTipHeight } = manager.ledger.globals()
       this.#newest = { epoch, hash: fromHex(hash), mainTipHeight }
       this.#retryHeight = height
+      this.#told = new Set()
     }
     // One call at a time: the next block asks again.
     if (this.#working) return
@@ -74,10 +77,20 @@ export class CheckpointAnchorer {
       if (this.#newest && this.#isDue(this.#newest, height)) await this.#send(this.#newest, height)
     } catch (error) {
       this.#retryHeight = height + mainBlockInBlocks(manager.params)
-      logger.warn({ epoch: this.#newest?.epoch, reason: String(error) }, 'anchor not sent')
+      this.#tell(error)
     } finally {
       this.#working = false
     }
+  }
+
+  /** Once a cause and epoch: an empty account stays empty at every try. */
+  #tell(error: unknown): void {
+    const { name, code } = error as { name?: unknown; code?: unknown }
+    const cause = `${String(name)} ${String(code)}`
+    if (this.#told.has(cause)) return
+    this.#told.add(cause)
+    const facts = { epoch: this.#newest?.epoch, reason: String(error) }
+    this.#options.logger.warn(facts, 'anchor not sent; tried again with every main block')
   }
 
   #isDue(checkpoint: Checkpoint, height: number): boolean {

@@ -22,7 +22,7 @@ import { balanceOf } from '../rules/accounts.ts'
 import { depositProgramHash } from '../rules/deposit-content.ts'
 import { headerContext, mainHeaderAt } from '../rules/main-chain.ts'
 import { keyOf, SampleChain } from '../rules/testing/sample-chain.ts'
-import { systemTransactions, unrecordableFork } from './system-lane.ts'
+import { mainChainObjection, systemTransactions, unrecordableFork } from './system-lane.ts'
 
 setHasher(asSha256)
 
@@ -162,4 +162,30 @@ test('a main chain that left what is on record too deep is noticed, a shallower 
   expect(unrecordableFork(chain.ledger, follower)).toBe(final)
   const [headers] = systemTransactions(chain.ledger, follower)
   expect(headers && chain.outcome(headers)).toBe('MAIN_REORG_TOO_DEEP')
+})
+
+test('a checkpoint may leave out headers that its proposer could not know yet', async () => {
+  const { main, chain } = await startWorld()
+  const { epochBlocks, skipTimeoutMs } = chain.params
+  const follower = follow(main, chain)
+  await mine(main, 3)
+  await follower.poll()
+  const known = (height: number) => ({
+    contradicts: () => false,
+    heightKnownFor(ms: number) {
+      expect(ms).toBe(skipTimeoutMs)
+      return height
+    },
+  })
+  const headers = systemTransactions(chain.ledger, follower)
+  const objection = (height: number, transactions: typeof headers, knownHeight: number) =>
+    mainChainObjection({ ...chain.header, height }, transactions, chain.ledger, known(knownHeight))
+  expect(objection(epochBlocks, [], 1)).toBeUndefined()
+  expect(objection(epochBlocks, [], 2)).toBe('the checkpoint leaves out 2 main headers')
+  expect(objection(epochBlocks - 1, [], 2)).toBeUndefined()
+  expect(objection(epochBlocks, headers, 4)).toBeUndefined()
+  expect(objection(epochBlocks, headers, 5)).toBe('the checkpoint leaves out 2 main headers')
+  // Read a moment ago: known for no time at all, and at once where no time is asked for.
+  expect(follower.heightKnownFor(0)).toBe(3)
+  expect(follower.heightKnownFor(24 * 3600_000)).toBe(0)
 })

@@ -28,7 +28,7 @@ const DEPOSIT_BYTES_PER_BLOCK = 256 * 1024
 /** Headers of one transaction, bytes: well below what one may have. */
 const HEADER_BYTES_PER_BLOCK = 384 * 1024
 
-/** How many headers a proposer may leave out before others refuse its checkpoint. */
+/** How many headers that it must have known a proposer may leave out of a checkpoint. */
 const HEADERS_BEHIND_MAX = 1
 
 /** What a proposer has beside its view of the main chain. */
@@ -74,13 +74,14 @@ export function systemTransactions(
 /**
  * Why this node will not vote for a block that follows every rule: a header in it contradicts
  * our own main node, or it closes an epoch without headers that everybody could know, which
- * would let its proposer choose among known beacons (PROTOCOL 6.2, 9).
+ * would let its proposer choose among known beacons (PROTOCOL 6.2, 9). Could know: they have been
+ * here for a skip timeout, within which a proposal was made or its view is over.
  */
 export function mainChainObjection(
   header: Header,
   transactions: readonly Transaction[],
   parent: LedgerDraft,
-  follower: MainChainFollower,
+  follower: Pick<MainChainFollower, 'contradicts' | 'heightKnownFor'>,
 ): string | undefined {
   let tip = parent.globals().mainTipHeight
   for (const { body } of transactions) {
@@ -95,7 +96,7 @@ export function mainChainObjection(
       }
     }
   }
-  const behind = follower.tip.height - tip
+  const behind = follower.heightKnownFor(parent.params.skipTimeoutMs) - tip
   if (isCheckpointHeight(parent.params, header.height) && behind > HEADERS_BEHIND_MAX) {
     return `the checkpoint leaves out ${behind} main headers`
   }

@@ -36,6 +36,8 @@ export interface StartSettings {
   readonly signal?: AbortSignal
   /** Deletes the network that the folder holds first. */
   readonly reset?: boolean
+  /** Time between main blocks; 0: on demand only. The preset's unless told otherwise. */
+  readonly mainBlockMs?: number
 }
 
 /** A small young generation: V8's default lets a process that mostly waits keep 50 MB for it. */
@@ -100,7 +102,7 @@ export class LocalNetwork {
       // Read here too: one clear refusal instead of one from every node.
       await readGenesis(genesisPath(data))
       await freePortsOf(record, wasKilled)
-      const mainChain = await startMainChain(data, record)
+      const mainChain = await startMainChain(data, record, settings.mainBlockMs)
       network = new LocalNetwork(data, record, mainChain, lock, settings.onLost)
     } catch (error) {
       await lock.release()
@@ -196,7 +198,11 @@ export class LocalNetwork {
   }
 }
 
-function startMainChain(data: string, record: DevnetRecord): Promise<BuiltInMainChain> {
+function startMainChain(
+  data: string,
+  record: DevnetRecord,
+  blockIntervalMs = presets[record.preset].mainBlockMs,
+): Promise<BuiltInMainChain> {
   const { allocations, timestamp } = record.mainChainGenesis
   return startBuiltInMainChain({
     dataDir: mainChainFolder(data),
@@ -205,7 +211,7 @@ function startMainChain(data: string, record: DevnetRecord): Promise<BuiltInMain
       timestamp,
     },
     minerAddress: BURN_ADDRESS,
-    blockIntervalMs: presets[record.preset].mainBlockMs,
+    blockIntervalMs,
     rpc: { port: record.mainChainPort },
     ...(record.mainChainP2pPort !== undefined && { p2p: { port: record.mainChainP2pPort } }),
     onProblem: (error) => console.error(`main chain: ${reasonOf(error)}`),
