@@ -1,16 +1,16 @@
-import { assert, InvariantError } from '../bytes/assert.ts'
+import { assert } from '../bytes/assert.ts'
 import { bytesEqual, bytesToHex } from '../bytes/hex.ts'
 import { fault, ok, type Result } from '../bytes/result.ts'
-import { signingDigest, verifySignature } from '../bytes/signature.ts'
 import { isSameStatement, isValidCertificate } from '../consensus/certificate.ts'
 import { isJustified } from '../consensus/justification.ts'
 import { leaderSchedule } from '../consensus/leader-schedule.ts'
 import type {
-  ConsensusCrypto,
   EpochSetup,
   EpochValidator,
   FinalBlock,
+  VoteVerifier,
 } from '../consensus/machine-interface.ts'
+import { voteVerifier } from '../consensus/vote-verifier.ts'
 import { paramsAt } from '../params/forks.ts'
 import {
   checkpointHeight,
@@ -24,7 +24,6 @@ import {
   type Header,
   JustificationType,
   type Statement,
-  StatementType,
   VoteKind,
 } from '../types/consensus-objects.ts'
 import type { ExportRecord } from './export-format.ts'
@@ -44,7 +43,7 @@ export interface HistoryStart {
 export class CertifiedHistory {
   readonly #chainId: Uint8Array
   readonly #params: NetworkParams
-  readonly #crypto: ConsensusCrypto
+  readonly #crypto: VoteVerifier
   #setup: EpochSetup | undefined
   #leaders: readonly number[] = []
   #head: FinalBlock
@@ -56,7 +55,7 @@ export class CertifiedHistory {
   constructor({ chainId, params, header, hash }: HistoryStart) {
     this.#chainId = chainId
     this.#params = params
-    this.#crypto = this.#verifier()
+    this.#crypto = this.#counting(voteVerifier(chainId))
     this.#head = { hash: bytesToHex(hash), header, certificate: undefined }
   }
 
@@ -207,26 +206,12 @@ export class CertifiedHistory {
       : fault('CERTIFICATE_INVALID', 'the certificate lacks valid signatures of a quorum')
   }
 
-  /** Hashes a statement once for all signatures of its certificate. */
-  #verifier(): ConsensusCrypto {
-    let last: { readonly statement: Statement; readonly digest: Uint8Array } | undefined
-    const digestOf = (statement: Statement): Uint8Array => {
-      if (last?.statement !== statement) {
-        const root = StatementType.hashTreeRoot(statement)
-        last = { statement, digest: signingDigest('vote', this.#chainId, root) }
-      }
-      return last.digest
-    }
+  #counting({ verify }: VoteVerifier): VoteVerifier {
     return {
-      verify: (statement, publicKey, signature) => {
+      verify: (...vote) => {
         this.#signatures++
-        return verifySignature(signature, digestOf(statement), publicKey)
+        return verify(...vote)
       },
-      sign: () => {
-        throw new InvariantError('an auditor signs nothing')
-      },
-      hashHeader: blockHash,
-      hashJustification: (justification) => JustificationType.hashTreeRoot(justification),
     }
   }
 }

@@ -2,7 +2,7 @@ import { assert } from '../bytes/assert.ts'
 import { bytesEqual } from '../bytes/hex.ts'
 import type { Certificate, Statement, Vote } from '../types/consensus-objects.ts'
 import { isWellFormed } from '../types/contradiction.ts'
-import type { ConsensusCrypto, EpochValidator } from './machine-interface.ts'
+import type { EpochValidator, VoteVerifier } from './machine-interface.ts'
 import { quorumOf } from './quorum.ts'
 
 /** The only signature scheme so far: a list of secp256k1 ECDSA signatures. */
@@ -51,7 +51,7 @@ export function votesOf(certificate: Certificate): Vote[] {
 export function isValidCertificate(
   certificate: Certificate,
   validators: readonly EpochValidator[],
-  crypto: ConsensusCrypto,
+  crypto: VoteVerifier,
 ): boolean {
   const { statement, signers, signatures } = certificate
   if (certificate.scheme !== SCHEME_ECDSA_LIST || !isWellFormed(statement)) return false

@@ -6,7 +6,7 @@ import {
   VoteKind,
 } from '../types/consensus-objects.ts'
 import { isSameCertificate, isValidCertificate } from './certificate.ts'
-import type { ConsensusCrypto, EpochSetup } from './machine-interface.ts'
+import type { EpochSetup, VoteVerifier } from './machine-interface.ts'
 
 /** Where a proposal wants to stand: its view and the certified view and block below it. */
 export interface Slot {
@@ -17,7 +17,7 @@ export interface Slot {
 
 export interface JustificationContext {
   readonly setup: EpochSetup
-  readonly crypto: ConsensusCrypto
+  readonly crypto: VoteVerifier
   /** A certificate already checked for the same statement; saves checking the same bytes again. */
   known(statement: Statement): Certificate | undefined
 }

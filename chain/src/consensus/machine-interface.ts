@@ -48,8 +48,11 @@ export type ConsensusTiming = Pick<
 >
 
 /** Pure functions the machine is given, so that a simulation can use cheap ones. */
-export interface ConsensusCrypto {
+export interface VoteVerifier {
   verify(statement: Statement, publicKey: Uint8Array, signature: Uint8Array): boolean
+}
+
+export interface ConsensusCrypto extends VoteVerifier {
   /** Called only after every voting rule allowed the statement. */
   sign(statement: Statement): Uint8Array
   /** Block hash: hash_tree_root of the header. */

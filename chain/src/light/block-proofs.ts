@@ -1,3 +1,4 @@
+import type { Type } from '@chainsafe/ssz'
 import { checkListProof, type ListProof } from '../bytes/list-proof.ts'
 import { ok, type Result } from '../bytes/result.ts'
 import { decodeCanonical } from '../bytes/ssz.ts'
@@ -22,11 +23,11 @@ export function verifyTransactionIn(
   bytes: Uint8Array,
   branch: BlockBranch,
 ): Result<Transaction> {
-  const decoded = decodeCanonical(TransactionType, bytes, TRANSACTION_BYTES_MAX)
-  if (!decoded.ok) return decoded
-  const leaf = TransactionType.hashTreeRoot(decoded.value)
-  const listed = checkListProof({ ...branch, leaf, root: txRoot }, TRANSACTIONS_PER_BLOCK_MAX)
-  return listed.ok ? ok(decoded.value as Transaction) : listed
+  return verifyElement<Transaction>(TransactionType, bytes, TRANSACTION_BYTES_MAX, {
+    ...branch,
+    root: txRoot,
+    limit: TRANSACTIONS_PER_BLOCK_MAX,
+  })
 }
 
 /** A receipt whose bytes stand at `index` of the block with this header. */
@@ -35,9 +36,22 @@ export function verifyReceiptIn(
   bytes: Uint8Array,
   branch: BlockBranch,
 ): Result<Receipt> {
-  const decoded = decodeCanonical(ReceiptType, bytes, RECEIPT_BYTES_MAX)
+  return verifyElement<Receipt>(ReceiptType, bytes, RECEIPT_BYTES_MAX, {
+    ...branch,
+    root: receiptRoot,
+    limit: RECEIPTS_PER_BLOCK_MAX,
+  })
+}
+
+/** An element of a list of this limit. SSZ types unions wider than our own type says. */
+function verifyElement<T>(
+  type: Type<unknown>,
+  bytes: Uint8Array,
+  bytesMax: number,
+  { limit, ...place }: Omit<ListProof, 'leaf'> & { readonly limit: number },
+): Result<T> {
+  const decoded = decodeCanonical(type, bytes, bytesMax)
   if (!decoded.ok) return decoded
-  const leaf = ReceiptType.hashTreeRoot(decoded.value)
-  const listed = checkListProof({ ...branch, leaf, root: receiptRoot }, RECEIPTS_PER_BLOCK_MAX)
-  return listed.ok ? ok(decoded.value as Receipt) : listed
+  const listed = checkListProof({ ...place, leaf: type.hashTreeRoot(decoded.value) }, limit)
+  return listed.ok ? ok(decoded.value as T) : listed
 }

@@ -15,7 +15,8 @@ import {
 
 /**
  * How one epoch hands over to the next: its last header, final by the epoch's own validators,
- * and the set that decides next, left out where it is the same.
+ * and the set that decides next, left out where it is the same. The short form of EpochProofType,
+ * which full nodes keep: that one adds what fork choice and accountability need.
  */
 export const EpochHandoverType = new ContainerType(
   {
@@ -190,10 +191,9 @@ export function handoverOf(
   { header, certificate }: Pick<CertifiedTarget, 'header' | 'certificate'>,
   nextValidators: ValidatorSet | undefined,
 ): EpochHandover | undefined {
-  if (bytesEqual(header.nextValidatorsHash, header.validatorsHash)) {
-    return { header, certificate, nextValidators: [] }
-  }
-  if (!nextValidators) return undefined
+  const stays = bytesEqual(header.nextValidatorsHash, header.validatorsHash)
+  if (!nextValidators) return stays ? { header, certificate, nextValidators: [] } : undefined
   const isCommitted = bytesEqual(validatorSetHash(nextValidators), header.nextValidatorsHash)
-  return isCommitted ? { header, certificate, nextValidators: [nextValidators] } : undefined
+  if (!isCommitted) return undefined
+  return { header, certificate, nextValidators: stays ? [] : [nextValidators] }
 }

@@ -1,16 +1,10 @@
 import { bytesEqual } from '../bytes/hex.ts'
 import { fault, ok, type Result } from '../bytes/result.ts'
-import { signingDigest, verifySignature } from '../bytes/signature.ts'
 import { isValidCertificate } from '../consensus/certificate.ts'
-import type { ConsensusCrypto } from '../consensus/machine-interface.ts'
+import type { VoteVerifier } from '../consensus/machine-interface.ts'
+import { voteVerifier } from '../consensus/vote-verifier.ts'
 import { blockHash } from '../types/block.ts'
-import {
-  type Certificate,
-  type Header,
-  type Statement,
-  StatementType,
-  VoteKind,
-} from '../types/consensus-objects.ts'
+import { type Certificate, type Header, VoteKind } from '../types/consensus-objects.ts'
 import { type ValidatorSet, validatorSetHash } from '../types/validator-set.ts'
 
 /** What never changes on a chain, as far as judging its headers goes. */
@@ -32,6 +26,13 @@ export interface FinalHeader {
   readonly hash: Uint8Array
 }
 
+/** Who can make a header final, and how their votes are checked. */
+export interface Deciders {
+  readonly epochBlocks: number
+  readonly validators: ValidatorSet
+  readonly crypto: VoteVerifier
+}
+
 /**
  * Checks that a certificate makes the header final: a quorum q = floor(2W/3) + 1 of the set
  * signed "finalize" of its hash in its epoch and view. The last block of an epoch may have been
@@ -42,28 +43,40 @@ export function checkFinality(
   certificate: Certificate,
   rules: FinalityRules,
 ): Result<FinalHeader> {
-  const { statement } = certificate
-  if (!bytesEqual(header.chainId, rules.chainId)) {
+  const { chainId, epochBlocks, validators } = rules
+  if (!bytesEqual(header.chainId, chainId)) {
     return fault('CHAIN_OTHER', 'the header is of another chain')
   }
   if (!bytesEqual(header.validatorsHash, rules.validatorsHash)) {
     return fault('VALIDATORS_OTHER', 'the header names other validators than this client knows')
   }
+  const final = { header, hash: blockHash(header) }
+  const crypto = voteVerifier(chainId)
+  return checkCertificate(final, certificate, { epochBlocks, validators, crypto })
+}
+
+/** The same where chain and validators of the header are known to be these. */
+export function checkCertificate(
+  final: FinalHeader,
+  certificate: Certificate,
+  { epochBlocks, validators, crypto }: Deciders,
+): Result<FinalHeader> {
+  const { header, hash } = final
+  const { statement } = certificate
   if (statement.kind !== VoteKind.finalize || statement.epoch !== header.epoch) {
     return fault('CERTIFICATE_WRONG', 'the certificate does not finalise a block of this epoch')
   }
-  const isCheckpoint = header.height % rules.epochBlocks === 0
+  const isCheckpoint = header.height % epochBlocks === 0
   if (isCheckpoint ? statement.view < header.view : statement.view !== header.view) {
     return fault('CERTIFICATE_WRONG', 'the certificate is of another view')
   }
-  const hash = blockHash(header)
   if (!bytesEqual(statement.hash, hash)) {
     return fault('CERTIFICATE_WRONG', 'the certificate is of another block')
   }
-  if (!isValidCertificate(certificate, rules.validators, verifierOf(rules.chainId))) {
+  if (!isValidCertificate(certificate, validators, crypto)) {
     return fault('CERTIFICATE_WRONG', 'the certificate lacks a quorum of valid signatures')
   }
-  return ok({ header, hash })
+  return ok(final)
 }
 
 /**
@@ -78,27 +91,4 @@ export function checkValidatorSet(set: ValidatorSet, hash: Uint8Array): Result<V
     return fault('VALIDATORS_EMPTY', 'a set of validators has members, and each has weight')
   }
   return ok(set)
-}
-
-/** Verifies votes; hashes the statement once for all signatures of a certificate. */
-function verifierOf(chainId: Uint8Array): ConsensusCrypto {
-  let last: { statement: Statement; digest: Uint8Array } | undefined
-  const digestOf = (statement: Statement) => {
-    if (last?.statement !== statement) {
-      const root = StatementType.hashTreeRoot(statement)
-      last = { statement, digest: signingDigest('vote', chainId, root) }
-    }
-    return last.digest
-  }
-  return {
-    verify: (statement, publicKey, signature) =>
-      verifySignature(signature, digestOf(statement), publicKey),
-    sign: unused,
-    hashHeader: unused,
-    hashJustification: unused,
-  }
-}
-
-function unused(): never {
-  throw new Error('a thin client only verifies')
 }

@@ -10,7 +10,7 @@ import {
   decodeEpochProof,
   genesisEpoch,
   type HopContext,
-  type TrustedEpoch,
+  type ProvenEpoch,
   verifyEpochHop,
 } from '../sync/epoch-proofs.ts'
 import { type AnchoredCheckpoint, chooseBranch } from '../sync/fork-choice.ts'
@@ -42,7 +42,7 @@ export interface BranchSearchOptions {
  */
 export async function chosenBranch(
   { genesis, peers, logger, anchors }: BranchSearchOptions,
-  start: TrustedEpoch = genesisEpoch(genesis),
+  start: ProvenEpoch = genesisEpoch(genesis),
 ): Promise<ProvenBranch | undefined> {
   const branches = await findBranches({
     peers,
@@ -93,7 +93,7 @@ export interface BranchChoiceOptions extends BranchSearchOptions {
 export class BranchChoice {
   readonly #options: BranchChoiceOptions
   /** Proven checkpoints from the first epoch on: the node's own, then the chosen ones. */
-  readonly #epochs: TrustedEpoch[] = []
+  readonly #epochs: ProvenEpoch[] = []
   readonly #stopping = new AbortController()
   #hasLookedAround = false
   #work: Promise<unknown> = Promise.resolve()
@@ -106,7 +106,7 @@ export class BranchChoice {
    * The checkpoint to which the block after `head` must lead; undefined where nothing is known to
    * stand above it but what validators certify now. Throws ForkedNetworkError.
    */
-  checkpointAfter(head: Header): Promise<TrustedEpoch | undefined> {
+  checkpointAfter(head: Header): Promise<ProvenEpoch | undefined> {
     const answer = this.#work.then(() => this.#checkpointAfter(head))
     this.#work = answer.catch(() => undefined)
     return answer
@@ -116,7 +116,7 @@ export class BranchChoice {
     this.#stopping.abort()
   }
 
-  async #checkpointAfter({ height, timeMs }: Header): Promise<TrustedEpoch | undefined> {
+  async #checkpointAfter({ height, timeMs }: Header): Promise<ProvenEpoch | undefined> {
     const { genesis } = this.#options
     const epoch = epochOfHeight(genesis.params, height + 1)
     const known = this.#epochs[epoch - 1]
@@ -129,7 +129,7 @@ export class BranchChoice {
   }
 
   /** The last epoch that the node has itself; undefined where its proofs are not whole. */
-  async #ownEpoch(last: number): Promise<TrustedEpoch | undefined> {
+  async #ownEpoch(last: number): Promise<ProvenEpoch | undefined> {
     const { genesis, store } = this.#options
     const context = hopContext(genesis)
     while (this.#epochs.length < last) {

@@ -1,20 +1,20 @@
 import { bytesEqual, bytesToHex, type Hex } from '../bytes/hex.ts'
 import { decodeCanonical } from '../bytes/ssz.ts'
 import { publicKeyOf } from '../bytes/signature.ts'
-import type { ConsensusCrypto } from '../consensus/machine-interface.ts'
+import type { VoteVerifier } from '../consensus/machine-interface.ts'
 import type { ChainManager, FinalizedBlock } from '../manager/chain-manager.ts'
+import { checkCertificate } from '../light/finality.ts'
 import { FINAL_HEADER_BYTES_MAX } from '../net/final-gossip.ts'
 import type { FullNodeNetwork } from '../net/full-node-network.ts'
 import type { GossipVerdict } from '../net/transaction-relay.ts'
 import { epochOfHeight } from '../params/network-params.ts'
-import { isFinalityOf } from '../sync/epoch-proofs.ts'
 import { type FinalHeader, FinalHeaderType } from '../sync/sync-messages.ts'
 import { blockHash } from '../types/block.ts'
 
 export interface FinalAnnouncerOptions {
   readonly manager: Pick<ChainManager, 'params' | 'final' | 'validators' | 'onFinal'>
   readonly network: Pick<FullNodeNetwork, 'onFinalHeader' | 'publishFinalHeader'>
-  readonly crypto: ConsensusCrypto
+  readonly crypto: VoteVerifier
   /** Of a validator: it announces the blocks that it proposed. */
   readonly consensusKey: Uint8Array | undefined
   /** Before fork choice has spoken, old keys could name any block final. */
@@ -87,7 +87,8 @@ export class FinalAnnouncer {
     const validators = manager.validators(epoch)
     // Epochs ahead: sync finds the way there, and who decides them.
     if (!validators) return 'ignore'
-    return isFinalityOf(certificate, header, hash, validators, crypto) ? 'accept' : 'reject'
+    const deciders = { epochBlocks: manager.params.epochBlocks, validators, crypto }
+    return checkCertificate({ header, hash }, certificate, deciders).ok ? 'accept' : 'reject'
   }
 
   #accept(height: number, hash: Hex): void {

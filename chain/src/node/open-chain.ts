@@ -87,6 +87,7 @@ async function newestDamaged(
 ): Promise<number[]> {
   const { params, chainId } = ledger
   const context = {
+    params,
     crypto: createConsensusCrypto(chainId, undefined),
     validatorsOf: (epoch: number) => validatorSetOf(ledger, epoch),
   }

@@ -101,7 +101,7 @@ describe('a store without old openings', () => {
     const height = withOpenings[0] as number
     const kept = await store.prunedBlock(height)
     if (!kept) throw new Error('it was pruned')
-    const context = { crypto: hopContext().crypto, validatorsOf }
+    const context = { ...hopContext(), validatorsOf }
     expect(checkPrunedBlock(kept, kept.hash, context).ok).toBe(true)
     for (let at = 0; at < kept.pruned.length; at += 3) {
       const pruned = Uint8Array.from(kept.pruned)

@@ -2,8 +2,10 @@ import type { Type } from '@chainsafe/ssz'
 import { bytesEqual } from '../bytes/hex.ts'
 import { fault, ok, type Result } from '../bytes/result.ts'
 import { decodeCanonical } from '../bytes/ssz.ts'
-import type { ConsensusCrypto } from '../consensus/machine-interface.ts'
+import type { VoteVerifier } from '../consensus/machine-interface.ts'
+import { checkCertificate } from '../light/finality.ts'
 import type { StoredBlock, StoredPrunedBlock } from '../manager/chain-store.ts'
+import type { NetworkParams } from '../params/network-params.ts'
 import { BLOCK_BYTES_MAX, BlockType, blockHash, type SszBlock } from '../types/block.ts'
 import {
   type Certificate,
@@ -16,10 +18,11 @@ import { PrunedBlockType, transactionsOf } from '../types/pruned-block.ts'
 import { transactionId, transactionListRoot } from '../types/transaction-codec.ts'
 import type { Transaction } from '../types/transactions.ts'
 import type { ValidatorSet } from '../types/validator-set.ts'
-import { areReproposalsJustified, isFinalityOf } from './epoch-proofs.ts'
+import { areReproposalsJustified } from './epoch-proofs.ts'
 
 export interface BlockCheckContext {
-  readonly crypto: ConsensusCrypto
+  readonly params: Pick<NetworkParams, 'epochBlocks'>
+  readonly crypto: VoteVerifier
   /** Undefined where the set of an epoch is not known any more: its signatures are not checked. */
   readonly validatorsOf: (epoch: number) => ValidatorSet | undefined
 }
@@ -87,7 +90,7 @@ function checkFinalityOf(
   { certificate: bytes, reproposals: links }: StoredParts,
   header: Header,
   hash: Uint8Array,
-  { crypto, validatorsOf }: BlockCheckContext,
+  { params, crypto, validatorsOf }: BlockCheckContext,
 ): Result<Certificate | undefined> {
   if (!bytes)
     return links.length > 0 ? damaged('re-proposals without a certificate') : ok(undefined)
@@ -95,7 +98,8 @@ function checkFinalityOf(
   const validators = validatorsOf(header.epoch)
   if (!certificate) return damaged('the certificate is unreadable')
   if (!validators) return ok(certificate)
-  if (!isFinalityOf(certificate, header, hash, validators, crypto)) {
+  const deciders = { epochBlocks: params.epochBlocks, validators, crypto }
+  if (!checkCertificate({ header, hash }, certificate, deciders).ok) {
     return damaged('the certificate does not verify')
   }
   const reproposals = links.length > 0 ? decodeAll(ReproposalsType, links) : []

@@ -3,14 +3,15 @@ import { bytesEqual, bytesToHex, fromHex, type Hex } from '../bytes/hex.ts'
 import { checkListProof } from '../bytes/list-proof.ts'
 import { fault, ok, type Result } from '../bytes/result.ts'
 import { decodeCanonical } from '../bytes/ssz.ts'
-import type { ConsensusCrypto, Reproposal } from '../consensus/machine-interface.ts'
+import type { Reproposal, VoteVerifier } from '../consensus/machine-interface.ts'
 import type { BlockEnvelope } from '../driver/block-host.ts'
 import type { ChainManager } from '../manager/chain-manager.ts'
 import { epochOfHeight, isCheckpointHeight } from '../params/network-params.ts'
 import { BLOCK_BYTES_MAX, BlockBodyType, BlockType, blockHash } from '../types/block.ts'
 import type { Certificate, Header } from '../types/consensus-objects.ts'
-import { areReproposalsJustified, isFinalityOf, type TrustedEpoch } from './epoch-proofs.ts'
+import { checkCertificate } from '../light/finality.ts'
 import { HISTORY_LIMIT } from '../light/history-proof.ts'
+import { areReproposalsJustified, type ProvenEpoch } from './epoch-proofs.ts'
 import {
   PlaceAnswerType,
   SYNC_BLOCKS_MAX,
@@ -31,14 +32,14 @@ export interface SyncPeers {
 export interface BlockSyncOptions {
   readonly manager: ChainManager
   readonly peers: SyncPeers
-  readonly crypto: ConsensusCrypto
+  readonly crypto: VoteVerifier
   /** Runs an import while consensus stands still. */
   readonly exclusively: (importBlocks: () => Promise<void>) => Promise<void>
   /**
    * The checkpoint to which the block after this head must lead, where fork choice knows one. It
    * may throw, and then nothing is imported.
    */
-  readonly checkpointAfter?: ((head: Header) => Promise<TrustedEpoch | undefined>) | undefined
+  readonly checkpointAfter?: ((head: Header) => Promise<ProvenEpoch | undefined>) | undefined
   /** No block above this one is asked for. */
   readonly lastHeight?: number | undefined
   readonly onProgress?: (height: number, target: number) => void
@@ -124,7 +125,7 @@ export class BlockSync {
   }
 
   /** The peer has to show the block in the history that the checkpoint commits to. */
-  async #standsBefore(peer: string, height: number, hash: Hex, { epoch, header }: TrustedEpoch) {
+  async #standsBefore(peer: string, height: number, hash: Hex, { epoch, header }: ProvenEpoch) {
     const request = syncRequest(SyncRequestKind.place, { from: height, epoch })
     const bytes = await this.#options.peers.ask(peer, request, SYNC_FRAME_BYTES_MAX)
     const answer = decodeCanonical(PlaceAnswerType, bytes, SYNC_FRAME_BYTES_MAX)
@@ -171,7 +172,9 @@ export class BlockSync {
     // By its place above our head: a header could name an epoch whose validators' stake is gone.
     const epoch = epochOfHeight(manager.params, manager.final.header.height + blocks.length)
     const validators = manager.validators(epoch) ?? []
-    if (!isFinalityOf(certificate, header, blockHash(header), validators, crypto)) {
+    const { epochBlocks } = manager.params
+    const last = { header, hash: blockHash(header) }
+    if (!checkCertificate(last, certificate, { epochBlocks, validators, crypto }).ok) {
       return fault('SYNC_CERTIFICATE', 'a certificate does not verify')
     }
     if (!areReproposalsJustified({ header, certificate, reproposals }, validators, crypto)) {

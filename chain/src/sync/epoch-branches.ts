@@ -6,7 +6,7 @@ import type { SyncPeers } from './block-sync.ts'
 import {
   decodeEpochProof,
   type HopContext,
-  type TrustedEpoch,
+  type ProvenEpoch,
   verifyEpochHop,
 } from './epoch-proofs.ts'
 import type { Branch } from './fork-choice.ts'
@@ -23,14 +23,14 @@ export interface ProvenBranch extends Branch {
   readonly checkpoints: readonly Hex[]
   /** EpochProofType by epoch - 1, as they are stored and served. */
   readonly proofs: readonly Uint8Array[]
-  readonly epochs: readonly TrustedEpoch[]
+  readonly epochs: readonly ProvenEpoch[]
   readonly peers: readonly string[]
 }
 
 export interface BranchSearch {
   readonly peers: SyncPeers
   /** Genesis, or an epoch that is trusted already. */
-  readonly start: TrustedEpoch
+  readonly start: ProvenEpoch
   readonly context: HopContext
   /** No chain can have come further by now; old keys could sign epochs without end. */
   readonly epochMax: number
@@ -40,7 +40,7 @@ export interface BranchSearch {
 interface GrowingBranch {
   checkpoints: Hex[]
   proofs: Uint8Array[]
-  epochs: TrustedEpoch[]
+  epochs: ProvenEpoch[]
   peers: string[]
 }
 
@@ -73,7 +73,7 @@ async function branchOf(
   branches: readonly GrowingBranch[],
 ): Promise<GrowingBranch | undefined> {
   for (const branch of branches) {
-    const tip = branch.epochs.at(-1) as TrustedEpoch
+    const tip = branch.epochs.at(-1) as ProvenEpoch
     const [proof] = await askProofs(search, peer, tip.epoch, 1)
     const decoded = proof && decodeEpochProof(proof)
     if (decoded?.ok && bytesToHex(blockHash(decoded.value.header)) === tip.hash) return branch

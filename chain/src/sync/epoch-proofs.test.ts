@@ -7,7 +7,7 @@ import { installNativeCrypto } from '../native/install-native-crypto.ts'
 import { LevelStore } from '../store/level-store.ts'
 import { type EpochProof, EpochProofType } from '../types/epoch-proof.ts'
 import { BlockSync } from './block-sync.ts'
-import { decodeEpochProof, type TrustedEpoch, verifyEpochHop } from './epoch-proofs.ts'
+import { decodeEpochProof, type ProvenEpoch, verifyEpochHop } from './epoch-proofs.ts'
 import {
   EpochProofsAnswerType,
   SYNC_ANSWER_BYTES_MAX,
@@ -41,7 +41,7 @@ function proofOf(epoch: number): EpochProof {
   return EpochProofType.deserialize(proofs[epoch - 1] as Uint8Array)
 }
 
-function trustedAt(epoch: number): TrustedEpoch {
+function trustedAt(epoch: number): ProvenEpoch {
   let trusted = trustedGenesis()
   while (trusted.epoch < epoch) {
     const hop = verifyEpochHop(trusted, proofOf(trusted.epoch + 1), hopContext())
@@ -77,7 +77,7 @@ describe('epoch proofs', () => {
 
   test('an epoch is never skipped, nor a proof of another place taken', () => {
     const skipped = verifyEpochHop(trustedAt(1), proofOf(3), hopContext())
-    expect(skipped).toMatchObject({ fault: { code: 'EPOCH_PLACE' } })
+    expect(skipped).toMatchObject({ fault: { code: 'EPOCH_OTHER' } })
   })
 
   test('another validator set than the committed one is refused', () => {
@@ -86,7 +86,7 @@ describe('epoch proofs', () => {
     if (!first) throw new Error('a set')
     const nextValidators = [{ ...first, weight: first.weight + 1 }, ...rest]
     const hop = verifyEpochHop(trustedAt(1), { ...proof, nextValidators }, hopContext())
-    expect(hop).toMatchObject({ fault: { code: 'EPOCH_SET' } })
+    expect(hop).toMatchObject({ fault: { code: 'VALIDATORS_OTHER' } })
   })
 
   test('a header certified by the same set must stand on the trusted checkpoint', () => {

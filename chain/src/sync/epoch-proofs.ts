@@ -1,10 +1,10 @@
-import { bytesEqual, bytesToHex, type Hex } from '../bytes/hex.ts'
+import { bytesEqual, bytesToHex, fromHex, type Hex } from '../bytes/hex.ts'
 import { fault, ok, type Result } from '../bytes/result.ts'
 import { decodeCanonical } from '../bytes/ssz.ts'
-import { isValidCertificate } from '../consensus/certificate.ts'
 import { isJustified } from '../consensus/justification.ts'
-import type { ConsensusCrypto, EpochSetup, Reproposal } from '../consensus/machine-interface.ts'
-import { checkpointHeight, type NetworkParams } from '../params/network-params.ts'
+import type { EpochSetup, Reproposal, VoteVerifier } from '../consensus/machine-interface.ts'
+import { handoverOf, hopEpoch, type TrustedEpoch } from '../light/epoch-hops.ts'
+import type { NetworkParams } from '../params/network-params.ts'
 import type { Genesis } from '../rules/genesis-state.ts'
 import { validatorSetOf } from '../rules/validator-set.ts'
 import {
@@ -15,13 +15,14 @@ import {
   historyRoot,
 } from '../state/history-list.ts'
 import { blockHash } from '../types/block.ts'
-import { type Certificate, type Header, VoteKind } from '../types/consensus-objects.ts'
+import type { Certificate, Header } from '../types/consensus-objects.ts'
 import { EPOCH_PROOF_BYTES_MAX, type EpochProof, EpochProofType } from '../types/epoch-proof.ts'
-import { type ValidatorSet, validatorSetHash } from '../types/validator-set.ts'
+import type { ValidatorSet } from '../types/validator-set.ts'
 
-/** An epoch whose end is proven: all that a verifier carries from one epoch to the next. */
-export interface TrustedEpoch {
+/** An epoch whose end is proven: all that a node carries from one epoch to the next. */
+export interface ProvenEpoch {
   readonly epoch: number
+  /** Its checkpoint. */
   readonly header: Header
   readonly hash: Hex
   /** The set of the epoch after it. */
@@ -33,11 +34,11 @@ export interface TrustedEpoch {
 export interface HopContext {
   readonly chainId: Uint8Array
   readonly params: NetworkParams
-  readonly crypto: ConsensusCrypto
+  readonly crypto: VoteVerifier
 }
 
 /** Where every chain of epoch proofs starts: genesis closes epoch 0. */
-export function genesisEpoch({ block, hash, ledger }: Genesis): TrustedEpoch {
+export function genesisEpoch({ block, hash, ledger }: Genesis): ProvenEpoch {
   return {
     epoch: 0,
     header: block.header,
@@ -52,64 +53,43 @@ export function decodeEpochProof(bytes: Uint8Array): Result<EpochProof> {
 }
 
 /**
- * One hop: an untrusted proof of the epoch after a trusted one. The set that the trusted header
- * committed to must have made the new header final, the new header's history must hold the
- * trusted one, and the next set is taken by its hash. One certificate, whatever the epoch's length.
- * Faults with EPOCH_PLACE, EPOCH_SET, EPOCH_CERTIFICATE, EPOCH_REPROPOSAL or EPOCH_HISTORY.
+ * One hop: an untrusted proof of the epoch after a proven one. What a light client checks of an
+ * epoch's end, and that the new header's history holds the proven checkpoint. One certificate,
+ * whatever the epoch's length. Faults as `hopEpoch`, with EPOCH_REPROPOSAL or EPOCH_HISTORY.
  */
 export function verifyEpochHop(
-  trusted: TrustedEpoch,
+  proven: ProvenEpoch,
   proof: EpochProof,
-  context: HopContext,
-): Result<TrustedEpoch> {
+  { chainId, params, crypto }: HopContext,
+): Result<ProvenEpoch> {
   const { header, certificate, nextValidators } = proof
-  const { chainId, params, crypto } = context
-  const epoch = trusted.epoch + 1
-  const isPlaced = header.epoch === epoch && header.height === checkpointHeight(params, epoch)
-  if (!isPlaced || !bytesEqual(header.chainId, chainId)) {
-    return fault('EPOCH_PLACE', `this is not the last block of epoch ${epoch} of this chain`)
+  const handover = handoverOf({ header, certificate }, nextValidators)
+  if (!handover) {
+    return fault('VALIDATORS_OTHER', 'the next set is not the one that the header commits to')
   }
-  if (
-    !bytesEqual(header.validatorsHash, trusted.header.nextValidatorsHash) ||
-    !bytesEqual(validatorSetHash(nextValidators), header.nextValidatorsHash)
-  ) {
-    return fault('EPOCH_SET', 'a validator set is not the one that a header commits to')
-  }
-  const hash = blockHash(header)
-  if (!isFinalityOf(certificate, header, hash, trusted.validators, crypto)) {
-    return fault('EPOCH_CERTIFICATE', 'the finality certificate of the epoch does not verify')
-  }
+  const chain = { chainId, epochBlocks: params.epochBlocks }
+  const hop = hopEpoch(trustedOf(proven), handover, chain)
+  if (!hop.ok) return hop
   const links = { header, certificate, reproposals: proof.reproposals }
-  if (!areReproposalsJustified(links, trusted.validators, crypto)) {
+  if (!areReproposalsJustified(links, proven.validators, crypto)) {
     return fault('EPOCH_REPROPOSAL', 'a re-proposal of the last block is not justified')
   }
   const history = extendHistory(
-    appendHistory(trusted.history, blockHash(trusted.header)),
+    appendHistory(proven.history, blockHash(proven.header)),
     header.height,
     proof.history,
   )
   if (!history || !bytesEqual(historyRoot(history), header.historyRoot)) {
     return fault('EPOCH_HISTORY', 'the header does not stand on the checkpoint before it')
   }
-  return ok({ epoch, header, hash: bytesToHex(hash), validators: nextValidators, history })
+  const hash = bytesToHex(hop.value.newest.hash)
+  return ok({ epoch: header.epoch, header, hash, validators: nextValidators, history })
 }
 
-/** True iff the certificate makes this header final under the set of its epoch. */
-export function isFinalityOf(
-  certificate: Certificate,
-  header: Header,
-  hash: Uint8Array,
-  validators: ValidatorSet,
-  crypto: ConsensusCrypto,
-): boolean {
-  const { kind, epoch, view, hash: certified } = certificate.statement
-  return (
-    kind === VoteKind.finalize &&
-    epoch === header.epoch &&
-    view >= header.view &&
-    bytesEqual(certified, hash) &&
-    isValidCertificate(certificate, validators, crypto)
-  )
+/** The trust that a light client puts in the same checkpoint. */
+function trustedOf({ epoch, header, hash, validators }: ProvenEpoch): TrustedEpoch {
+  const newest = { header, hash: fromHex(hash) }
+  return { epoch: epoch + 1, validators, validatorsHash: header.nextValidatorsHash, newest }
 }
 
 export interface ReproposedBlock {
@@ -126,7 +106,7 @@ export interface ReproposedBlock {
 export function areReproposalsJustified(
   { header, certificate, reproposals }: ReproposedBlock,
   validators: ValidatorSet,
-  crypto: ConsensusCrypto,
+  crypto: VoteVerifier,
 ): boolean {
   const parentHash = bytesToHex(certificate.statement.hash)
   const setup: EpochSetup = {

@@ -12,7 +12,7 @@ import { openChain } from '../../node/open-chain.ts'
 import { LevelStore } from '../../store/level-store.ts'
 import { BlockBodyType, blockHash } from '../../types/block.ts'
 import type { SyncPeers } from '../block-sync.ts'
-import { genesisEpoch, type HopContext, type TrustedEpoch } from '../epoch-proofs.ts'
+import { genesisEpoch, type HopContext, type ProvenEpoch } from '../epoch-proofs.ts'
 import { SyncServer, type SyncServerParts } from '../sync-server.ts'
 
 /** A manager over a store, as a node without consensus has it. */
@@ -92,4 +92,4 @@ export function hopContext(): HopContext {
   return { chainId, params, crypto: createConsensusCrypto(chainId, undefined) }
 }
 
-export const trustedGenesis = (): TrustedEpoch => genesisEpoch(sameGenesis())
+export const trustedGenesis = (): ProvenEpoch => genesisEpoch(sameGenesis())
