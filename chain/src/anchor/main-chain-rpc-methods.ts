@@ -6,22 +6,22 @@ import { parseElaAddress } from '../elastos/ela-address.ts'
 import { ByteReader } from '../elastos/byte-reader.ts'
 import { formatEla, parseEla, SELA_PER_ELA } from '../elastos/ela-amount.ts'
 import {
-  fromDisplayHash,
-  fromInternalHex,
   type InternalHash,
-  parseDisplayHash,
-  parseInternalHex,
+  readDisplayHash,
+  readInternalHash,
   toDisplayHash,
   toInternalHex,
 } from '../elastos/hash-orientation.ts'
 import { type DecodedTransaction, decodeTransaction, readInputs } from '../elastos/transaction.ts'
 import { TransactionKind } from '../elastos/transaction-payload.ts'
 import {
-  JsonRpcCode,
-  JsonRpcError,
-  type JsonRpcHandler,
-  type JsonRpcParams,
-} from './json-rpc-server.ts'
+  knownAmong,
+  methodsHandler,
+  type RpcArguments,
+  type RpcMethod,
+  wholeNumberOf,
+} from './json-rpc-methods.ts'
+import { JsonRpcError, type JsonRpcHandler } from './json-rpc-server.ts'
 import { blockJson, transactionJson, utxoJson } from './main-chain-json.ts'
 import type { BlockNode, MainLedger } from './main-ledger.ts'
 import type { MainMempool } from './main-mempool.ts'
@@ -54,15 +54,7 @@ export interface MainChainBackend {
   readBlock(node: BlockNode): Promise<Uint8Array>
 }
 
-type Arguments = Readonly<Record<string, unknown>>
-
-interface Method {
-  /** Names of the parameters in positional order. */
-  readonly params: readonly string[]
-  readonly run: (chain: MainChainBackend, args: Arguments) => unknown
-}
-
-const methods: Readonly<Record<string, Method>> = {
+const methods: Readonly<Record<string, RpcMethod<MainChainBackend>>> = {
   getblockcount: { params: [], run: ({ ledger }) => ledger.height + 1 },
   getbestblockhash: { params: [], run: ({ ledger }) => toDisplayHash(ledger.tip.hash) },
   getblockhash: {
@@ -112,19 +104,10 @@ const methods: Readonly<Record<string, Method>> = {
 
 /** The JSON-RPC face of a main chain. */
 export function mainChainRpcHandler(chain: MainChainBackend): JsonRpcHandler {
-  return async (name, params) => {
-    const method = Object.hasOwn(methods, name) ? methods[name] : undefined
-    if (!method) throw new JsonRpcError(JsonRpcCode.method, `JSON-RPC method ${name} not found`)
-    return method.run(chain, named(method, params))
-  }
+  return methodsHandler(chain, methods)
 }
 
-function named(method: Method, params: JsonRpcParams): Arguments {
-  if (!Array.isArray(params)) return params as Arguments
-  return Object.fromEntries(params.map((value, at) => [method.params[at] ?? '', value]))
-}
-
-async function getBlock(chain: MainChainBackend, args: Arguments): Promise<unknown> {
+async function getBlock(chain: MainChainBackend, args: RpcArguments): Promise<unknown> {
   const hash = hashArgument(args['blockhash'])
   const node = chain.ledger.node(toInternalHex(hash))
   if (!node) throw new JsonRpcError(MainRpcCode.unknownBlock, 'unknown block')
@@ -142,7 +125,7 @@ async function blockAnswer(
   return blockJson(chain.ledger, node, block, verbosity >= 2)
 }
 
-async function getRawTransaction(chain: MainChainBackend, args: Arguments): Promise<unknown> {
+async function getRawTransaction(chain: MainChainBackend, args: RpcArguments): Promise<unknown> {
   const key = toInternalHex(hashArgument(args['txid']))
   const place = chain.ledger.transaction(key)
   const decoded = place
@@ -155,7 +138,7 @@ async function getRawTransaction(chain: MainChainBackend, args: Arguments): Prom
   return verbose ? transactionJson(decoded, chain.ledger, place?.node) : bytesToHex(decoded.raw)
 }
 
-function sendRawTransaction(chain: MainChainBackend, args: Arguments): unknown {
+function sendRawTransaction(chain: MainChainBackend, args: RpcArguments): unknown {
   const bytes = need(parseHex(textArgument(args['data'], 'data'), MAIN_TRANSACTION_SIZE_MAX))
   const decoded = need(decodeTransaction(bytes), MainRpcCode.refused)
   const taken = chain.submitTransaction(decoded)
@@ -177,7 +160,7 @@ function refusalCode({ code }: Fault): number {
   }
 }
 
-function listUnspent({ ledger }: MainChainBackend, args: Arguments): unknown {
+function listUnspent({ ledger }: MainChainBackend, args: RpcArguments): unknown {
   const { addresses } = args
   if (!Array.isArray(addresses) || addresses.length > ADDRESSES_MAX) {
     throw new JsonRpcError(MainRpcCode.params, `addresses is a list of up to ${ADDRESSES_MAX}`)
@@ -188,7 +171,7 @@ function listUnspent({ ledger }: MainChainBackend, args: Arguments): unknown {
 }
 
 /** Spendable outputs, oldest first, until they reach the amount. */
-function getUtxosByAmount({ ledger }: MainChainBackend, args: Arguments): unknown {
+function getUtxosByAmount({ ledger }: MainChainBackend, args: RpcArguments): unknown {
   const wanted = need(parseEla(textArgument(args['amount'], 'amount')))
   const chosen: Utxo[] = []
   for (const utxo of ledger.utxos.of(programHashArgument(args['address']))) {
@@ -204,7 +187,7 @@ function isMature(utxo: Utxo, ledger: MainLedger): boolean {
   return ledger.height + 1 - utxo.height >= ledger.rules.coinbaseMaturity
 }
 
-function createAuxBlock(chain: MainChainBackend, args: Arguments): unknown {
+function createAuxBlock(chain: MainChainBackend, args: RpcArguments): unknown {
   const template = chain.createAuxBlock(programHashArgument(args['paytoaddress']))
   return {
     chainid: ELA_CHAIN_ID,
@@ -217,17 +200,17 @@ function createAuxBlock(chain: MainChainBackend, args: Arguments): unknown {
   }
 }
 
-async function submitAuxBlock(chain: MainChainBackend, args: Arguments): Promise<unknown> {
-  const hash = need(parseInternalHex(textArgument(args['blockhash'], 'blockhash')))
+async function submitAuxBlock(chain: MainChainBackend, args: RpcArguments): Promise<unknown> {
+  const hash = need(readInternalHash(textArgument(args['blockhash'], 'blockhash')))
   const bytes = need(parseHex(textArgument(args['auxpow'], 'auxpow'), AUXPOW_BYTES_MAX))
   const auxPow = need(decodeAuxPow(bytes))
-  const taken = await chain.submitAuxBlock(fromInternalHex(hash), auxPow)
+  const taken = await chain.submitAuxBlock(hash, auxPow)
   if (taken.ok) return true
   throw new JsonRpcError(MainRpcCode.internal, `adding block failed: ${text(taken.fault)}`)
 }
 
 /** Arbiters of a height, and whose turn it is. */
-function getArbiters({ ledger }: MainChainBackend, args: Arguments): unknown {
+function getArbiters({ ledger }: MainChainBackend, args: RpcArguments): unknown {
   const height = integerArgument(args['height'], 'height')
   const { crossChain } = ledger
   return {
@@ -256,7 +239,7 @@ function getSmallTransfers({ mempool }: MainChainBackend): unknown {
 }
 
 /** Sum of the unspent outputs that these inputs name. */
-function getAmountByInputs({ ledger }: MainChainBackend, args: Arguments): unknown {
+function getAmountByInputs({ ledger }: MainChainBackend, args: RpcArguments): unknown {
   const bytes = need(parseHex(textArgument(args['inputs'], 'inputs'), MAIN_TRANSACTION_SIZE_MAX))
   const reader = new ByteReader(bytes)
   const inputs = need(reader.result(readInputs(reader)))
@@ -274,14 +257,10 @@ function knownOf(value: unknown, isKnown: (id: InternalHash) => boolean): readon
   if (!Array.isArray(value) || value.length > ADDRESSES_MAX * 10) {
     throw new JsonRpcError(MainRpcCode.params, 'txs is a list of hashes')
   }
-  const known = value.filter((text): text is string => {
-    const hash = typeof text === 'string' ? parseInternalHex(text) : undefined
-    return hash?.ok === true && isKnown(fromInternalHex(hash.value))
-  })
-  return known.length === 0 ? null : known
+  return knownAmong(value, readInternalHash, isKnown)
 }
 
-function blockAt(ledger: MainLedger, args: Arguments): BlockNode {
+function blockAt(ledger: MainLedger, args: RpcArguments): BlockNode {
   const node = ledger.at(integerArgument(args['height'], 'height'))
   if (!node) throw new JsonRpcError(MainRpcCode.unknownBlock, 'no block has this height')
   return node
@@ -296,7 +275,7 @@ function programHashArgument(value: unknown): Uint8Array {
 }
 
 function hashArgument(value: unknown): InternalHash {
-  return fromDisplayHash(need(parseDisplayHash(textArgument(value, 'hash'))))
+  return need(readDisplayHash(textArgument(value, 'hash')))
 }
 
 function textArgument(value: unknown, name: string): string {
@@ -304,10 +283,9 @@ function textArgument(value: unknown, name: string): string {
   throw new JsonRpcError(MainRpcCode.params, `${name} is a text`)
 }
 
-/** Elastos' own clients send numbers as strings; both forms are taken. */
 function integerArgument(value: unknown, name: string): number {
-  const number = typeof value === 'string' && /^\d{1,10}$/.test(value) ? Number(value) : value
-  if (typeof number === 'number' && Number.isSafeInteger(number) && number >= 0) return number
+  const number = wholeNumberOf(value)
+  if (number !== undefined) return number
   throw new JsonRpcError(MainRpcCode.params, `${name} is a whole number`)
 }
 

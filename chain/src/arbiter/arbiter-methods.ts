@@ -2,21 +2,21 @@ import { parseHex } from '../bytes/hex.ts'
 import type { Result } from '../bytes/result.ts'
 import { formatEla } from '../elastos/ela-amount.ts'
 import {
-  fromDisplayHash,
-  fromInternalHex,
   type InternalHash,
-  parseDisplayHash,
-  parseInternalHex,
+  readDisplayHash,
+  readInternalHash,
   toDisplayHash,
   toInternalHex,
 } from '../elastos/hash-orientation.ts'
 import { decodeSideAuxPow } from '../elastos/side-aux-pow.ts'
 import {
-  JsonRpcCode,
-  JsonRpcError,
-  type JsonRpcHandler,
-  type JsonRpcParams,
-} from '../anchor/json-rpc-server.ts'
+  knownAmong,
+  methodsHandler,
+  type RpcArguments,
+  type RpcMethod,
+  wholeNumberOf,
+} from '../anchor/json-rpc-methods.ts'
+import { JsonRpcCode, JsonRpcError, type JsonRpcHandler } from '../anchor/json-rpc-server.ts'
 import type { ArbiterBlock, ArbiterChain, ArbiterWithdrawal } from './arbiter-chain.ts'
 
 /** Codes of the classic side node that an Arbiter tells apart. */
@@ -31,26 +31,18 @@ export const SideRpcCode = {
 const PROOF_BYTES_MAX = 128 * 1024
 const HASHES_MAX = 10_000
 
-type Arguments = Readonly<Record<string, unknown>>
-
-interface Method {
-  /** Names of the parameters in positional order. */
-  readonly params: readonly string[]
-  readonly run: (chain: ArbiterChain, args: Arguments) => unknown
-}
-
 /**
  * Every method that an Arbiter calls on a side node. Orientation of each hash as the real
  * programs have it: un-reversed where it says `internal`, display order elsewhere.
  */
-const methods: Readonly<Record<string, Method>> = {
+const methods: Readonly<Record<string, RpcMethod<ArbiterChain>>> = {
   getblockcount: { params: [], run: (chain) => chain.bestHeight() + 1 },
   createauxblock: { params: ['paytoaddress'], run: createAuxBlock },
   submitsideauxblock: { params: ['blockhash', 'sideauxpow'], run: submitSideAuxBlock },
   sendrechargetransaction: { params: ['txid'], run: sendRecharge },
   getexistdeposittransactions: {
     params: ['txs'],
-    run: (chain, args) => subset(args['txs'], parseInternal, (id) => chain.isCredited(id)),
+    run: (chain, args) => subset(args['txs'], readInternalHash, (id) => chain.isCredited(id)),
   },
   getwithdrawtransactionsbyheight: { params: ['height'], run: getWithdrawals },
   getwithdrawtransaction: { params: ['txid'], run: getWithdrawal },
@@ -74,35 +66,26 @@ const methods: Readonly<Record<string, Method>> = {
   // against unconfirmed coin loses it to the first reorganisation.
   sendsmallcrosstransaction: {
     params: ['signature', 'rawTx', 'txHash'],
-    run: (chain, args) => chain.isCredited(need(parseInternal(textArgument(args['txHash'])))),
+    run: (chain, args) => chain.isCredited(need(readInternalHash(textArgument(args['txHash'])))),
   },
   getprocessedinvalidwithdrawtransactions: {
     params: ['txs'],
-    run: (chain, args) => subset(args['txs'], parseDisplay, (id) => chain.isReturned(id)),
+    run: (chain, args) => subset(args['txs'], readDisplayHash, (id) => chain.isReturned(id)),
   },
   // A withdrawal comes back by a vote of the validators, never on an arbiter's word.
   sendinvalidwithdrawtransaction: {
     params: ['signature', 'txHash'],
-    run: (chain, args) => chain.isReturned(need(parseDisplay(textArgument(args['txHash'])))),
+    run: (chain, args) => chain.isReturned(need(readDisplayHash(textArgument(args['txHash'])))),
   },
   getPledgeBillBurnTransactionByHeight: { params: ['height'], run: () => null },
 }
 
 /** The JSON-RPC face of a side chain for an Arbiter. */
 export function arbiterRpcHandler(chain: ArbiterChain): JsonRpcHandler {
-  return async (name, params) => {
-    const method = Object.hasOwn(methods, name) ? methods[name] : undefined
-    if (!method) throw new JsonRpcError(JsonRpcCode.method, `JSON-RPC method ${name} not found`)
-    return method.run(chain, named(method, params))
-  }
+  return methodsHandler(chain, methods)
 }
 
-function named(method: Method, params: JsonRpcParams): Arguments {
-  if (!Array.isArray(params)) return params as Arguments
-  return Object.fromEntries(params.map((value, at) => [method.params[at] ?? '', value]))
-}
-
-function createAuxBlock(chain: ArbiterChain, args: Arguments): unknown {
+function createAuxBlock(chain: ArbiterChain, args: RpcArguments): unknown {
   textArgument(args['paytoaddress'])
   const template = chain.template()
   // The reference's words when there is nothing to anchor; an Arbiter logs them and goes on.
@@ -117,8 +100,8 @@ function createAuxBlock(chain: ArbiterChain, args: Arguments): unknown {
   }
 }
 
-function submitSideAuxBlock(chain: ArbiterChain, args: Arguments): unknown {
-  const checkpoint = need(parseInternal(textArgument(args['blockhash'])))
+function submitSideAuxBlock(chain: ArbiterChain, args: RpcArguments): unknown {
+  const checkpoint = need(readInternalHash(textArgument(args['blockhash'])))
   const bytes = need(parseHex(textArgument(args['sideauxpow']), PROOF_BYTES_MAX))
   const proof = need(decodeSideAuxPow(bytes))
   const outcome = chain.submit(checkpoint, proof)
@@ -129,8 +112,8 @@ function submitSideAuxBlock(chain: ArbiterChain, args: Arguments): unknown {
 }
 
 /** Answers about a deposit, which credits itself; no code makes an Arbiter drop it early. */
-async function sendRecharge(chain: ArbiterChain, args: Arguments): Promise<unknown> {
-  const status = await chain.deposit(need(parseInternal(textArgument(args['txid']))))
+async function sendRecharge(chain: ArbiterChain, args: RpcArguments): Promise<unknown> {
+  const status = await chain.deposit(need(readInternalHash(textArgument(args['txid']))))
   switch (status.state) {
     case 'credited':
       return toInternalHex(status.sideTransaction)
@@ -142,15 +125,15 @@ async function sendRecharge(chain: ArbiterChain, args: Arguments): Promise<unkno
 }
 
 /** Null for a block without withdrawals, as the reference writes it. */
-function getWithdrawals(chain: ArbiterChain, args: Arguments): unknown {
+function getWithdrawals(chain: ArbiterChain, args: RpcArguments): unknown {
   const height = heightArgument(args['height'])
   if (height > chain.bestHeight()) throw internalError('Unknown Block')
   const found = chain.withdrawals(height)
   return found.length === 0 ? null : found.map(withdrawalJson)
 }
 
-function getWithdrawal(chain: ArbiterChain, args: Arguments): unknown {
-  const found = chain.withdrawal(need(parseDisplay(textArgument(args['txid']))))
+function getWithdrawal(chain: ArbiterChain, args: RpcArguments): unknown {
+  const found = chain.withdrawal(need(readDisplayHash(textArgument(args['txid']))))
   if (!found) throw internalError('Unknown Transaction')
   return withdrawalJson(found)
 }
@@ -169,12 +152,12 @@ function withdrawalJson({ id, address, output, amount }: ArbiterWithdrawal): unk
   }
 }
 
-function getBlockByHeight(chain: ArbiterChain, args: Arguments): unknown {
+function getBlockByHeight(chain: ArbiterChain, args: RpcArguments): unknown {
   return blockJson(chain, chain.block(heightArgument(args['height'])))
 }
 
-function getBlock(chain: ArbiterChain, args: Arguments): unknown {
-  return blockJson(chain, chain.blockByHash(need(parseDisplay(textArgument(args['blockhash'])))))
+function getBlock(chain: ArbiterChain, args: RpcArguments): unknown {
+  return blockJson(chain, chain.blockByHash(need(readDisplayHash(textArgument(args['blockhash'])))))
 }
 
 function blockJson(chain: ArbiterChain, block: ArbiterBlock | undefined): unknown {
@@ -191,36 +174,21 @@ function blockJson(chain: ArbiterChain, block: ArbiterBlock | undefined): unknow
 }
 
 /** The same text if it failed, an empty one otherwise. */
-function getFailedDeposit(chain: ArbiterChain, args: Arguments): unknown {
+function getFailedDeposit(chain: ArbiterChain, args: RpcArguments): unknown {
   const text = textArgument(args['hash'])
-  return chain.isFailed(need(parseInternal(text))) ? text : ''
+  return chain.isFailed(need(readInternalHash(text))) ? text : ''
 }
 
 /** The texts of the list whose hash the chain knows, as they came; null if none. */
 function subset(
   value: unknown,
-  parse: (text: string) => Result<InternalHash>,
+  read: (text: string) => Result<InternalHash>,
   isKnown: (id: InternalHash) => boolean,
 ): readonly string[] | null {
   if (!Array.isArray(value) || value.length > HASHES_MAX) {
     throw new JsonRpcError(JsonRpcCode.params, `txs is a list of up to ${HASHES_MAX} hashes`)
   }
-  const known = value.filter((text): text is string => {
-    if (typeof text !== 'string') return false
-    const id = parse(text)
-    return id.ok && isKnown(id.value)
-  })
-  return known.length === 0 ? null : known
-}
-
-function parseInternal(text: string): Result<InternalHash> {
-  const parsed = parseInternalHex(text)
-  return parsed.ok ? { ok: true, value: fromInternalHex(parsed.value) } : parsed
-}
-
-function parseDisplay(text: string): Result<InternalHash> {
-  const parsed = parseDisplayHash(text)
-  return parsed.ok ? { ok: true, value: fromDisplayHash(parsed.value) } : parsed
+  return knownAmong(value, read, isKnown)
 }
 
 function textArgument(value: unknown): string {
@@ -228,10 +196,9 @@ function textArgument(value: unknown): string {
   throw new JsonRpcError(JsonRpcCode.params, 'a parameter is missing or no text')
 }
 
-/** Arbiters write most numbers as strings, and some as numbers. */
 function heightArgument(value: unknown): number {
-  const number = typeof value === 'string' && /^\d{1,10}$/.test(value) ? Number(value) : value
-  if (typeof number === 'number' && Number.isSafeInteger(number) && number >= 0) return number
+  const height = wholeNumberOf(value)
+  if (height !== undefined) return height
   throw new JsonRpcError(JsonRpcCode.params, 'a height is a whole number')
 }
 

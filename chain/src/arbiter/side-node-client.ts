@@ -1,10 +1,8 @@
 import { formatEla, parseEla } from '../elastos/ela-amount.ts'
 import {
-  fromDisplayHash,
-  fromInternalHex,
   type InternalHash,
-  parseDisplayHash,
-  parseInternalHex,
+  readDisplayHash,
+  readInternalHash,
   toDisplayHash,
   toInternalHex,
 } from '../elastos/hash-orientation.ts'
@@ -119,12 +117,12 @@ function withdrawal(entry: unknown): ArbiterWithdrawal {
   const fields = record(entry)
   const assets = fields['crosschainassets']
   const asset = record(Array.isArray(assets) ? assets[0] : undefined)
-  const id = parseDisplayHash(String(fields['txid']))
+  const id = readDisplayHash(String(fields['txid']))
   const output = parseEla(String(asset['outputamount']))
   const amount = parseEla(String(asset['crosschainamount']))
   if (!id.ok || !output.ok || !amount.ok) throw malformed()
   return {
-    id: fromDisplayHash(id.value),
+    id: id.value,
     address: String(asset['crosschainaddress']),
     output: output.value,
     amount: amount.value,
@@ -146,7 +144,7 @@ function wholeNumber(value: unknown): number {
 }
 
 function internal(value: unknown): InternalHash {
-  const hash = parseInternalHex(String(value))
+  const hash = readInternalHash(String(value))
   if (!hash.ok) throw malformed()
-  return fromInternalHex(hash.value)
+  return hash.value
 }

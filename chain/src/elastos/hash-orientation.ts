@@ -44,20 +44,22 @@ export function toInternalHex(hash: InternalHash): InternalHex {
   return bytesToHex(hash) as InternalHex
 }
 
-export function fromInternalHex(text: InternalHex): InternalHash {
-  return fromHex(text) as InternalHash
-}
-
 /** Takes untrusted text as a hash in display order; the caller knows that it is in that order. */
 export function parseDisplayHash(text: string): Result<DisplayHash> {
   const bytes = parseHash(text)
   return bytes.ok ? ok(bytesToHex(bytes.value) as DisplayHash) : bytes
 }
 
-/** Takes untrusted text as a hash in internal order. */
-export function parseInternalHex(text: string): Result<InternalHex> {
+/** Takes untrusted text in display order as the hash that it shows. */
+export function readDisplayHash(text: string): Result<InternalHash> {
   const bytes = parseHash(text)
-  return bytes.ok ? ok(bytesToHex(bytes.value) as InternalHex) : bytes
+  return bytes.ok ? ok(reversed(bytes.value) as InternalHash) : bytes
+}
+
+/** Takes untrusted text in internal order as the hash that it shows. */
+export function readInternalHash(text: string): Result<InternalHash> {
+  const bytes = parseHash(text)
+  return bytes.ok ? ok(bytes.value as InternalHash) : bytes
 }
 
 function parseHash(text: string): Result<Uint8Array> {

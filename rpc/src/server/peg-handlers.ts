@@ -3,8 +3,7 @@ import {
   asInternalHash,
   CROSS_CHAIN_FEE_MIN,
   formatElaAddress,
-  fromDisplayHash,
-  parseDisplayHash,
+  readDisplayHash,
   toDisplayHash,
 } from '@ioex/chain/elastos'
 import { epochOfHeight } from '@ioex/chain/params'
@@ -155,9 +154,9 @@ async function findDeposit(
 }
 
 function displayed(text: string): Uint8Array {
-  const parsed = parseDisplayHash(text.replace(/^0x/, ''))
+  const parsed = readDisplayHash(text.replace(/^0x/, ''))
   if (!parsed.ok) throw RpcFault.ofRule({ ...parsed.fault, code: 'INVALID_INPUT' })
-  return fromDisplayHash(parsed.value)
+  return parsed.value
 }
 
 /** Who got what of a deposit, from the receipts of the block that credited it. */

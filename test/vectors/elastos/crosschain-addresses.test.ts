@@ -4,8 +4,7 @@ import {
   crossChainCode,
   crossChainProgramHash,
   formatElaAddress,
-  fromDisplayHash,
-  parseDisplayHash,
+  readDisplayHash,
   toDisplayHash,
   toInternalHex,
 } from '@ioex/chain/elastos'
@@ -26,7 +25,7 @@ const { vectors } = readVectors<{ vectors: readonly Vector[] }>('crosschain-addr
 
 describe('crosschain-addresses.json', () => {
   test.each(vectors)('$name', (vector) => {
-    const genesis = fromDisplayHash(valueOf(parseDisplayHash(vector.genesis_hash_display)))
+    const genesis = valueOf(readDisplayHash(vector.genesis_hash_display))
     expect(toInternalHex(genesis)).toBe(vector.genesis_hash_internal)
     expect(toDisplayHash(genesis)).toBe(vector.genesis_hash_display)
     expect(bytesToHex(crossChainCode(genesis))).toBe(vector.code)

@@ -3,9 +3,8 @@ import {
   checkSideAuxPow,
   decodeSideAuxPow,
   encodeSideAuxPow,
-  fromDisplayHash,
   isSideChainPowSignedBy,
-  parseDisplayHash,
+  readDisplayHash,
   type SideAuxPow,
   toDisplayHash,
   toInternalHex,
@@ -32,7 +31,7 @@ const file = readVectors<{
   vectors: readonly Vector[]
   negative: readonly Negative[]
 }>('side-auxpow.json')
-const genesisHash = fromDisplayHash(valueOf(parseDisplayHash(file.chain.side_genesis_display)))
+const genesisHash = valueOf(readDisplayHash(file.chain.side_genesis_display))
 const BITS = 0x207fffff
 
 describe('side-auxpow.json', () => {

@@ -3,9 +3,8 @@ import {
   checkSideAuxPow,
   decodeSideBlock,
   encodeTransaction,
-  fromDisplayHash,
   merkleRoot,
-  parseDisplayHash,
+  readDisplayHash,
   toDisplayHash,
   toInternalHex,
 } from '@ioex/chain/elastos'
@@ -28,7 +27,7 @@ interface Block {
 
 const file = readVectors<{ blocks: readonly Block[] }>('side-blocks.json')
 const DID = '56be936978c261b2e649d58dbfaf3f23d4a868274f5522cd2adb4308a955c4a3'
-const genesisHash = fromDisplayHash(valueOf(parseDisplayHash(DID)))
+const genesisHash = valueOf(readDisplayHash(DID))
 
 describe('side-blocks.json', () => {
   test.each(file.blocks)('side block $expected.height', ({ raw, expected }) => {
