@@ -47,7 +47,7 @@ function compare<K extends 'accounts' | 'nodes' | 'rails'>(
   touched: number,
   { changed, ownPairs }: { changed: (i: number) => TableRecords[K]; ownPairs: number },
 ): Comparison {
-  const { count } = ledger.tables[table]
+  const { count } = ledger[table]
   const indexes = seededIndexes(`touched of ${count}`, touched, count)
   const records = indexes.map(changed)
   const touchedDraft = () => {

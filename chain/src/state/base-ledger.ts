@@ -6,11 +6,20 @@ import { paramsAt } from '../params/forks.ts'
 import type { NetworkParams } from '../params/network-params.ts'
 import {
   type Account,
+  type Contract,
+  type Delegation,
+  type DepositRecord,
+  type Epoch,
   type Globals,
   GlobalsType,
   type InventoryEntry,
+  type MainHeaderRecord,
+  type Node,
   type Peg,
   PegType,
+  type Rail,
+  type Validator,
+  type WithdrawalRecord,
 } from '../types/records.ts'
 import { AccountOrder } from './account-order.ts'
 import type { LedgerDraft, RecordTable, RewardLeaf } from './ledger-draft.ts'
@@ -122,11 +131,20 @@ function refuseWrite(): never {
 export type BaseTables = { readonly [K in TableName]: BaseTable<TableRecords[K]> }
 
 /** The committed state at the newest final block. Rules read it through drafts. */
-export class BaseLedger implements LedgerDraft {
+export class BaseLedger implements LedgerDraft, BaseTables {
   /** Parameters of genesis, with the forks after it. */
   readonly schedule: NetworkParams
   readonly chainId: Uint8Array
-  readonly tables: BaseTables
+  readonly accounts: BaseTable<Account>
+  readonly nodes: BaseTable<Node>
+  readonly rails: BaseTable<Rail>
+  readonly contracts: BaseTable<Contract>
+  readonly validators: BaseTable<Validator>
+  readonly delegations: BaseTable<Delegation>
+  readonly epochs: BaseTable<Epoch>
+  readonly mainHeaders: BaseTable<MainHeaderRecord>
+  readonly deposits: BaseTable<DepositRecord>
+  readonly withdrawals: BaseTable<WithdrawalRecord>
   readonly addresses: AccountOrder
   readonly #accounts: AccountTable
   readonly nodeAddresses = new Map<Hex, number>()
@@ -146,18 +164,16 @@ export class BaseLedger implements LedgerDraft {
     this.chainId = chainId
     const { accounts, ...records } = content
     this.#accounts = new AccountTable(accounts, treeOfAccounts(accounts))
-    this.tables = {
-      accounts: this.#accounts,
-      nodes: valueTable('nodes', records.nodes),
-      rails: valueTable('rails', records.rails),
-      contracts: valueTable('contracts', records.contracts),
-      validators: valueTable('validators', records.validators),
-      delegations: valueTable('delegations', records.delegations),
-      epochs: valueTable('epochs', records.epochs),
-      mainHeaders: valueTable('mainHeaders', records.mainHeaders),
-      deposits: valueTable('deposits', records.deposits),
-      withdrawals: valueTable('withdrawals', records.withdrawals),
-    }
+    this.accounts = this.#accounts
+    this.nodes = valueTable('nodes', records.nodes)
+    this.rails = valueTable('rails', records.rails)
+    this.contracts = valueTable('contracts', records.contracts)
+    this.validators = valueTable('validators', records.validators)
+    this.delegations = valueTable('delegations', records.delegations)
+    this.epochs = valueTable('epochs', records.epochs)
+    this.mainHeaders = valueTable('mainHeaders', records.mainHeaders)
+    this.deposits = valueTable('deposits', records.deposits)
+    this.withdrawals = valueTable('withdrawals', records.withdrawals)
     this.addresses = AccountOrder.of(this.#accounts, this.#accounts.count)
     for (const [index, node] of records.nodes.entries()) {
       this.nodeAddresses.set(bytesToHex(addressOf(node.nodeKey)), index)
@@ -168,37 +184,6 @@ export class BaseLedger implements LedgerDraft {
     for (const [index, { id }] of records.withdrawals.entries()) {
       this.withdrawalIds.set(bytesToHex(id), index)
     }
-  }
-
-  get accounts() {
-    return this.tables.accounts
-  }
-  get nodes() {
-    return this.tables.nodes
-  }
-  get rails() {
-    return this.tables.rails
-  }
-  get contracts() {
-    return this.tables.contracts
-  }
-  get validators() {
-    return this.tables.validators
-  }
-  get delegations() {
-    return this.tables.delegations
-  }
-  get epochs() {
-    return this.tables.epochs
-  }
-  get mainHeaders() {
-    return this.tables.mainHeaders
-  }
-  get deposits() {
-    return this.tables.deposits
-  }
-  get withdrawals() {
-    return this.tables.withdrawals
   }
 
   /** Of the epoch of the newest block. */

@@ -6,11 +6,17 @@ import { paramsAt } from '../params/forks.ts'
 import type { NetworkParams } from '../params/network-params.ts'
 import type {
   Account,
+  Contract,
+  Delegation,
   DepositRecord,
+  Epoch,
   Globals,
   InventoryEntry,
+  MainHeaderRecord,
   Node,
   Peg,
+  Rail,
+  Validator,
   WithdrawalRecord,
 } from '../types/records.ts'
 import { AddressIndex } from './address-index.ts'
@@ -38,7 +44,7 @@ export class LayerTable<T> implements RecordTable<T> {
 
   #parent(): RecordTable<T> {
     // The table's name and its record type belong together by construction of the draft.
-    return this.#layer.parent.tables[this.#name] as unknown as RecordTable<T>
+    return this.#layer.parent[this.#name] as unknown as RecordTable<T>
   }
 
   get records(): ReadonlyMap<number, T> {
@@ -135,10 +141,19 @@ export type LayerTables = { readonly [K in TableName]: LayerTable<TableRecords[K
  * over its parent block, a transaction over its block. While a draft has children, only they
  * are written.
  */
-export class DraftLayer implements LedgerDraft {
+export class DraftLayer implements LedgerDraft, LayerTables {
   readonly schedule: NetworkParams
   readonly chainId: Uint8Array
-  readonly tables: LayerTables
+  readonly accounts: LayerTable<Account>
+  readonly nodes: LayerTable<Node>
+  readonly rails: LayerTable<Rail>
+  readonly contracts: LayerTable<Contract>
+  readonly validators: LayerTable<Validator>
+  readonly delegations: LayerTable<Delegation>
+  readonly epochs: LayerTable<Epoch>
+  readonly mainHeaders: LayerTable<MainHeaderRecord>
+  readonly deposits: LayerTable<DepositRecord>
+  readonly withdrawals: LayerTable<WithdrawalRecord>
   #newAddresses: AddressIndex | undefined
   readonly newNodes = new LazyMap<Hex, number>()
   readonly newDeposits = new LazyMap<Hex, number>()
@@ -161,18 +176,16 @@ export class DraftLayer implements LedgerDraft {
     this.chainId = parent.chainId
     this.#parent = parent
     this.#baseVersion = parent instanceof BaseLedger ? parent.version : -1
-    this.tables = {
-      accounts: new LayerTable(this, 'accounts', this.#indexAccount),
-      nodes: new LayerTable(this, 'nodes', this.#indexNode),
-      rails: new LayerTable(this, 'rails', unindexed),
-      contracts: new LayerTable(this, 'contracts', unindexed),
-      validators: new LayerTable(this, 'validators', unindexed),
-      delegations: new LayerTable(this, 'delegations', unindexed),
-      epochs: new LayerTable(this, 'epochs', unindexed),
-      mainHeaders: new LayerTable(this, 'mainHeaders', unindexed),
-      deposits: new LayerTable(this, 'deposits', this.#indexDeposit),
-      withdrawals: new LayerTable(this, 'withdrawals', this.#indexWithdrawal),
-    }
+    this.accounts = new LayerTable(this, 'accounts', this.#indexAccount)
+    this.nodes = new LayerTable(this, 'nodes', this.#indexNode)
+    this.rails = new LayerTable(this, 'rails', unindexed)
+    this.contracts = new LayerTable(this, 'contracts', unindexed)
+    this.validators = new LayerTable(this, 'validators', unindexed)
+    this.delegations = new LayerTable(this, 'delegations', unindexed)
+    this.epochs = new LayerTable(this, 'epochs', unindexed)
+    this.mainHeaders = new LayerTable(this, 'mainHeaders', unindexed)
+    this.deposits = new LayerTable(this, 'deposits', this.#indexDeposit)
+    this.withdrawals = new LayerTable(this, 'withdrawals', this.#indexWithdrawal)
   }
 
   #indexAccount = (account: Account, index: number): void => {
@@ -215,7 +228,7 @@ export class DraftLayer implements LedgerDraft {
 
   /** Forgets all writes. */
   clear(): void {
-    for (const table of tableNames) this.tables[table].clear()
+    for (const table of tableNames) this[table].clear()
     this.#foundAddress = undefined
     this.#newAddresses = undefined
     this.inventories.clear()
@@ -230,37 +243,6 @@ export class DraftLayer implements LedgerDraft {
 
   get newAddresses(): AddressIndex {
     return this.#newAddresses ?? NO_ADDRESSES
-  }
-
-  get accounts() {
-    return this.tables.accounts
-  }
-  get nodes() {
-    return this.tables.nodes
-  }
-  get rails() {
-    return this.tables.rails
-  }
-  get contracts() {
-    return this.tables.contracts
-  }
-  get validators() {
-    return this.tables.validators
-  }
-  get delegations() {
-    return this.tables.delegations
-  }
-  get epochs() {
-    return this.tables.epochs
-  }
-  get mainHeaders() {
-    return this.tables.mainHeaders
-  }
-  get deposits() {
-    return this.tables.deposits
-  }
-  get withdrawals() {
-    return this.tables.withdrawals
   }
 
   /** Of the epoch that the draft is in: a block's rules read its own epoch's parameters. */

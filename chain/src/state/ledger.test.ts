@@ -102,7 +102,7 @@ describe('accounts', () => {
     merge(draft)
     const list = new ListCompositeType(new ByteVectorType(64), 8)
     const records = accountsOf(ledger).map((account) => AccountType.serialize(account))
-    expect(ledger.tables.accounts.tree.root()).toEqual(list.hashTreeRoot(records))
+    expect(ledger.accounts.tree.root()).toEqual(list.hashTreeRoot(records))
   })
 })
 

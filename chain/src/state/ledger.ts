@@ -6,8 +6,8 @@ import type { NetworkParams } from '../params/network-params.ts'
 import { GlobalsType, type InventoryEntry, PegType } from '../types/records.ts'
 import { AddressTwiceError } from './account-order.ts'
 import { AccountReader } from './account-reader.ts'
-import { BaseLedger, type BaseTable } from './base-ledger.ts'
-import { DraftLayer, type LayerTable, type LedgerParent } from './draft-layer.ts'
+import { BaseLedger, type BaseTables } from './base-ledger.ts'
+import { DraftLayer, type LayerTables, type LedgerParent } from './draft-layer.ts'
 import type { LedgerDraft, RewardLeaf } from './ledger-draft.ts'
 import {
   chunkKey,
@@ -77,7 +77,8 @@ export function* changedRecords<K extends TableName>(
   draft: LedgerDraft,
   table: K,
 ): Iterable<{ index: number; before?: Readonly<TableRecords[K]>; after: TableRecords[K] }> {
-  const own: LayerTable<TableRecords[K]> = layerOf(draft).tables[table]
+  const tables: LayerTables = layerOf(draft)
+  const own = tables[table]
   for (const [index, after] of own.records) {
     const before = own.before(index)
     yield before === undefined ? { index, after } : { index, before, after }
@@ -101,7 +102,7 @@ export function stateRoot(ledger: LedgerDraft): Uint8Array {
 export function stateRoots(ledger: LedgerDraft) {
   const { base, layers } = stackOf(inside(ledger))
   const root = <K extends TableName>(table: K) =>
-    base.tables[table].tree.rootWith(stackedLeaves(layers, table))
+    base[table].tree.rootWith(stackedLeaves(layers, table))
   return {
     accounts: root('accounts'),
     nodes: root('nodes'),
@@ -143,7 +144,7 @@ function stackOf(top: LedgerParent): { base: BaseLedger; layers: DraftLayer[] } 
 }
 
 function stackedLeaves(layers: readonly DraftLayer[], table: TableName): LeafRow {
-  const rows = layers.map((layer) => layer.tables[table].leaves(table))
+  const rows = layers.map((layer) => layer[table].leaves(table))
   return rows.reduce(overlayRows, NO_LEAVES)
 }
 
@@ -166,10 +167,9 @@ function mergeIntoBase(layer: DraftLayer, base: BaseLedger): void {
   base.version++
 }
 
-function commitTable<K extends TableName>(layer: DraftLayer, base: BaseLedger, table: K): void {
-  const own: LayerTable<TableRecords[K]> = layer.tables[table]
-  const target: BaseTable<TableRecords[K]> = base.tables[table]
-  target.commit(own.records, own.leaves(table))
+function commitTable<K extends TableName>(layer: LayerTables, base: BaseTables, table: K): void {
+  const own = layer[table]
+  base[table].commit(own.records, own.leaves(table))
 }
 
 function mergeIntoLayer(layer: DraftLayer, parent: DraftLayer): void {
@@ -183,11 +183,9 @@ function mergeIntoLayer(layer: DraftLayer, parent: DraftLayer): void {
   if (layer.newPeg) parent.setPeg(layer.newPeg)
 }
 
-function moveTable<K extends TableName>(layer: DraftLayer, parent: DraftLayer, table: K): void {
-  const own: LayerTable<TableRecords[K]> = layer.tables[table]
-  const target: LayerTable<TableRecords[K]> = parent.tables[table]
-  if (own.records.size === 0) return
-  for (const [index, record] of own.records) target.set(index, record)
+function moveTable<K extends TableName>(layer: LayerTables, parent: LayerTables, table: K): void {
+  const { records } = layer[table]
+  for (const [index, record] of records) parent[table].set(index, record)
 }
 
 /** Everything a draft writes over its parent, as entries for one atomic database batch. */
@@ -211,8 +209,8 @@ export function changesOf(draft: LedgerDraft): StateChange[] {
   return changes
 }
 
-function tableChanges<K extends TableName>(layer: DraftLayer, table: K, changes: StateChange[]) {
-  const records: ReadonlyMap<number, TableRecords[K]> = layer.tables[table].records
+function tableChanges<K extends TableName>(layer: LayerTables, table: K, changes: StateChange[]) {
+  const { records } = layer[table]
   const { serialize } = recordCodecs[table]
   for (const [index, record] of records) {
     changes.push({ key: recordKey(table, index), bytes: serialize(record) })
@@ -349,7 +347,7 @@ function readLedger(
     ledger.currentGlobals = readSingle(GlobalsType, stateTags.globals, entries)
     readSideLists(ledger, lists)
     const singles = 2
-    const records = tableNames.reduce((sum, table) => sum + ledger.tables[table].count, singles)
+    const records = tableNames.reduce((sum, table) => sum + ledger[table].count, singles)
     if (records !== entries.size + ledger.accounts.count) throw new DamagedEntry('count of entries')
     return ok(ledger)
   } catch (error) {

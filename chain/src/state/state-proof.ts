@@ -67,7 +67,7 @@ export function proveUnder(
   if (!isTable(table)) {
     return index === 0 ? { table: position, index, count: 0, branch: top } : undefined
   }
-  const { tree } = ledger.tables[table]
+  const { tree } = ledger[table]
   if (!Number.isInteger(index) || index < 0 || index >= tree.count) return undefined
   const branch = [...tree.proof(index), ...top]
   return { table: position, index, count: tree.count, branch }

@@ -45,7 +45,7 @@ export class StateProver {
     if ('index' in place) {
       const { table, index } = place
       if (table === 'peg' || table === 'globals') return index
-      return Math.min(index, ledger.tables[table].count - 1)
+      return Math.min(index, ledger[table].count - 1)
     }
     const { table, address } = place
     if (table === 'nodes') return ledger.nodeIndex(address)
@@ -60,6 +60,6 @@ function recordBytes(ledger: Ledger, table: ProvableName, index: number): Uint8A
 }
 
 function tableBytes<K extends TableName>(ledger: Ledger, table: K, index: number) {
-  const record = ledger.tables[table].get(index) as TableRecords[K] | undefined
+  const record = ledger[table].get(index) as TableRecords[K] | undefined
   return record && recordCodecs[table].serialize(record)
 }
