@@ -81,6 +81,7 @@ export async function auditExport(options: AuditOptions): Promise<AuditReport> {
     seconds,
     blocksPerSecond: totals.blocks / Math.max(seconds, 0.001),
     checked: falsehood ? [] : [...checkedOf(audit.replay), ...audit.compared],
+    unchecked: audit.replay.openings.unchecked,
     falsehood,
     asked: audit.findings,
   }
@@ -263,7 +264,7 @@ function refuseUnknown(replay: ChainReplay, { node, contract, epoch }: AuditQues
   }
 }
 
-function checkedOf({ totals, ledger }: ChainReplay): string[] {
+function checkedOf({ totals, ledger, openings }: ChainReplay): string[] {
   const { blocks, certificates, signatures, transactions, receipts, epochs } = totals
   const { mainHeaders, beacons, anchors, minted, burnedService } = totals
   return [
@@ -271,6 +272,7 @@ function checkedOf({ totals, ledger }: ChainReplay): string[] {
     `${blocks} blocks stand on one another, each by its scheduled leader and justified`,
     `${certificates} finality certificates hold, up to the last block (${signatures} signatures)`,
     `${transactions} transactions executed again: every header states the roots they give`,
+    `${openings.checked} proofs, fills and claims show leaves of their slots’ roots`,
     `${receipts} receipts recomputed; they add up to the records of ${epochs} epochs`,
     `${mainHeaders} main-chain headers carry their work; ${beacons} beacons and ${anchors} anchors follow`,
     `minted ${minted} <= rho x burned ${burnedService} units, in each epoch by itself`,

@@ -2,6 +2,7 @@ import type { Hex } from '../bytes/hex.ts'
 import type { ReplayTotals } from './chain-replay.ts'
 import type { RecomputedContract } from './recomputed-contract.ts'
 import type { RecomputedStatement } from './recomputed-statements.ts'
+import type { UncheckedOpenings } from './unchecked-openings.ts'
 
 /** The first thing found that is not as it is said to be. */
 export interface Falsehood {
@@ -34,6 +35,8 @@ export interface AuditReport extends ReplayTotals {
   readonly blocksPerSecond: number
   /** What was checked and found true, one sentence each; empty after a falsehood. */
   readonly checked: readonly string[]
+  /** Openings that are gone everywhere; empty where everything was checked. */
+  readonly unchecked: readonly UncheckedOpenings[]
   readonly falsehood: Falsehood | undefined
   readonly asked: AskedFindings
 }

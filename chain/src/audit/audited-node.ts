@@ -3,7 +3,9 @@ import type { Statement } from '../rules/statement.ts'
 /** A block as a node serves it: SSZ bytes, not checked yet. */
 export interface ServedBlock {
   readonly header: Uint8Array
+  /** BlockBodyType; PrunedBodyPartType where the node has forgotten the openings. */
   readonly body: Uint8Array
+  readonly isPruned: boolean
   /** Undefined for genesis. */
   readonly justification: Uint8Array | undefined
   readonly certificate: Uint8Array | undefined

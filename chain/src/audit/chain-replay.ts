@@ -1,7 +1,7 @@
 import { bytesEqual } from '../bytes/hex.ts'
 import { fault, ok, type Result } from '../bytes/result.ts'
 import { signersOf } from '../consensus/certificate.ts'
-import { isCheckpointHeight } from '../params/network-params.ts'
+import { checkpointHeight, isCheckpointHeight } from '../params/network-params.ts'
 import { checkHeaderRoots, executeBlock } from '../rules/execute-block.ts'
 import type { Genesis } from '../rules/genesis-state.ts'
 import { auditSupply } from '../rules/supply.ts'
@@ -12,6 +12,7 @@ import { PayloadKind, type Transaction } from '../types/transactions.ts'
 import { CertifiedHistory } from './certified-history.ts'
 import { encodeRecord, type ExportRecord } from './export-format.ts'
 import { ReceiptTally } from './receipt-tally.ts'
+import { OpeningsTally } from './unchecked-openings.ts'
 
 /** What was counted while everything was recomputed. */
 export interface ReplayTotals {
@@ -39,13 +40,16 @@ export interface ReplayTotals {
 /**
  * The chain computed again, block after block, by the production rules: a block is taken only if
  * it is final by the validators' own signatures and its header states what executing it gives.
- * Nothing but the genesis file is believed. The genesis given is used up.
+ * Nothing but the genesis file is believed, and of a block whose openings are gone, that they were
+ * true; `openings` lists those. The genesis given is used up.
  */
 export class ChainReplay {
   readonly ledger: Ledger
   readonly #genesis: Genesis
   readonly #history: CertifiedHistory
   readonly #tally = new ReceiptTally()
+  /** What could be checked of proofs and fills, and what could not. */
+  readonly openings = new OpeningsTally()
   #blocks = 0
   #transactions = 0
   #mainHeaders = 0
@@ -107,6 +111,7 @@ export class ChainReplay {
     this.#transactions += body.transactions.length
     for (const transaction of body.transactions) this.#mainHeaders += mainHeadersIn(transaction)
     this.#tally.add(receipts.value)
+    this.openings.add(record)
     if (!isCheckpointHeight(this.#genesis.params, header.height)) return receipts
     this.#epochs++
     const closed = this.#tally.closeEpoch(this.ledger, header.epoch)
@@ -121,8 +126,26 @@ export class ChainReplay {
         from: unprovenFrom,
       })
     }
+    const forgotten = this.#checkForgotten()
+    if (!forgotten.ok) return forgotten
     const supply = auditSupply(this.ledger)
     return supply.ok ? this.#tally.checkMint(this.ledger) : supply
+  }
+
+  /** Openings may go behind a FINAL anchor (PROTOCOL 11): whoever hides newer ones hides a lie. */
+  #checkForgotten(): Result<undefined> {
+    const { lastUnchecked } = this.openings
+    const { lastFinalEpoch } = this.ledger.globals()
+    const most = checkpointHeight(this.#genesis.params, lastFinalEpoch)
+    if (lastUnchecked === undefined || lastUnchecked <= most) return ok()
+    return fault(
+      'PRUNED_TOO_SOON',
+      'openings are said to be gone that no FINAL anchor covers yet',
+      {
+        height: lastUnchecked,
+        finalTo: most,
+      },
+    )
   }
 
   /** Block 0 must be, byte for byte, what the genesis file gives. */
@@ -137,13 +160,17 @@ export class ChainReplay {
     return ok([])
   }
 
-  #execute({ block: { header, body }, justification }: ExportRecord): Result<readonly Receipt[]> {
+  #execute(record: ExportRecord): Result<readonly Receipt[]> {
+    const { block, pruned, justification } = record
+    const { header, body } = block
     const { height, epoch, timeMs, proposer, parentHash } = header
     const [parent] = justification.parent
     const participants = parent ? signersOf(parent) : []
     const draft = draftOf(this.ledger)
     const place = { height, epoch, timeMs, proposer, parentHash, participants }
-    const outcome = executeBlock(draft, body.transactions, place)
+    const outcome = executeBlock(draft, body.transactions, place, {
+      believesOpenings: pruned !== undefined,
+    })
     if (!outcome.ok) return outcome
     const same = checkHeaderRoots(header, outcome.value.roots)
     if (!same.ok) return same

@@ -1,4 +1,4 @@
-import { ContainerType, ListCompositeType } from '@chainsafe/ssz'
+import { ContainerType, ListCompositeType, UnionType } from '@chainsafe/ssz'
 import { fault, ok, type Result } from '../bytes/result.ts'
 import { decodeCanonical } from '../bytes/ssz.ts'
 import { BLOCK_BYTES_MAX, BlockType, type Block } from '../types/block.ts'
@@ -9,6 +9,12 @@ import {
   JUSTIFICATION_BYTES_MAX,
   JustificationType,
 } from '../types/consensus-objects.ts'
+import {
+  hasOpenings,
+  type PrunedBlock,
+  PrunedBlockType,
+  transactionsOf,
+} from '../types/pruned-block.ts'
 
 /**
  * An exported history is one folder, whose every byte is checked by an audit:
@@ -17,7 +23,8 @@ import {
  * manifest.json                   which heights the export holds, of which chain
  * blocks/00000000-00000063.bin    64 blocks each: u32 length (little-endian) ‖ record, in order
  *
- * A record is an SSZ ExportRecord. Main-chain headers with their AuxPow and the anchors stand in
+ * A record is an SSZ ExportRecord: the block whole, or without the openings that nobody asked had
+ * any more (types/pruned-block.ts). Main-chain headers with their AuxPow and the anchors stand in
  * the blocks' transactions; nothing else is needed to recompute everything.
  */
 export const GENESIS_FILE = 'genesis.json'
@@ -34,7 +41,7 @@ export const RECORD_BYTES_MAX = BLOCK_BYTES_MAX + JUSTIFICATION_BYTES_MAX + CERT
 
 export const ExportRecordType = new ContainerType(
   {
-    block: BlockType,
+    block: new UnionType([BlockType, PrunedBlockType]),
     justification: JustificationType,
     /** Finality certificate; empty for genesis and where a later block's certificate covers it. */
     certificate: new ListCompositeType(CertificateType, 1),
@@ -44,25 +51,48 @@ export const ExportRecordType = new ContainerType(
 
 /** A final block with what proves it. */
 export interface ExportRecord {
+  /** Where the openings are gone, transactions that had some have none, and keep their ids. */
   readonly block: Block
+  /** What is left of a block whose openings are gone. */
+  readonly pruned?: PrunedBlock | undefined
   readonly justification: Justification
   readonly certificate: Certificate | undefined
 }
 
-export function encodeRecord({ block, justification, certificate }: ExportRecord): Uint8Array {
+/** Selectors of a record's block. */
+const WHOLE = 0
+const PRUNED = 1
+
+export function encodeRecord(record: ExportRecord): Uint8Array {
+  const { block, pruned, justification, certificate } = record
   return ExportRecordType.serialize({
-    block: { ...block },
+    block: pruned ? { selector: PRUNED, value: pruned } : { selector: WHOLE, value: block },
     justification,
     certificate: certificate ? [certificate] : [],
   })
 }
 
-/** Decodes untrusted bytes of one record: bounded and canonical. */
+/**
+ * Decodes untrusted bytes of one record: bounded and canonical. Faults with PRUNED_FOR_NOTHING
+ * where a block is given without openings that never had any.
+ */
 export function decodeRecord(bytes: Uint8Array): Result<ExportRecord> {
   const decoded = decodeCanonical(ExportRecordType, bytes, RECORD_BYTES_MAX)
   if (!decoded.ok) return decoded
   const { block, justification, certificate } = decoded.value
-  return ok({ block: block as Block, justification, certificate: certificate[0] })
+  const proof = { justification, certificate: certificate[0] }
+  if (block.selector === WHOLE) return ok({ block: block.value as Block, ...proof })
+  const pruned = block.value as PrunedBlock
+  const known = blockWithoutOpenings(pruned)
+  return known.ok ? ok({ block: known.value, pruned, ...proof }) : known
+}
+
+/** A pruned block in the shape of a whole one. Faults with PRUNED_FOR_NOTHING. */
+export function blockWithoutOpenings(pruned: PrunedBlock): Result<Block> {
+  const transactions = transactionsOf(pruned)
+  return transactions.some(hasOpenings)
+    ? ok({ header: pruned.header, body: { transactions } })
+    : fault('PRUNED_FOR_NOTHING', 'a block without openings is given as if it had lost some')
 }
 
 /** What an export says of itself. */
@@ -75,7 +105,7 @@ export interface ExportManifest {
   readonly lastHash: string
 }
 
-const FORMAT = 'ioex-export/1'
+const FORMAT = 'ioex-export/2'
 /** File names have eight digits of height. */
 const HEIGHT_MAX = 99_999_999
 

@@ -180,6 +180,7 @@ describe('refuses', () => {
           {
             header: new Uint8Array(7),
             body: new Uint8Array(0),
+            isPruned: false,
             justification: undefined,
             certificate: undefined,
           },
@@ -208,7 +209,7 @@ test('a manifest has one text', async () => {
     text.replace('140', '140.0'),
     text.replace('140', '-1'),
     text.replace('"lastHeight"', '"note": 1,\n  "lastHeight"'),
-    text.replace('/1', '/2'),
+    text.replace('/2', '/1'),
     'null',
     '',
   ]) {

@@ -19,6 +19,8 @@ export interface TransactionContext extends BlockContext {
   readonly senderAddress: Uint8Array
   /** Serialized size of the transaction. */
   readonly bytes: number
+  /** True for an auditor only: the openings are gone, and that they were true is believed. */
+  readonly believesOpenings?: boolean
   /** Id of the transaction; hashed when a rule asks for it. */
   transactionId(): Uint8Array
   /** Leaves a receipt; height and position are filled in by the block. */

@@ -10,6 +10,7 @@ import type { Header } from '../types/consensus-objects.ts'
 import { ZERO_ADDRESS, ZERO_HASH } from '../types/primitives.ts'
 import { type Receipt, type ReceiptBody, RECEIPTS_PER_BLOCK_MAX } from '../types/receipts.ts'
 import { rootOfReceipts } from '../types/receipt-roots.ts'
+import { hasOpenings } from '../types/pruned-block.ts'
 import { prepareRoots } from '../types/transaction-roots.ts'
 import {
   payloadKind,
@@ -33,6 +34,7 @@ import { chargeFee } from './fees.ts'
 import { recordVotes } from './recent-votes.ts'
 import { assertConserved } from './supply.ts'
 import { checkAccount, checkForm, laneOf } from './transaction-checks.ts'
+import { withShapedOpenings } from './shaped-openings.ts'
 import { setHashes, setMembers } from './validator-set.ts'
 
 /** Serialized body beside its transactions: the list's offset, and an offset per transaction. */
@@ -49,6 +51,12 @@ export interface ExecutionOptions {
    * transactionRoot (signature included), never the id alone.
    */
   readonly isVerified?: (transactionRoot: Hex) => boolean
+  /**
+   * The block's openings are gone (types/pruned-block.ts), and it is believed that they were
+   * true, as the validators said who made it final. Everything else is executed and checked.
+   * For auditors, who then say what they could not check; never for a node.
+   */
+  readonly believesOpenings?: boolean
 }
 
 /** A block in execution: its own draft, what it holds so far and what that left. */
@@ -98,7 +106,9 @@ export function executeBlock(
   if (!begun.ok) return begun
   prepareRoots(transactions)
   for (const transaction of transactions) {
-    const applied = applyTransaction(begun.value, transaction, options)
+    const isBelieved = options.believesOpenings === true && hasOpenings(transaction)
+    const tried = isBelieved ? withShapedOpenings(draft, transaction, block.epoch) : transaction
+    const applied = applyTransaction(begun.value, tried, options)
     if (!applied.ok) return applied
   }
   return ok(endBlock(begun.value))
@@ -180,7 +190,8 @@ export function applyTransaction(
   const form = checkForm(transaction, bytes, block.height)
   if (!form.ok) return form
   const emitted: ReceiptBody[] = []
-  const context = contextOf(block, transaction, bytes, emitted)
+  const believesOpenings = options.believesOpenings === true
+  const context = { ...contextOf(block, transaction, bytes, emitted), believesOpenings }
   const applied = tryBody(execution, transaction, context, emitted)
   const signed = applied.ok ? checkSignature(draft, transaction, options) : applied
   if (!signed.ok) {

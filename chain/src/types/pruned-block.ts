@@ -41,14 +41,20 @@ const PrunedBodyType = new ContainerType({
   payload: PrunedPayloadType,
 })
 const PrunedTransactionType = new ContainerType({ ...TransactionType.fields, body: PrunedBodyType })
+const PrunedTransactionsType = new ListCompositeType(
+  PrunedTransactionType,
+  TRANSACTIONS_PER_BLOCK_MAX,
+)
 export const PrunedBlockType = new ContainerType(
-  {
-    header: HeaderType,
-    transactions: new ListCompositeType(PrunedTransactionType, TRANSACTIONS_PER_BLOCK_MAX),
-  },
+  { header: HeaderType, transactions: PrunedTransactionsType },
   { typeName: 'PrunedBlock' },
 )
 export type PrunedBlock = ValueOf<typeof PrunedBlockType>
+/** The part of it beside its header, as nodes serve it. */
+export const PrunedBodyPartType = new ContainerType(
+  { transactions: PrunedTransactionsType },
+  { typeName: 'PrunedBlockBody' },
+)
 
 const openingsTypes = new Map<number, { hashTreeRoot(openings: never): Uint8Array }>([
   [PayloadKind.fill, FillType.fields.openings],

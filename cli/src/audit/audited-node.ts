@@ -19,10 +19,11 @@ export function createAuditedNode(
       return { chainId, height }
     },
     async blocks(from, to) {
-      const { blocks } = await client.call('chain_getRawBlocks', { from, to })
-      return blocks.map(({ header, body, justification, certificate }) => ({
+      const { blocks } = await client.call('chain_getRawBlocks', { from, to, pruned: true })
+      return blocks.map(({ header, body, pruned, justification, certificate }) => ({
         header: fromHex(header),
         body: fromHex(body),
+        isPruned: pruned === true,
         justification: justification === null ? undefined : fromHex(justification),
         certificate: certificate === null ? undefined : fromHex(certificate),
       }))

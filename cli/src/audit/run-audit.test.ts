@@ -8,7 +8,13 @@ import { FullNodeNetwork } from '@ioex/chain/net'
 import { openChain } from '@ioex/chain/node'
 import { TransactionPool } from '@ioex/chain/pool'
 import { LevelStore } from '@ioex/chain/store'
-import { BlockBodyType, blockHash, type Receipt } from '@ioex/chain/types'
+import {
+  BlockBodyType,
+  blockHash,
+  pruneBlock,
+  type Receipt,
+  transactionsOf,
+} from '@ioex/chain/types'
 import { genesisFileText } from '@ioex/genesis/builder'
 import { type LedgerSource, type RpcServer, startRpcServer } from '@ioex/rpc/server'
 import pino from 'pino'
@@ -26,6 +32,8 @@ import { AuditError, AuditFalsehoodError, auditNetwork, runAudit } from './run-a
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 })
 
+/** Height of the newest checkpoint with a FINAL anchor. */
+const FINAL = 10
 const logger = pino({ level: 'silent' })
 
 /** A pool that nothing is sent to. */
@@ -46,6 +54,8 @@ let source: LedgerSource
 let server: RpcServer
 /** The same node, with receipts that pay the relay a unit more. */
 let liar: RpcServer
+/** The same node, which has forgotten the openings that it may. */
+let forgetful: RpcServer
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'ioex-run-audit-'))
@@ -75,11 +85,19 @@ beforeAll(async () => {
   const receipts: LedgerSource['receipts'] = async (query) =>
     (await source.receipts(query)).map(overpaid)
   liar = await startRpcServer({ ledger: { ...source, receipts }, port: 0 })
+  const block: LedgerSource['block'] = async (height) => {
+    const whole = await source.block(height)
+    const body = { transactions: [...(whole?.transactions ?? [])] }
+    const pruned = whole && height <= FINAL ? pruneBlock({ header: whole.header, body }) : undefined
+    return whole && pruned ? { ...whole, pruned, transactions: transactionsOf(pruned) } : whole
+  }
+  forgetful = await startRpcServer({ ledger: { ...source, block }, port: 0 })
 })
 
 afterAll(async () => {
   await server.close()
   await liar.close()
+  await forgetful.close()
   await network.stop()
   await rm(folder, { recursive: true, force: true })
 })
@@ -223,6 +241,27 @@ describe('ioex audit', () => {
     expect(JSON.parse(contract.out)).toMatchObject({ contract: { k: 1, rails: [{ rail: 1 }] } })
     expect((await ioex(`audit --epoch 1 --node ${address}`)).out).toContain(address)
     expect((await ioex('audit --contract 0')).out).toContain('1 of 1 slots')
+  })
+
+  test('openings that a node has forgotten: told, an error when strict, taken from an archive', async () => {
+    const told = await ioex('audit', forgetful.url)
+    expect([told.code, told.err]).toEqual([0, ''])
+    expect(told.out).toContain('openings of 1 of 1 fills are gone, heights 4 to 4')
+    expect(told.out).toContain('Nothing is false, but not everything could be checked.')
+    expect(told.out).not.toContain('Everything holds.')
+    const { out } = await ioex('audit --json', forgetful.url)
+    expect(JSON.parse(out)).toMatchObject({
+      ok: true,
+      complete: false,
+      unchecked: [{ kind: 'fill', count: 1, first: 4, last: 4, transactions: [{ height: 4 }] }],
+    })
+    const strict = await ioex('audit --strict --json', forgetful.url)
+    expect(strict.code).toBe(1)
+    expect(JSON.parse(strict.err)).toMatchObject({ error: { code: 'AUDIT_INCOMPLETE' } })
+    const archive = `--archive http://127.0.0.1:9 --archive ${server.url}`
+    const whole = await ioex(`audit --strict --json ${archive}`, forgetful.url)
+    expect(whole.code).toBe(0)
+    expect(JSON.parse(whole.out)).toMatchObject({ complete: true, unchecked: [] })
   })
 
   test('an existing export needs no node; a falsehood ends it with exit code 1', async () => {

@@ -32,6 +32,8 @@ export interface RunAuditOptions {
    * left out: the folder is audited as it stands.
    */
   readonly rpcUrl?: string
+  /** Asked for openings that the node has forgotten. */
+  readonly archiveUrls?: readonly string[] | undefined
   readonly epoch?: number | undefined
   /** Index, or address of the node's key. */
   readonly node?: number | string | undefined
@@ -117,6 +119,9 @@ async function auditFolder(options: RunAuditOptions, folder: string): Promise<Au
       chainId,
       genesisText,
       node: audited,
+      archives: options.archiveUrls?.map((url) =>
+        createAuditedNode(createRpcClient({ url }), addressPrefix),
+      ),
       onProgress: (height, to) => onProgress?.(height, to, 'download'),
     })
     if (!downloaded.ok) throw new AuditError(downloaded.fault.code, downloaded.fault.message)

@@ -4,6 +4,7 @@ import {
   type AuditReport,
   type RecomputedContract,
   type RecomputedStatement,
+  type UncheckedOpenings,
 } from '@ioex/chain/audit'
 import { formatAddress } from '@ioex/chain/bytes'
 import {
@@ -28,6 +29,8 @@ export interface AuditFlags {
   readonly node?: string
   readonly contract?: number
   readonly trustAnchor?: string
+  readonly archive?: readonly string[]
+  readonly strict?: boolean
 }
 
 /** Recomputes the chain and shows the outcome; `isNodeNamed`: blocks may come from the node. */
@@ -38,8 +41,15 @@ export async function audit(
 ): Promise<void> {
   const report = await shownAudit(context, await optionsOf(context, flags, isNodeNamed))
   context.output.result(reportToJson(report), () => reportText(report, context.output))
-  if (!report.falsehood) return
-  throw new CommandError('AUDIT_FALSEHOOD', falsehoodText(report.falsehood))
+  if (report.falsehood) {
+    throw new CommandError('AUDIT_FALSEHOOD', falsehoodText(report.falsehood))
+  }
+  if (flags.strict && report.unchecked.length > 0) {
+    throw new CommandError(
+      'AUDIT_INCOMPLETE',
+      'openings are missing: name a node that keeps them with --archive URL, and a new folder',
+    )
+  }
 }
 
 async function optionsOf(
@@ -58,6 +68,7 @@ async function optionsOf(
     forksFile: flags.forks && resolve(io.folder, flags.forks),
     ...(folder !== undefined && { exportFolder: folder }),
     ...(!isOffline && { rpcUrl: settings.rpc }),
+    archiveUrls: flags.archive,
     epoch,
     node: node === undefined ? undefined : readNodeArgument(node),
     contract,
@@ -93,15 +104,20 @@ export async function shownAudit(
   }
 }
 
-/** The report as JSON: addresses as text, receipts as their numbers. */
+/** The report as JSON: addresses as text, receipts as their numbers. `ok`: nothing is false. */
 export function reportToJson(report: AuditReport): object {
-  const { asked, addressPrefix, falsehood, ...totals } = report
+  const { asked, addressPrefix, falsehood, unchecked, ...totals } = report
   const text = (address: Uint8Array) => formatAddress(address, addressPrefix)
   const { contract } = asked
   return {
     ok: falsehood === undefined,
     ...totals,
     falsehood: falsehood ?? null,
+    complete: falsehood === undefined && unchecked.length === 0,
+    unchecked: unchecked.map(({ transactions, ...tally }) => ({
+      ...tally,
+      transactions: transactions.map((one) => ({ ...one, node: text(one.node) })),
+    })),
     askedReceipts: asked.receipts,
     statements: asked.statements.map(({ node, epoch, statement }) => ({
       ...statement,
@@ -121,7 +137,7 @@ export function reportToJson(report: AuditReport): object {
 }
 
 function reportText(report: AuditReport, output: Output): string {
-  const { network, chainId, to, falsehood, checked, asked, addressPrefix } = report
+  const { network, chainId, to, checked, unchecked, asked, addressPrefix } = report
   const rate = `${report.seconds.toFixed(1)} s, ${Math.round(report.blocksPerSecond)} blocks/s`
   const facts = factsText([
     ['network', network],
@@ -137,8 +153,33 @@ function reportText(report: AuditReport, output: Output): string {
     parts.push(statementsText(asked.statements, addressPrefix, output))
   }
   if (asked.contract) parts.push(contractText(asked.contract, addressPrefix, output))
-  parts.push(falsehood ? 'FALSE' : 'Everything holds.')
+  if (unchecked.length > 0) parts.push(uncheckedText(unchecked))
+  parts.push(verdictOf(report))
   return parts.join('\n\n')
+}
+
+function verdictOf({ falsehood, unchecked }: AuditReport): string {
+  if (falsehood) return 'FALSE'
+  if (unchecked.length === 0) return 'Everything holds.'
+  return 'Nothing is false, but not everything could be checked.'
+}
+
+const KINDS: Readonly<Record<UncheckedOpenings['kind'], string>> = {
+  prove: 'proofs',
+  fill: 'fills',
+  claimSlot: 'claims of slots',
+}
+
+/** What was taken on the validators' word, and where to look for it. */
+function uncheckedText(unchecked: readonly UncheckedOpenings[]): string {
+  const lines = unchecked.map(
+    ({ kind, count, of, first, last }) =>
+      `  ! openings of ${count} of ${of} ${KINDS[kind]} are gone, heights ${first} to ${last}`,
+  )
+  const note =
+    '  Their draws, signatures and money were recomputed. That the leaves were there is what the\n' +
+    '  validators signed. Name a node that keeps openings with --archive URL; --json lists each.'
+  return `NOT CHECKED\n${lines.join('\n')}\n${note}`
 }
 
 function statementsText(

@@ -124,18 +124,18 @@ function statusOf(parts: ManagerSourceParts): LedgerStatus {
 }
 
 function announced(block: FinalizedBlock): LedgerBlock {
-  return { ...block, hash: Buffer.from(block.hash, 'hex'), isPruned: false }
+  return { ...block, hash: Buffer.from(block.hash, 'hex'), pruned: undefined }
 }
 
 async function blockAt(manager: ChainManager, height: number): Promise<LedgerBlock | undefined> {
   const stored = await readBlock(manager.store, height)
   if (!stored) return undefined
-  const { hash, header, transactions, isPruned } = stored
+  const { hash, header, transactions, pruned } = stored
   return {
     hash,
     header,
     transactions,
-    isPruned,
+    pruned,
     receipts: await manager.store.receiptsAt(height),
     certificate: stored.certificate && CertificateType.deserialize(stored.certificate),
     justification: height === 0 ? undefined : JustificationType.deserialize(stored.justification),

@@ -8,12 +8,22 @@ believed but the genesis file. With --export DIR the blocks stay in DIR and the 
 from there; an export that lies there already is audited as it is, without any node, unless --rpc
 names one. Ends with exit code 1 at the first falsehood.
 
+Nodes may forget the openings of old proofs and fills. Where no node named with --archive has them
+either, the audit goes on, lists what it could not check, and ends with exit code 0: nothing is
+false. With --strict that too is exit code 1 (AUDIT_INCOMPLETE); in --json see "complete" and
+"unchecked".
+
 Examples:
   $ ioex audit
   $ ioex audit --epoch 12 --node lioex1…      the statement, recomputed, beside what the node says
   $ ioex audit --export history --rpc http://127.0.0.1:22666
   $ ioex audit --export history --trust-anchor genesis.json
+  $ ioex audit --strict --archive http://archive.example:22666
 `
+
+function list(url: string, before: readonly string[] = []): string[] {
+  return [...before, url]
+}
 
 /** audit: everything recomputed from exported blocks and the genesis file. */
 export function registerAudit(program: Command): void {
@@ -26,6 +36,12 @@ export function registerAudit(program: Command): void {
     .option('--contract <index>', 'show the rails of this contract', countArgument)
     .option('--trust-anchor <file>', 'genesis file to trust, default DATA/genesis.json')
     .option('--forks <file>', 'forks of the network that this release does not carry')
+    .option(
+      '--archive <url>',
+      'node asked for openings that the node has forgotten; repeatable',
+      list,
+    )
+    .option('--strict', 'fail where something could not be checked')
     .addHelpText('after', EXAMPLES)
     .action(async (flags: AuditFlags, command: Command) => {
       const { audit } = await import('../commands/audit.ts')

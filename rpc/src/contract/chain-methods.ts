@@ -208,7 +208,14 @@ const blockMethods = {
   }),
   chain_getRawBlocks: defineMethod({
     summary: 'Whole blocks as SSZ, for auditors and archives; `next` continues a cut answer',
-    params: z.strictObject({ from: height, to: height }),
+    params: z.strictObject({
+      from: height,
+      to: height,
+      pruned: z
+        .boolean()
+        .optional()
+        .describe('take blocks without openings too where the node has forgotten them'),
+    }),
     result: z.looseObject({
       blocks: z
         .array(
@@ -216,6 +223,8 @@ const blockMethods = {
             height,
             header: sszHex,
             body: sszHex,
+            /** The body has a root in the place of each list of openings. */
+            pruned: z.literal(true).optional(),
             justification: sszHex.nullable(),
             certificate: sszHex.nullable(),
           }),

@@ -5,6 +5,7 @@ import {
   CertificateType,
   HeaderType,
   JustificationType,
+  PrunedBodyPartType,
   ReceiptType,
   transactionId,
   TransactionType,
@@ -47,14 +48,14 @@ export function blockHandlers(ledger: LedgerSource, waits: BlockWaits) {
       }
       return { height, headers: found }
     },
-    async chain_getRawBlocks({ from, to }) {
+    async chain_getRawBlocks({ from, to, pruned = false }) {
       if (to < from) throw invalidInput('`to` lies before `from`')
       const end = Math.min(to, ledger.status().height)
       const blocks: RawBlock[] = []
       let bytes = 0
       for (let at = from; at <= end; at++) {
         const block = await ledger.block(at)
-        if (!block || block.isPruned) {
+        if (!block || (block.pruned && !pruned)) {
           throw notFound(`block ${at} is not whole on this node: ask an archive node`)
         }
         const raw = rawBlock(block)
@@ -130,12 +131,17 @@ export function certificateHex(certificate: Certificate | undefined): string | n
   return certificate ? bytesToHex(CertificateType.serialize(certificate)) : null
 }
 
-function rawBlock({ header, transactions, justification, certificate }: LedgerBlock): RawBlock {
-  const body = { transactions: [...transactions] }
+function rawBlock(block: LedgerBlock): RawBlock {
+  const { header, transactions, pruned, justification, certificate } = block
+
+  const body = pruned
+    ? PrunedBodyPartType.serialize({ transactions: pruned.transactions })
+    : BlockBodyType.serialize({ transactions: [...transactions] })
   return {
     height: header.height,
     header: bytesToHex(HeaderType.serialize(header)),
-    body: bytesToHex(BlockBodyType.serialize(body)),
+    body: bytesToHex(body),
+    ...(pruned && { pruned: true as const }),
     justification: justification ? bytesToHex(JustificationType.serialize(justification)) : null,
     certificate: certificateHex(certificate),
   }

@@ -13,6 +13,7 @@ import type {
   Justification,
   Node,
   Peg,
+  PrunedBlock,
   Rail,
   Receipt,
   ReceiptKind,
@@ -66,7 +67,8 @@ export interface LedgerBlock extends CertifiedHeader {
   readonly hash: Uint8Array
   /** Where it is pruned, those that had openings have none, and keep their ids. */
   readonly transactions: readonly Transaction[]
-  readonly isPruned: boolean
+  /** What is left of a block whose openings are gone; undefined where it is whole. */
+  readonly pruned: PrunedBlock | undefined
   readonly receipts: readonly Receipt[]
   /** Undefined for genesis, and where it was pruned. */
   readonly justification: Justification | undefined

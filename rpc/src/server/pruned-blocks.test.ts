@@ -1,8 +1,10 @@
-import { bytesToHex } from '@ioex/chain/bytes'
+import { bytesToHex, fromHex } from '@ioex/chain/bytes'
 import {
   HeaderType,
   PayloadKind,
   PayloadType,
+  PrunedBodyPartType,
+  type PrunedBlock,
   pruneBlock,
   type Transaction,
   transactionId,
@@ -37,7 +39,7 @@ function prunedLedger(): MemoryLedger {
     header,
     hash: new Uint8Array(32),
     transactions: transactionsOf(pruned),
-    isPruned: true,
+    pruned,
     receipts: [],
     certificate: undefined,
     justification: undefined,
@@ -53,4 +55,11 @@ test('a pruned block is told by its ids, never as if it were whole', async () =>
   expect(told.transactions).toEqual(ids)
   await expect(chain_getBlock({ height: 1, full: true })).rejects.toThrow('archive node')
   await expect(chain_getRawBlocks({ from: 1, to: 1 })).rejects.toThrow('archive node')
+  const { blocks } = await chain_getRawBlocks({ from: 1, to: 1, pruned: true })
+  expect(blocks).toMatchObject([{ height: 1, pruned: true }])
+  const served = fromHex(blocks[0]?.body ?? '')
+  const kept = PrunedBodyPartType.deserialize(served) as Pick<PrunedBlock, 'transactions'>
+  expect(transactionsOf({ header, ...kept }).map((one) => bytesToHex(transactionId(one)))).toEqual(
+    ids,
+  )
 })

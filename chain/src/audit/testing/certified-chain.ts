@@ -236,7 +236,7 @@ function openRelay(sample: SampleChain): Transaction {
   return sample.byOwner(alice, { selector: 3, value })
 }
 
-function mineHeaders({ main }: SampleChain, count: number): Uint8Array[] {
+export function mineHeaders({ main }: SampleChain, count: number): Uint8Array[] {
   return Array.from({ length: count }, () => main.mine(main.tip.time + 30))
 }
 
@@ -249,7 +249,7 @@ function redeem({ sample }: CertifiedChain, kib: number): Transaction {
 }
 
 /** The header of a main block that carries the memo, and the anchor that shows it. */
-function anchorOf(sample: SampleChain, { block }: ExportRecord): Transaction[] {
+export function anchorOf(sample: SampleChain, { block }: ExportRecord): Transaction[] {
   const checkpointHash = blockHash(block.header)
   const { epoch } = block.header
   const { secretKey } = keyOf('validator-0')

@@ -209,7 +209,7 @@ export class MemoryLedger implements LedgerSource {
       header,
       hash,
       transactions,
-      isPruned: false,
+      pruned: undefined,
       receipts,
       certificate: isSigned ? this.certify(header.epoch, header.view, hash) : undefined,
       justification: height === 0 ? undefined : (JustificationType.defaultValue() as Justification),
