@@ -10,6 +10,7 @@ const LONG = [
   'upgrade',
   'operators',
   'chaos',
+  'copies',
   'repair',
   'main-chain',
   'peg-confirmations',

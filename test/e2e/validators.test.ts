@@ -1,6 +1,9 @@
+import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { presets } from '@ioex/genesis/presets'
 import { createRpcClient } from '@ioex/rpc/client'
+import { logPath } from '../../cli/src/devnet/devnet-files.ts'
+import { copyValidator } from '../chaos/validator-folder.ts'
 import { statusOf, TestNetwork, until, untilHeight } from './network-harness.ts'
 
 const EPOCH = presets.ci.epochBlocks
@@ -48,6 +51,23 @@ describe('four validator processes and a main chain', () => {
     // A memo or the Arbiters' SideChainPow, whichever the main chain took first.
     expect(['memo', 'sideChainPow']).toContain(status.method)
     expect(status.confirmations).toBeGreaterThan(0)
+  })
+
+  test('stop where a copy of them runs already', async () => {
+    const [, , original] = validators()
+    const { data } = network.options
+    await original?.kill()
+    const copy = await copyValidator(data, original?.name as string, 'copy')
+    await original?.start()
+    try {
+      // It may end before or after it is ready.
+      await copy.start().catch(() => undefined)
+      await until('the copy to stop', async () => copy.state === 'failed')
+      expect(await readFile(logPath(data, 'copy'), 'utf8')).toContain('DOPPELGANGER')
+      expect(original?.state).toBe('ready')
+    } finally {
+      await copy.kill()
+    }
   })
 
   test('stop and start again where they were', async () => {

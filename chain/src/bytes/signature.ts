@@ -70,6 +70,7 @@ export type SignaturePurpose =
   | 'channel'
   | 'offer'
   | 'genesis-entry'
+  | 'presence'
 
 const prefixes = new Map<SignaturePurpose, Uint8Array>()
 

@@ -1,11 +1,11 @@
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { bytesToHex } from '../bytes/hex.ts'
 import { publicKeyOf } from '../bytes/signature.ts'
-import { signersOf } from '../consensus/certificate.ts'
+import { signersOf, votesOf } from '../consensus/certificate.ts'
 import { GENESIS_MS, headerWith } from '../consensus/testing/machine-bench.ts'
 import { installNativeCrypto } from '../native/install-native-crypto.ts'
 import type { NetworkParams } from '../params/network-params.ts'
@@ -307,6 +307,45 @@ describe('a driver and the world', { timeout: 90_000 }, () => {
     await stop(c())
     await reaches(Math.max(...members.map(({ host }) => host.height)) + 2, [a(), b(), d()])
     expect(d().host.halts).toEqual([])
+    expectNoContradiction()
+  })
+
+  test('put back from a backup it waits for the epoch after the next, and says why', async () => {
+    for (const member of members) await start(member)
+    await reaches(2)
+    await stop(d())
+    const [kept, live] = [join(folder, 'kept'), join(folder, d().name)]
+    await cp(live, kept, { recursive: true })
+    const height = d().host.height
+    await start(d(), false)
+    await reaches(height + 4)
+    // Two left of four: what it signed last may be in no block.
+    await stop(c())
+    await stop(d())
+    await rm(live, { recursive: true })
+    await rename(kept, live)
+    d().host.chain.splice(height)
+    const warnings: string[] = []
+    const logger = pino({ level: 'error' }, { write: (line: string) => warnings.push(line) })
+    const lookAround = async () => {
+      await d().driver?.advanceTo(() => d().host.importFrom(a().host))
+      return d()
+        .host.chain.flatMap(({ certificate, justification: { parent, skips } }) =>
+          [...(certificate ? [certificate] : []), ...parent, ...skips].flatMap(votesOf),
+        )
+        .filter(({ validator }) => validator === 3)
+    }
+    const driver = await start(d(), false, { watchMs: 300, lookAround, logger })
+    await vi.waitFor(() => expect(warnings.join('')).toContain('a backup was put back'), DEADLINE)
+    const { epoch } = driver.status()
+    expect(driver.status().votesAbove).toBeUndefined()
+    await start(c(), false)
+    await vi.waitFor(() => expect(driver.status().epoch).toBe(epoch + 1), DEADLINE)
+    expect(driver.status().votesAbove).toBeUndefined()
+    await vi.waitFor(() => expect(driver.status().epoch).toBe(epoch + 2), DEADLINE)
+    expect(driver.status().votesAbove).toBe(0)
+    await stop(c())
+    await reaches(a().host.height + 2, [a(), b(), d()])
     expectNoContradiction()
   })
 

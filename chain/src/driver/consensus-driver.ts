@@ -16,7 +16,6 @@ import type {
   JustifiedBlock,
   LogRecord,
   PeerName,
-  Proposal,
   TimerName,
 } from '../consensus/machine-interface.ts'
 import { createMachine, type MachineState } from '../consensus/machine-state.ts'
@@ -29,7 +28,8 @@ import type { BlockEnvelope, BlockHost, HaltReason } from './block-host.ts'
 import type { ConsensusTransport } from './consensus-transport.ts'
 import { createConsensusCrypto } from './consensus-crypto.ts'
 import { type DriverClock, systemClock } from './driver-clock.ts'
-import { TWIN, withDiskFull } from './halt-reasons.ts'
+import { EarlyBodies } from './early-bodies.ts'
+import { HISTORY_TOO_OLD, TWIN, withDiskFull } from './halt-reasons.ts'
 import { HostCalls } from './host-calls.ts'
 import { entryOf, recordsOf } from './log-records.ts'
 import {
@@ -66,9 +66,6 @@ export interface ConsensusStatus {
 }
 
 const BLOCK_READS_MAX = 4
-/** Bodies of next epoch's proposals kept until it starts, in all and from one peer. */
-const EARLY_BODIES_MAX = 16
-const EARLY_BODIES_PER_PEER_MAX = 2
 const BEHIND_NOTICE_MS = 1000
 
 type Work =
@@ -113,7 +110,7 @@ export class ConsensusDriver {
   #generation = 0
   /** Of the blocks in the machine's tree. */
   #bodies = new Map<Hex, Uint8Array>()
-  readonly #earlyBodies = new Map<Hex, { peer: PeerName; body: Uint8Array }>()
+  readonly #earlyBodies = new EarlyBodies()
   #blockReads = 0
   #relay: EpochRelay | undefined
   #stopped = false
@@ -140,12 +137,12 @@ export class ConsensusDriver {
     const driver = new ConsensusDriver(options, signer, head)
     try {
       await driver.#enqueue(() => driver.#begin())
-      driver.#listenForTwin()
     } catch (error) {
       await driver.stop()
       throw error
     }
     options.transport.onMessage((peer, bytes) => driver.#receive(peer, bytes))
+    driver.#listenForTwin().catch((cause: unknown) => driver.#failWith(cause))
     return driver
   }
 
@@ -234,7 +231,7 @@ export class ConsensusDriver {
         else if (work.generation === this.#generation) await this.#step(work.answer)
       }
     } catch (cause) {
-      this.#fail({ code: 'DRIVER_FAILED', message: 'consensus cannot go on', cause })
+      this.#failWith(cause)
     } finally {
       this.#busy = undefined // at once: who pushes next must find nobody at work
     }
@@ -248,7 +245,7 @@ export class ConsensusDriver {
     await this.#log.prune(epoch, machine.finalView)
     const { records, bodies } = recordsOf(this.#log.live.filter((entry) => entry.epoch === epoch))
     this.#bodies = bodies
-    this.#earlyBodies.clear()
+    this.#earlyBodies.take()
     const { relay, effects } = startRelay(machine, records, this.#clock.now())
     this.#relay = relay
     await this.#perform(effects)
@@ -295,21 +292,24 @@ export class ConsensusDriver {
   }
 
   /** Nobody else signed with our key for so long: from now on this process does. */
-  #listenForTwin(): void {
+  async #listenForTwin(): Promise<void> {
     const { watchMs } = this.#gate
+    const { logger, lookAround } = this.#options
     if (watchMs === 0) return
-    this.#options.logger.info({ ms: watchMs }, 'listening for another signer of our key')
+    if (lookAround) this.#gate.learn(await lookAround())
+    if (this.#stopped) return
+    logger.info({ ms: watchMs }, 'listening for another signer of our key')
     this.#endWatch = this.#clock.setTimer(watchMs, () => {
-      this.#push({
-        type: 'task',
-        run: async () => {
-          await this.#hostCalls.idle()
-          this.#gate.endWatch()
-          await this.#begin()
-        },
-        cancel: () => undefined,
-      })
+      this.#push({ type: 'task', run: () => this.#openGate(), cancel: () => undefined })
     })
+  }
+
+  async #openGate(): Promise<void> {
+    await this.#hostCalls.idle()
+    const { epoch } = this.#machine().config.setup
+    const unknown = await this.#gate.endWatch(epoch)
+    if (unknown) this.#options.logger.error({ ...unknown, epoch }, HISTORY_TOO_OLD)
+    await this.#begin()
   }
 
   #suspend(): void {
@@ -363,20 +363,11 @@ export class ConsensusDriver {
       if (!this.#options.host.isBodyOf(header, body)) return
       return this.#step({ event, block: { hash, body } })
     }
-    if (ahead === 1 && !this.#keepEarly(peer, message.proposal, body)) return
+    if (ahead === 1) {
+      const isBody = () => this.#options.host.isBodyOf(header, body)
+      if (!this.#earlyBodies.keep(peer, bytesToHex(blockHash(header)), body, isBody)) return
+    }
     return this.#step({ event })
-  }
-
-  /** A proposal of the next epoch waits in the relay; its body waits here. */
-  #keepEarly(peer: PeerName, { header }: Proposal, body: Uint8Array): boolean {
-    const early = this.#earlyBodies
-    const hash = bytesToHex(blockHash(header))
-    if (early.has(hash)) return true
-    const ofPeer = [...early.values()].filter((each) => each.peer === peer)
-    if (ofPeer.length >= EARLY_BODIES_PER_PEER_MAX || early.size >= EARLY_BODIES_MAX) return false
-    if (!this.#options.host.isBodyOf(header, body)) return false
-    early.set(hash, { peer, body })
-    return true
   }
 
   async #step({ event, block }: Answer): Promise<void> {
@@ -564,10 +555,9 @@ export class ConsensusDriver {
     const machine = await this.#createMachine()
     const effects = nextEpoch(this.#relay, machine, this.#clock.now())
     this.#bodies.clear()
-    for (const [hash, { body }] of this.#earlyBodies) {
+    for (const [hash, body] of this.#earlyBodies.take()) {
       if (machine.tree.blocks.has(hash)) this.#bodies.set(hash, body)
     }
-    this.#earlyBodies.clear()
     await this.#perform(effects)
   }
 
@@ -585,6 +575,15 @@ export class ConsensusDriver {
     const keys = guilty.map((index) => validators[index]?.publicKey ?? new Uint8Array(0))
     const message = `${reason}; signed both: ${keys.length} validators`
     this.#fail({ code: 'FORK_PROOF', message, cause: certificate, guilty: keys.map(bytesToHex) })
+  }
+
+  /** Another process signs with our key, and this one has to give way. */
+  stopForTwin(): void {
+    this.#fail(TWIN)
+  }
+
+  #failWith(cause: unknown): void {
+    this.#fail({ code: 'DRIVER_FAILED', message: 'consensus cannot go on', cause })
   }
 
   #fail(failure: HaltReason): void {

@@ -12,6 +12,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import type { Logger } from 'pino'
 import { bytesToHex } from '../bytes/hex.ts'
+import { PRESENCE_BYTES_MAX, PRESENCES_BYTES_MAX } from '../types/signer-presence.ts'
 import { type FinalHeaderHandler, finalGossip, joinTopic } from './final-gossip.ts'
 import { SALT_BYTES, SHORT_ID_BYTES, SHORT_IDS_MAX } from './short-ids.ts'
 import { BATCH_BYTES_MAX } from './transaction-batch.ts'
@@ -182,6 +183,18 @@ export class FullNodeNetwork {
   requestSync(peer: string, request: Uint8Array, answerBytesMax: number): Promise<Uint8Array> {
     const protocol = this.#protocols.sync
     return this.#request(peer, request, { protocol, answerBytesMax, timeoutMs: REQUEST_TIMEOUT_MS })
+  }
+
+  /** Registers who keeps what signers say of themselves. */
+  async serveSigners(handler: RequestHandler): Promise<void> {
+    const { signers } = this.#protocols
+    await this.#answer(signers, PRESENCE_BYTES_MAX, (_peer, request) => handler(request))
+  }
+
+  /** Tells one peer of the signer here, and is told of others; rejects as requestSync does. */
+  tellSigner(peer: string, presence: Uint8Array): Promise<Uint8Array> {
+    const how = { answerBytesMax: PRESENCES_BYTES_MAX, timeoutMs: PULL_TIMEOUT_MS }
+    return this.#request(peer, presence, { protocol: this.#protocols.signers, ...how })
   }
 
   async #answer(
@@ -407,5 +420,6 @@ function protocolsOf(chainId: Uint8Array) {
     announce: `/ioex/${chain}/announce/1`,
     bodies: `/ioex/${chain}/transactions/1`,
     final: `/ioex/${chain}/final/1`,
+    signers: `/ioex/${chain}/signers/1`,
   }
 }

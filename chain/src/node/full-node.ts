@@ -6,7 +6,7 @@ import { sharedMainWallet } from '../anchor/main-wallet.ts'
 import { MemoAnchorer } from '../anchor/memo-anchorer.ts'
 import { SubmittedAnchors } from '../anchor/submitted-anchors.ts'
 import { assert } from '../bytes/assert.ts'
-import { fromHex } from '../bytes/hex.ts'
+import { bytesEqual, fromHex } from '../bytes/hex.ts'
 import type { Result } from '../bytes/result.ts'
 import { createConsensusCrypto } from '../driver/consensus-crypto.ts'
 import { ConsensusDriver } from '../driver/consensus-driver.ts'
@@ -29,6 +29,8 @@ import { FinalAnnouncer } from './final-announcer.ts'
 import { openMainNodes } from './main-nodes.ts'
 import { type OpenedNode, openNode, type SyncMode } from './open-node.ts'
 import { type OpeningsKept, OpeningsPruner } from './openings-pruner.ts'
+import { SignerBoard } from './signer-board.ts'
+import { SignerWatch } from './signer-watch.ts'
 import { SnapshotMaker } from './snapshot-maker.ts'
 import { reportAnchorLag, reportMainChain, reportPeg } from './peg-alarm.ts'
 import { mainChainObjection, systemTransactions } from './system-lane.ts'
@@ -117,6 +119,7 @@ export class FullNode {
   #snapshots: SnapshotMaker | undefined
   #scrubber: BlockScrubber | undefined
   #pruner: OpeningsPruner | undefined
+  readonly #signerWatch: SignerWatch | undefined
   #syncTimer: NodeJS.Timeout | undefined
   readonly #choice: BranchChoice
   /** Consensus is not heard yet. */
@@ -141,7 +144,16 @@ export class FullNode {
     this.submittedAnchors = parts.submittedAnchors
     this.transactions = parts.transactions
     this.signatures = parts.signatures
-    const { genesis, logger } = options
+    const { genesis, logger, validator } = options
+    this.#signerWatch =
+      validator &&
+      new SignerWatch({
+        ...parts,
+        consensusKey: validator.consensusKey,
+        watchMs: watchMsOf(options),
+        onTwin: () => this.#driver?.stopForTwin(),
+        logger,
+      })
     this.#choice = new BranchChoice({
       genesis,
       store: parts.manager.store,
@@ -232,6 +244,7 @@ export class FullNode {
     this.#choice.stop()
     this.#anchorer?.stop()
     this.#announcer?.stop()
+    this.#signerWatch?.stop()
     await this.follower.stop()
     await this.#driver?.stop()
     await this.network.stop()
@@ -258,7 +271,9 @@ export class FullNode {
       }
       this.#logger.debug({ height: header.height }, 'final')
     })
+    await this.#serveSigners()
     this.#driver = await this.#startDriver()
+    this.#signerWatch?.start()
     const driver = this.#driver
     const peers = syncPeersOf(network)
     const crypto = createConsensusCrypto(manager.chainId, undefined)
@@ -308,6 +323,17 @@ export class FullNode {
     if (validator) this.#startAnchoring(validator, isSyncing)
   }
 
+  /** Copies of one validator need a third node to learn of each other. */
+  #serveSigners(): Promise<void> {
+    const { manager, network } = this
+    const board = new SignerBoard({
+      chainId: manager.chainId,
+      isValidator: (publicKey) => isInSets(manager, publicKey),
+      nowMs: () => performance.now(),
+    })
+    return network.serveSigners((presence) => Promise.resolve(board.tell(presence)))
+  }
+
   /**
    * Catches up with peers that are ahead. A node whose head is epochs old hears no consensus until
    * it has passed all checkpoints that fork choice knows: old keys could lead it astray there too.
@@ -330,9 +356,10 @@ export class FullNode {
   }
 
   #startDriver(): Promise<ConsensusDriver> {
-    const { genesis, folder, validator, logger } = this.#options
+    const { genesis, folder, validator, logger, peers } = this.#options
     const { params } = genesis
     const { network } = this
+    const watch = this.#signerWatch
     const { joined } = this.#opened
     return ConsensusDriver.start({
       host: this.manager,
@@ -352,7 +379,15 @@ export class FullNode {
         secretKey: validator.consensusKey,
         newValidator: validator.newValidator === 'ifNotBehind' ? !joined : validator.newValidator,
       },
-      watchMs: (validator?.watchTimeouts ?? WATCH_TIMEOUTS) * params.skipTimeoutMs,
+      watchMs: watchMsOf(this.#options),
+      lookAround:
+        watch &&
+        (() =>
+          watch.lookAround(
+            () => this.#sync,
+            peers.length,
+            () => this.#isHeld,
+          )),
       tipAgeMaxMs: joined
         ? Math.max(params.epochBlocks * params.blockIntervalMs, params.clockBehindMs)
         : undefined,
@@ -377,6 +412,18 @@ export class FullNode {
       logger: this.#logger,
     })
   }
+}
+
+function watchMsOf({ validator, genesis }: FullNodeOptions): number {
+  return (validator?.watchTimeouts ?? WATCH_TIMEOUTS) * genesis.params.skipTimeoutMs
+}
+
+/** Whether a consensus key is in the running epoch's set or in the next one's. */
+function isInSets(manager: ChainManager, publicKey: Uint8Array): boolean {
+  const { epoch } = manager.final.header
+  return [epoch, epoch + 1].some((each) =>
+    manager.validators(each)?.some((member) => bytesEqual(member.publicKey, publicKey)),
+  )
 }
 
 /** All anchors that are deep enough, read from a little below the ledger's recorded main tip. */

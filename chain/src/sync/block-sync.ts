@@ -59,6 +59,7 @@ interface ProvenRange {
 export class BlockSync {
   readonly #options: BlockSyncOptions
   #running: Promise<boolean> | undefined
+  readonly #level = new Set<string>()
 
   constructor(options: BlockSyncOptions) {
     this.#options = options
@@ -76,9 +77,15 @@ export class BlockSync {
     return this.#running
   }
 
+  /** Peers that in the newest run, or the one under way, said that they are not ahead. */
+  get levelWith(): number {
+    return this.#level.size
+  }
+
   async #run(leastLead: number): Promise<boolean> {
     const { manager, peers } = this.#options
     const start = manager.final.header.height
+    this.#level.clear()
     for (const peer of peers.peers()) {
       try {
         while (await this.#advanceFrom(peer, leastLead));
@@ -97,11 +104,13 @@ export class BlockSync {
     const request = syncRequest(SyncRequestKind.range, { from, count: SYNC_BLOCKS_MAX })
     const bytes = await peers.ask(peer, request, SYNC_FRAME_BYTES_MAX)
     const answer = decodeCanonical(SyncAnswerType, bytes, SYNC_FRAME_BYTES_MAX)
-    if (!answer.ok || answer.value.blocks.length === 0) return false
-    const { status } = answer.value
+    if (!answer.ok) return false
+    const { status, blocks } = answer.value
     if (!bytesEqual(status.chainId, manager.chainId)) return false
-    if (status.height < manager.final.header.height + leastLead) return false
-    const range = this.#prove(answer.value.blocks)
+    // The network goes on while an answer travels.
+    if (status.height <= manager.final.header.height + 1) this.#level.add(peer)
+    if (blocks.length === 0 || status.height < manager.final.header.height + leastLead) return false
+    const range = this.#prove(blocks)
     if (!range.ok || !(await this.#leadsThere(peer, range.value))) return false
     let done = true
     await exclusively(async () => {
