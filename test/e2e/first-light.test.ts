@@ -1,12 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { PassThrough, Readable } from 'node:stream'
 import { installNativeCrypto } from '@ioex/chain/native'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { chooseFile } from '../../cli/src/demo/demo-file.ts'
 import { type DemoResult, runDemo } from '../../cli/src/demo/run-demo.ts'
-import { runCommandLine } from '../../cli/src/program.ts'
 import { TestNetwork } from './network-harness.ts'
 
 const quiet = { chapter: () => undefined, progress: () => undefined, done: () => undefined }
@@ -48,35 +46,25 @@ describe('the main job on a network of processes', () => {
   })
 
   test('the command line takes no node by its word', async () => {
-    const balance = await command<{ balance: string }>('wallet', 'balance')
+    const balance = await network.command<{ balance: string }>('wallet', 'balance')
     expect(balance).toMatchObject({ proven: true, balance: expect.stringMatching(/^[0-9]+$/) })
-    const nodes = await command<{ nodes: { address: string; owner: string }[] }>(
+    const nodes = await network.command<{ nodes: { address: string; owner: string }[] }>(
       'rpc',
       'nodes_list',
     )
     const peer = nodes.nodes.at(-1)
     if (!peer) throw new Error('the network has nodes')
-    const sent = await command('wallet', 'send', peer.owner, '0.5')
+    const sent = await network.command('wallet', 'send', peer.owner, '0.5')
     expect(sent).toMatchObject({ state: 'final', height: expect.any(Number) })
     const epoch = String(result.epoch)
-    const statement = await command<{ fees: string }>('rewards', peer.address, '--epoch', epoch)
+    const statement = await network.command<{ fees: string }>(
+      'rewards',
+      peer.address,
+      '--epoch',
+      epoch,
+    )
     expect(statement).toMatchObject({ proven: true, inputs: { closed: true } })
   })
-
-  async function command<T>(...args: string[]): Promise<T> {
-    const [stdout, stderr] = [new PassThrough(), new PassThrough()]
-    const { data, preset } = network.options
-    const [rpc] = network.running.rpcUrls()
-    const code = await runCommandLine([...args, '--json'], {
-      stdout,
-      stderr,
-      stdin: Readable.from([]),
-      env: { IOEX_RPC: rpc, IOEX_DATA: data, IOEX_NETWORK: preset },
-      folder: data,
-    })
-    expect(code, String(stderr.read())).toBe(0)
-    return JSON.parse(String(stdout.read())) as T
-  }
 
   test('an anchor covers the epoch and the audit agrees with everything', () => {
     expect(result.anchor.epoch).toBeGreaterThanOrEqual(result.epoch)

@@ -1,9 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { PassThrough, Readable } from 'node:stream'
 import type { ChildNode } from '../../cli/src/devnet/child-node.ts'
 import type { DevnetOptions } from '../../cli/src/devnet/devnet-files.ts'
 import { LocalNetwork, type StartSettings } from '../../cli/src/devnet/local-network.ts'
+import { runCommandLine } from '../../cli/src/program.ts'
 
 const POLL_MS = 100
 /** Shared by all networks of the tests: sources are compiled once. */
@@ -87,6 +89,22 @@ export class TestNetwork {
 
   async start(): Promise<void> {
     this.#network = await LocalNetwork.start(this.options, this.#settings)
+  }
+
+  /** What a command of `ioex` against the first full node prints as JSON; throws what it says. */
+  async command<T>(...args: string[]): Promise<T> {
+    const [stdout, stderr] = [new PassThrough(), new PassThrough()]
+    const { data, preset } = this.options
+    const [rpc] = this.running.rpcUrls()
+    const code = await runCommandLine([...args, '--json'], {
+      stdout,
+      stderr,
+      stdin: Readable.from([]),
+      env: { IOEX_RPC: rpc, IOEX_DATA: data, IOEX_NETWORK: preset },
+      folder: data,
+    })
+    if (code !== 0) throw new Error(String(stderr.read() ?? stdout.read()))
+    return JSON.parse(String(stdout.read())) as T
   }
 
   async stop(): Promise<void> {

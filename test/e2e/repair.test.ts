@@ -1,7 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { PassThrough, Readable } from 'node:stream'
 import { installNativeCrypto } from '@ioex/chain/native'
 import { type Receipt, ReceiptKind } from '@ioex/chain/types'
 import { createRpcClient } from '@ioex/rpc/client'
@@ -10,7 +9,6 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { runAudit } from '../../cli/src/audit/run-audit.ts'
 import { allReceipts } from '../../cli/src/demo/ledger-figures.ts'
 import { genesisPath } from '../../cli/src/devnet/devnet-files.ts'
-import { runCommandLine } from '../../cli/src/program.ts'
 import { TestNetwork, until } from './network-harness.ts'
 
 const STORY_MS = 600_000
@@ -40,11 +38,11 @@ describe('repair on a network of processes', () => {
     content = randomBytes(FILE_BYTES)
     await writeFile(join(network.options.data, 'source'), content)
     const shards = ['--data-shards', String(K), '--total-shards', String(N)]
-    await command('put', 'source', '--name', 'file', ...shards, '--pot', '0.5')
+    await network.command('put', 'source', '--name', 'file', ...shards, '--pot', '0.5')
     dead = await killHolders([0, 1])
     const degraded = await until('the dead peers to be evicted', twoOpen, 240_000)
     healthBefore = degraded.health
-    repair = await command<RepairResult>('repair', 'file')
+    repair = await network.command<RepairResult>('repair', 'file')
     const after = await status()
     healthAfter = after.health
     const rebuilt = repair.contracts.flatMap((one) => one.repaired.map(({ slot }) => slot))
@@ -53,7 +51,7 @@ describe('repair on a network of processes', () => {
     const others = old.filter((slot) => !rebuilt.includes(slot))
     await killHolders(others.slice(1))
     standing = [...rebuilt, ...others.slice(0, 1)]
-    await until('the file', () => command('get', 'file', '-o', 'restored'), 120_000)
+    await until('the file', () => network.command('get', 'file', '-o', 'restored'), 120_000)
     restored = await readFile(join(network.options.data, 'restored'))
     const [rpcUrl] = network.running.rpcUrls() as [string]
     receipts = await allReceipts(createRpcClient({ url: rpcUrl }))
@@ -63,22 +61,7 @@ describe('repair on a network of processes', () => {
   }, STORY_MS)
   afterAll(() => network?.destroy())
 
-  async function command<T>(...args: string[]): Promise<T> {
-    const [stdout, stderr] = [new PassThrough(), new PassThrough()]
-    const { data, preset } = network.options
-    const [rpc] = network.running.rpcUrls()
-    const code = await runCommandLine([...args, '--json'], {
-      stdout,
-      stderr,
-      stdin: Readable.from([]),
-      env: { IOEX_RPC: rpc, IOEX_DATA: data, IOEX_NETWORK: preset },
-      folder: data,
-    })
-    if (code !== 0) throw new Error(String(stderr.read() ?? stdout.read()))
-    return JSON.parse(String(stdout.read())) as T
-  }
-
-  const status = () => command<FileStatus & Slots>('status', 'file')
+  const status = () => network.command<FileStatus & Slots>('status', 'file')
 
   /** Ends the processes of the peers that hold these slots; gives their node keys. */
   async function killHolders(slots: readonly number[]): Promise<string[]> {

@@ -1,43 +1,21 @@
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
-import { formatElaAddress, standardProgramHash } from '../elastos/ela-address.ts'
 import { advanceContext, checkHeader, ELASTOS_REG_NET } from '../elastos/header-rules.ts'
 import { decodeHeaderWithAuxPow } from '../elastos/main-header.ts'
-import { p256PublicKey } from '../elastos/p256.ts'
-import { type BuiltInMainChain, startBuiltInMainChain } from './built-in-main-chain.ts'
+import type { BuiltInMainChain } from './built-in-main-chain.ts'
 import { MainBlockRefusedError } from './followed-block.ts'
 import { type FollowerOptions, MainChainFollower } from './follower.ts'
 import { createMainChainClient, MainChainUnreachableError } from './main-chain-client.ts'
+import { Cleanups, startTestMainChain } from './testing/test-main-chain.ts'
 
-const address = formatElaAddress(standardProgramHash(p256PublicKey(new Uint8Array(32).fill(24))))
 const BLOCKS = 12
 /** Bound of one call to a node that does not answer. */
 const CALL_MS = 2000
-const cleanups: (() => Promise<unknown>)[] = []
+const cleanups = new Cleanups()
+afterEach(() => cleanups.run())
 
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
-})
-
-/** All begin at the same genesis. */
-async function startChain(blocks: number): Promise<BuiltInMainChain> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'hostile-'))
-  cleanups.push(() => rm(dataDir, { recursive: true, force: true }))
-  const chain = await startBuiltInMainChain({
-    dataDir,
-    genesis: { allocations: [], timestamp: 1_700_000_000 },
-    minerAddress: address,
-    blockIntervalMs: 0,
-    rpc: { port: 0 },
-  })
-  cleanups.push(() => chain.stop())
-  for (let i = 0; i < blocks; i++) await chain.mine()
-  return chain
-}
+const startChain = (blocks: number) => startTestMainChain(cleanups, { blocks })
 
 interface Call {
   readonly method: string
@@ -63,7 +41,7 @@ async function startHostile(honest: BuiltInMainChain, answer: Answer): Promise<s
     })().catch(() => response.destroy())
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  cleanups.push(
+  cleanups.add(
     () =>
       new Promise((resolve) => {
         server.close(resolve)

@@ -1,44 +1,16 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
-import { formatElaAddress, standardProgramHash } from '../elastos/ela-address.ts'
 import { ELASTOS_REG_NET } from '../elastos/header-rules.ts'
-import { p256PublicKey } from '../elastos/p256.ts'
-import { type BuiltInMainChain, startBuiltInMainChain } from './built-in-main-chain.ts'
+import type { BuiltInMainChain } from './built-in-main-chain.ts'
 import { type FollowerOptions, MainChainFollower } from './follower.ts'
 import { createMainChainClient, MainChainUnreachableError } from './main-chain-client.ts'
 import { dueSources, type MainBlockSource, MainSource } from './main-sources.ts'
+import { Cleanups, mineBlocks, startTestMainChain } from './testing/test-main-chain.ts'
 
-const address = formatElaAddress(standardProgramHash(p256PublicKey(new Uint8Array(32).fill(24))))
-const folders: string[] = []
-const chains: BuiltInMainChain[] = []
+const cleanups = new Cleanups()
+afterEach(() => cleanups.run())
 
-afterEach(async () => {
-  for (const chain of chains.splice(0)) await chain.stop()
-  for (const folder of folders.splice(0)) await rm(folder, { recursive: true, force: true })
-})
-
-/** A main node of its own; all begin at the same genesis. */
-async function startChain(): Promise<BuiltInMainChain> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'sources-'))
-  folders.push(dataDir)
-  const chain = await startBuiltInMainChain({
-    dataDir,
-    genesis: { allocations: [], timestamp: 1_700_000_000 },
-    minerAddress: address,
-    blockIntervalMs: 0,
-    rpc: { port: 0 },
-  })
-  chains.push(chain)
-  return chain
-}
-
+const startChain = (blocks = 0) => startTestMainChain(cleanups, { blocks })
 const clientOf = (chain: BuiltInMainChain) => createMainChainClient({ url: chain.rpcUrl })
-
-async function mine(chain: BuiltInMainChain, blocks: number): Promise<void> {
-  for (let i = 0; i < blocks; i++) await chain.mine()
-}
 
 function follow(
   chain: BuiltInMainChain,
@@ -57,8 +29,7 @@ function follow(
 
 describe('several main nodes', () => {
   test('one that lies about blocks is refused; the other is followed', async () => {
-    const honest = await startChain()
-    await mine(honest, 12)
+    const honest = await startChain(12)
     const client = clientOf(honest)
     const liar: MainBlockSource = {
       ...client,
@@ -81,14 +52,13 @@ describe('several main nodes', () => {
     const { nodeHeight, problem, sources } = follower.status()
     expect({ nodeHeight, problem }).toEqual({ nodeHeight: 12, problem: undefined })
     expect(sources.map((source) => source.problem === undefined)).toEqual([false, true])
-    await mine(honest, 3)
+    await mineBlocks(honest, 3)
     await follower.poll()
     expect(follower.tip.height).toBe(15)
   })
 
   test('one that stopped, or never answers, holds nobody up', async () => {
-    const [stopped, alive] = [await startChain(), await startChain()]
-    await mine(alive, 9)
+    const [stopped, alive] = [await startChain(), await startChain(9)]
     const gone: MainBlockSource = {
       ...clientOf(stopped),
       getBlockCount: () => Promise.reject(new MainChainUnreachableError('no answer in time')),
@@ -103,8 +73,7 @@ describe('several main nodes', () => {
   })
 
   test('a slow one gives way when its turn is over', async () => {
-    const chain = await startChain()
-    await mine(chain, 6)
+    const chain = await startChain(6)
     const follower = follow(chain, [clientOf(chain), clientOf(chain)], { turnMs: -1 })
     await follower.poll()
     expect(follower.tip.height).toBe(0)
@@ -112,9 +81,7 @@ describe('several main nodes', () => {
   })
 
   test('most work wins, whoever shows it and in whatever order; a deep fork alarms', async () => {
-    const [long, short] = [await startChain(), await startChain()]
-    await mine(long, 10)
-    await mine(short, 8)
+    const [long, short] = [await startChain(10), await startChain(8)]
     const rows = [
       [clientOf(long), clientOf(short)],
       [clientOf(short), clientOf(long)],
@@ -135,13 +102,11 @@ describe('several main nodes', () => {
   })
 
   test('a forked one that overtakes is followed, and its transactions are found', async () => {
-    const [a, b] = [await startChain(), await startChain()]
-    await mine(a, 5)
-    await mine(b, 4)
+    const [a, b] = [await startChain(5), await startChain(4)]
     const follower = follow(a, [clientOf(a), clientOf(b)])
     await follower.poll()
     expect(follower.tip.hash).toEqual(a.ledger.tip.hash)
-    await mine(b, 3)
+    await mineBlocks(b, 3)
     await follower.poll()
     expect(follower.tip).toMatchObject({ height: 7, hash: b.ledger.tip.hash })
     const id = follower.blockAt(7)?.transactionIds[0]
@@ -150,9 +115,7 @@ describe('several main nodes', () => {
   })
 
   test('a branch that lost is not read again', async () => {
-    const [long, short] = [await startChain(), await startChain()]
-    await mine(long, 6)
-    await mine(short, 5)
+    const [long, short] = [await startChain(6), await startChain(5)]
     let reads = 0
     const counted: MainBlockSource = {
       ...clientOf(short),

@@ -1,16 +1,11 @@
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import { decodeBlock, encodeBlock } from '../elastos/block.ts'
-import { formatElaAddress, standardProgramHash } from '../elastos/ela-address.ts'
 import { FrameAssembler } from '../elastos/frame-assembler.ts'
 import { asInternalHash, fromDisplayHash } from '../elastos/hash-orientation.ts'
 import { ELASTOS_REG_NET } from '../elastos/header-rules.ts'
 import { decodeMerkleBlock, encodeMerkleBlock } from '../elastos/merkle-block.ts'
-import { p256PublicKey } from '../elastos/p256.ts'
 import {
   decodeMessage,
   encodeFrame,
@@ -19,38 +14,18 @@ import {
   MainNetMagic,
   type P2pMessage,
 } from '../elastos/p2p-message.ts'
-import { type BuiltInMainChain, startBuiltInMainChain } from './built-in-main-chain.ts'
+import type { BuiltInMainChain } from './built-in-main-chain.ts'
 import { MainChainFollower } from './follower.ts'
 import { MainChainUnreachableError } from './main-chain-client.ts'
 import { P2pViolationError } from './p2p-link.ts'
 import { P2pBannedError, P2pMainNode, type P2pMainNodeOptions } from './p2p-main-node.ts'
+import { Cleanups, mineBlocks, startTestMainChain } from './testing/test-main-chain.ts'
 
 const magic = MainNetMagic.regression
-const secret = new Uint8Array(32).fill(33)
-const address = formatElaAddress(standardProgramHash(p256PublicKey(secret)))
-const folders: string[] = []
-const running: { stop(): Promise<unknown> | void }[] = []
+const cleanups = new Cleanups()
+afterEach(() => cleanups.run())
 
-afterEach(async () => {
-  for (const part of running.splice(0).reverse()) await part.stop()
-  for (const folder of folders.splice(0)) await rm(folder, { recursive: true, force: true })
-})
-
-async function startChain(blocks: number): Promise<BuiltInMainChain> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'hostile-'))
-  folders.push(dataDir)
-  const chain = await startBuiltInMainChain({
-    dataDir,
-    genesis: { allocations: [], timestamp: 1_700_000_000 },
-    minerAddress: address,
-    blockIntervalMs: 0,
-    rpc: { port: 0 },
-    p2p: { port: 0 },
-  })
-  running.push(chain)
-  for (let i = 0; i < blocks; i++) await chain.mine()
-  return chain
-}
+const startChain = (blocks: number) => startTestMainChain(cleanups, { blocks, p2p: { port: 0 } })
 
 function peerAt(
   chain: BuiltInMainChain,
@@ -59,7 +34,7 @@ function peerAt(
 ): P2pMainNode {
   const start = chain.genesisContext().previous
   const peer = new P2pMainNode({ host: '127.0.0.1', port, magic, start, ...changes })
-  running.push({ stop: () => peer.close() })
+  cleanups.add(() => peer.close())
   return peer
 }
 
@@ -72,7 +47,7 @@ function follow(chain: BuiltInMainChain, peers: readonly P2pMainNode[]): MainCha
     start: chain.genesisContext(),
     sideGenesisHash: new Uint8Array(32).fill(9),
   })
-  running.push(follower)
+  cleanups.add(() => follower.stop())
   return follower
 }
 
@@ -86,11 +61,9 @@ async function listen(serve: (socket: Socket) => void): Promise<{ port: number; 
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  running.push({
-    stop: () => {
-      for (const socket of sockets) socket.destroy()
-      server.close()
-    },
+  cleanups.add(() => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
   })
   return { port: (server.address() as AddressInfo).port, server }
 }
@@ -386,7 +359,7 @@ describe('forks', () => {
     const follower = follow(a, peers)
     await follower.poll()
     expect(follower.tip).toMatchObject({ height: 9, hash: a.ledger.tip.hash })
-    for (let i = 0; i < 4; i++) await b.mine()
+    await mineBlocks(b, 4)
     await follower.poll()
     expect(follower.tip).toMatchObject({ height: 11, hash: b.ledger.tip.hash })
   })
@@ -496,7 +469,7 @@ describe('the listener', () => {
   test('stops at once, also where a peer has not read what it asked for', async () => {
     const chain = await startChain(2)
     const socket = connect({ host: '127.0.0.1', port: chain.p2pPort as number })
-    running.push({ stop: () => void socket.destroy() })
+    cleanups.add(() => socket.destroy())
     socket.on('error', () => undefined)
     await once(socket, 'connect')
     const item = { kind: InventoryKind.block, hash: chain.ledger.tip.hash }

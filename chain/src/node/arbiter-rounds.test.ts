@@ -1,18 +1,11 @@
 import { setHasher } from '@chainsafe/persistent-merkle-tree'
 import { hasher as asSha256 } from '@chainsafe/persistent-merkle-tree/hasher/as-sha256'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { planDepositTransaction } from '../anchor/deposit-transaction.ts'
-import { signTransaction } from '../anchor/memo-transaction.ts'
+import { Cleanups, elaAddressOf } from '../anchor/testing/test-main-chain.ts'
 import { formatAddress } from '../bytes/address.ts'
-import { assert } from '../bytes/assert.ts'
 import { utf8ToBytes } from '../bytes/hex.ts'
-import {
-  crossChainProgramHash,
-  formatElaAddress,
-  standardProgramHash,
-} from '../elastos/ela-address.ts'
+import { crossChainProgramHash, formatElaAddress } from '../elastos/ela-address.ts'
 import { asInternalHash } from '../elastos/hash-orientation.ts'
-import { p256PublicKey } from '../elastos/p256.ts'
 import { balanceOf } from '../rules/accounts.ts'
 import { AnchorCarrier } from '../rules/anchor.ts'
 import { auditSupply } from '../rules/supply.ts'
@@ -20,7 +13,7 @@ import { keyOf, UNITS } from '../rules/testing/sample-chain.ts'
 import type { Receipt } from '../types/receipts.ts'
 import { ReceiptKind } from '../types/receipts.ts'
 import { PayloadKind } from '../types/transactions.ts'
-import { startArbiters, startTwoChains } from './testing/two-chains.ts'
+import { deposit, startArbiters, startTwoChains } from './testing/two-chains.ts'
 
 setHasher(asSha256)
 // Generous, because the machine may be busy; nothing here waits for a time to pass.
@@ -29,14 +22,10 @@ vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 const ELA = 100_000_000n
 const FEE = 10_000n
 const secretKey = new Uint8Array(32).fill(31)
-const publicKey = p256PublicKey(secretKey)
-const payer = formatElaAddress(standardProgramHash(publicKey))
-const home = formatElaAddress(standardProgramHash(p256PublicKey(new Uint8Array(32).fill(32))))
-const cleanups: (() => Promise<void>)[] = []
-
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
-})
+const payer = elaAddressOf(secretKey)
+const home = elaAddressOf(new Uint8Array(32).fill(32))
+const cleanups = new Cleanups()
+afterEach(() => cleanups.run())
 
 /** A built-in main chain, a side chain without consensus, and all arbiters between them. */
 async function startWorld(powChain: boolean) {
@@ -45,10 +34,10 @@ async function startWorld(powChain: boolean) {
     // Deposits as on the main network.
     params: { epochBlocks: 3, depositConfirmations: 6, anchorFinalMainBlocks: 10 },
   })
-  cleanups.push(() => world.stop())
+  cleanups.add(() => world.stop())
   const { main, chain } = world
   const { arbiter, stop } = await startArbiters(world, powChain)
-  cleanups.push(stop)
+  cleanups.add(stop)
   const receipts: Receipt[] = []
   /** One main block, one epoch of the side chain, one look of the arbiters. */
   const round = async () => {
@@ -66,19 +55,6 @@ async function startWorld(powChain: boolean) {
 }
 
 type World = Awaited<ReturnType<typeof startWorld>>
-
-async function deposit({ client, chain }: World, target: string, amount: bigint) {
-  const planned = planDepositTransaction({
-    to: crossChainProgramHash(asInternalHash(chain.chainId)),
-    target,
-    amount,
-    spendable: await client.listUnspent(payer),
-    feeSela: 100n,
-    payerPublicKey: publicKey,
-  })
-  assert(planned.ok, 'the payer has enough')
-  return client.sendRawTransaction(signTransaction(planned.value, secretKey))
-}
 
 const held = async ({ client }: World, address: string) =>
   (await client.listUnspent(address)).reduce((sum, { sela }) => sum + sela, 0n)
@@ -111,7 +87,7 @@ describe('arbiters between the two chains', () => {
       const { chain, rounds } = world
       const carol = keyOf('carol')
       const text = formatAddress(carol.address, chain.params.addressPrefix)
-      await deposit(world, text, 20n * ELA)
+      await deposit(world, secretKey, { target: text, amount: 20n * ELA })
       await rounds(5)
       expect(balanceOf(chain.ledger, carol.address)).toBe(0n)
       await rounds(1)
@@ -132,7 +108,7 @@ describe('arbiters between the two chains', () => {
   test('a deposit that cannot be credited is refunded, once', async () => {
     const world = await startWorld(false)
     const { chain, rounds } = world
-    await deposit(world, 'no address of this chain', 20n * ELA)
+    await deposit(world, secretKey, { target: 'no address of this chain', amount: 20n * ELA })
     const before = await held(world, payer)
     await rounds(chain.params.depositConfirmations + 10)
     const returned = 20n * ELA + FEE - 100n

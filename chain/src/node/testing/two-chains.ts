@@ -2,20 +2,23 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { builtInGenesisBlock, startBuiltInMainChain } from '../../anchor/built-in-main-chain.ts'
+import { planDepositTransaction } from '../../anchor/deposit-transaction.ts'
 import { MainChainFollower } from '../../anchor/follower.ts'
 import { createMainChainClient } from '../../anchor/main-chain-client.ts'
+import { signTransaction } from '../../anchor/memo-transaction.ts'
 import { SubmittedAnchors } from '../../anchor/submitted-anchors.ts'
+import { elaAddressOf } from '../../anchor/testing/test-main-chain.ts'
 import { startArbiterServer } from '../../arbiter/arbiter-server.ts'
 import { createLedgerArbiterChain } from '../../arbiter/ledger-arbiter-chain.ts'
 import { LocalArbiter } from '../../arbiter/local-arbiter.ts'
 import { SideNodeClient } from '../../arbiter/side-node-client.ts'
 import { assert } from '../../bytes/assert.ts'
 import { bytesEqual } from '../../bytes/hex.ts'
-import { formatElaAddress, standardProgramHash } from '../../elastos/ela-address.ts'
 import { asInternalHash } from '../../elastos/hash-orientation.ts'
 import { decodeHeaderWithAuxPow } from '../../elastos/main-header.ts'
 import { p256PublicKey } from '../../elastos/p256.ts'
 import type { NetworkParams } from '../../params/network-params.ts'
+import { depositProgramHash } from '../../rules/deposit-content.ts'
 import { applyTransaction, beginBlock } from '../../rules/execute-block.ts'
 import { headerContext, mainHeaderAt } from '../../rules/main-chain.ts'
 import { SampleChain } from '../../rules/testing/sample-chain.ts'
@@ -23,7 +26,7 @@ import { draftOf } from '../../state/ledger.ts'
 import type { Transaction } from '../../types/transactions.ts'
 import { systemTransactions } from '../system-lane.ts'
 
-const miner = formatElaAddress(standardProgramHash(p256PublicKey(new Uint8Array(32).fill(33))))
+const miner = elaAddressOf(new Uint8Array(32).fill(33))
 const GENESIS_SECONDS = 1_700_000_000 - 10
 
 export interface TwoChainsOptions {
@@ -50,14 +53,17 @@ export async function startTwoChains({ allocations, params }: TwoChainsOptions) 
     mainCheckpoint: block.slice(0, header.value.length),
   })
   const client = createMainChainClient({ url: main.rpcUrl })
-  const start = mainHeaderAt(chain.ledger, 0)
-  assert(start, 'the ledger keeps its headers')
-  const follower = new MainChainFollower({
-    client,
-    params: chain.params.mainChain,
-    start: headerContext(chain.ledger, start),
-    sideGenesisHash: chain.chainId,
-  })
+  const follow = () => {
+    const start = mainHeaderAt(chain.ledger, chain.ledger.globals().mainBaseHeight)
+    assert(start, 'the ledger keeps its headers')
+    return new MainChainFollower({
+      client,
+      params: chain.params.mainChain,
+      start: headerContext(chain.ledger, start),
+      sideGenesisHash: chain.chainId,
+    })
+  }
+  const follower = follow()
   const submitted = new SubmittedAnchors()
   return {
     main,
@@ -65,6 +71,8 @@ export async function startTwoChains({ allocations, params }: TwoChainsOptions) 
     client,
     follower,
     submitted,
+    /** A follower of a node that starts now, with nothing but its ledger. */
+    follow,
     /** A block of the side chain with what its proposer sees of the main chain. */
     async sideBlock() {
       await follower.poll()
@@ -76,6 +84,25 @@ export async function startTwoChains({ allocations, params }: TwoChainsOptions) 
       await rm(folder, { recursive: true, force: true })
     },
   }
+}
+
+/** A deposit by the plain address of a secret, with the least fees; waits to be mined. */
+export async function deposit(
+  { client, chain }: TwoChains,
+  secret: Uint8Array,
+  { target, amount }: { readonly target: string; readonly amount: bigint },
+) {
+  const payerPublicKey = p256PublicKey(secret)
+  const planned = planDepositTransaction({
+    to: depositProgramHash(chain.chainId),
+    target,
+    amount,
+    spendable: await client.listUnspent(elaAddressOf(secret)),
+    feeSela: 100n,
+    payerPublicKey,
+  })
+  assert(planned.ok, 'the payer has enough')
+  return client.sendRawTransaction(signTransaction(planned.value, secret))
 }
 
 /** The listener for Arbiters on the side chain, and all arbiters of the main chain behind it. */
