@@ -173,7 +173,8 @@ export function advanceHead(tree: BlockTree, head: BlockTree['head'], finalView:
   const lost = new Set<Hex>()
   for (const { hash, parentHash, header } of byHeight) {
     if (parentHash === head.hash) continue
-    const besides = header.height <= head.header.height + 1
+    // What is above it has a later view; a false height would else stay until the epoch's end.
+    const besides = header.height <= head.header.height + 1 || header.view <= head.header.view
     if (besides || lost.has(parentHash)) lost.add(hash)
   }
   for (const hash of lost) tree.blocks.delete(hash)

@@ -193,6 +193,25 @@ describe('the end of an epoch', () => {
     bench.receiveProposal({ ...rest, justification })
     expect(votesCast(bench.effects)).toEqual([`notarize ${later}`])
   })
+
+  test('a certificate of one last block is no reason to propose another one again', () => {
+    const bench = new MachineBench({ lastHeight: 1 })
+    const view = bench.viewLed(false)
+    bench.skipTo(view)
+    const last = bench.propose(view)
+    const beside = bench.propose(view, undefined, { txRoot: new Uint8Array(32).fill(7) })
+    bench.accept(last)
+    bench.receiveProposal(beside)
+    bench.certify(notarize, view, hexToBytes(last.hash))
+    const later = bench.viewLed(false, view + 1)
+    bench.skipTo(later)
+    bench.take()
+    const { justification } = reproposal(bench, last, later)
+    const leaderVote = bench.vote(bench.leader(later), notarize, later, hexToBytes(beside.hash))
+    bench.receiveProposal({ ...beside, justification, leaderVote })
+    bench.validated(beside.hash)
+    expect(votesCast(bench.effects)).toEqual([])
+  })
 })
 
 describe('from one epoch to the next', () => {

@@ -36,13 +36,15 @@ export function onProposal(state: MachineState, proposal: Proposal): void {
   const { header, justification, leaderVote } = proposal
   const { view } = leaderVote.statement
   const hash = bytesToHex(leaderVote.statement.hash)
-  if (state.rounds.get(view)?.proposals.some((known) => known.hash === hash)) return
+  const earlier = state.rounds.get(view)?.proposals ?? []
+  // Two prove that the leader equivocates; a third would only be memory for as many as it signs.
+  if (earlier.length > 1 || earlier.some((known) => known.hash === hash)) return
   if (!isSignedByLeader(state, proposal)) return
   const reproposed = header.view < view
   // The header commits to its justification: another one came from somebody on the way.
   if (!reproposed && !isOwnJustification(state, header, justification)) return
   if (!isWellFormedHeader(state, header, view)) return blameLeader(state, view)
-  const slot = slotOf(header, view, justification)
+  const slot = slotOf({ header, hash }, view, justification)
   const known = (statement: Parameters<typeof heldCertificate>[1]) =>
     heldCertificate(state, statement)
   if (!slot || !isJustified(justification, slot, { setup, crypto, known })) {
@@ -88,8 +90,7 @@ function takeProposal(state: MachineState, proposal: RoundProposal, reproposed: 
   } else {
     addBlock(state.tree, hash, header, justification)
   }
-  const round = roundAt(state, view)
-  if (round.proposals.length < 2) round.proposals.push(proposal)
+  roundAt(state, view).proposals.push(proposal)
   onVote(state, leaderVote)
 }
 
@@ -110,14 +111,21 @@ function isWellFormedHeader(state: MachineState, header: Header, view: number): 
   return header.view === view || header.height === setup.lastHeight
 }
 
-/** A re-proposal stands on its own block, certified in some view since the header's. */
-function slotOf(header: Header, view: number, justification: Justification): Slot | undefined {
+/**
+ * A re-proposal stands on its own block, certified in some view since the header's. A certificate
+ * of another one would let the leader of a later view put a second last block beside a final one.
+ */
+function slotOf(
+  { header, hash }: Pick<RoundProposal, 'header' | 'hash'>,
+  view: number,
+  justification: Justification,
+): Slot | undefined {
   if (header.view === view) {
     return { view, parentView: header.parentView, parentHash: bytesToHex(header.parentHash) }
   }
   const parent = justification.parent[0]?.statement
   if (!parent || parent.view < header.view) return undefined
-  return { view, parentView: parent.view, parentHash: bytesToHex(parent.hash) }
+  return { view, parentView: parent.view, parentHash: hash }
 }
 
 /** A block that was asked for. Its hash is certified, so only the link to the hash is checked. */

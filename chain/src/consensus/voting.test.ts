@@ -283,6 +283,22 @@ describe('evidence and bounds', () => {
     expect(bench.view).toBe(5001)
   })
 
+  test('of a leader’s proposals in a view two are kept; false heights go with their views', () => {
+    const bench = new MachineBench()
+    const view = bench.viewLed(false)
+    bench.skipTo(view)
+    const [good, ...others] = [0, 1, 2, 3, 4].map((i) => {
+      const height = i === 1 ? 40 : 1
+      return bench.propose(view, undefined, { height, txRoot: new Uint8Array(32).fill(i) })
+    })
+    for (const block of [good, ...others]) if (block) bench.accept(block)
+    expect(bench.machine.rounds.get(view)?.proposals).toHaveLength(2)
+    expect(bench.machine.tree.blocks.size).toBe(2)
+    bench.certify(finalize, view, hexToBytes(good?.hash ?? ''))
+    expect(ofType(bench.effects, 'commit')).toHaveLength(1)
+    expect(bench.machine.tree.blocks.size).toBe(0)
+  })
+
   test('a vote of our own key that we did not sign raises the alarm', () => {
     const bench = new MachineBench()
     expect(ofType(bench.receiveVote(0, nullify, 4), 'doppelganger')).toHaveLength(1)
