@@ -55,8 +55,8 @@ function sayUnpaid(
   if (!askOf(draft, rail, context.epoch) && context.epoch < rail.end) {
     return fault('RAIL_RUNNING', 'its payer can still sign: no close was asked', { rail: index })
   }
-  if (rail.unpaid || rail.unitPrice === 0n) {
-    return fault('NOTHING_UNPAID', 'that was said already, or traffic is free', { rail: index })
+  if (rail.unpaid || (rail.unitPrice === 0n && rail.reservationPrice === 0n)) {
+    return fault('NOTHING_UNPAID', 'that was said already, or the rail is free', { rail: index })
   }
   draft.rails.set(index, { ...rail, unpaid: true })
   return ok()

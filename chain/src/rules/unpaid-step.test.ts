@@ -2,7 +2,7 @@ import { beforeAll, expect, test } from 'vitest'
 import { installNativeCrypto } from '../native/install-native-crypto.ts'
 import { applyLeave } from './leave.ts'
 import { type Actor, actor, codeOf, World } from './testing/world.ts'
-import { stepKib, unpaidStep } from './unpaid-step.ts'
+import { stepKib, stepReservations, unpaidStep } from './unpaid-step.ts'
 
 const payer = actor('payer')
 const [relay, other] = ['relay', 'other'].map(actor) as [Actor, Actor]
@@ -40,8 +40,11 @@ function closed({ world, rail, before }: ReturnType<typeof relayed>, says: boole
 
 test('a step grows with what was paid, as a server lets it', () => {
   expect([0, 100, 1000, 7680, 1 << 30].map(stepKib)).toEqual([256, 306, 756, 4096, 4096])
-  expect(unpaidStep({ kib: 0, unitPrice: UNIT_PRICE })).toBe(256_000n)
-  expect(unpaidStep({ kib: 0, unitPrice: 1n })).toBe(1n)
+  const nothing = { kib: 0, unitPrice: 0n, reservations: 0, reservationPrice: 0n }
+  expect(unpaidStep({ ...nothing, unitPrice: UNIT_PRICE })).toBe(256_000n)
+  expect(unpaidStep({ ...nothing, unitPrice: 1n })).toBe(1n)
+  expect([0, 1, 2, 9, 30, 1 << 30].map(stepReservations)).toEqual([1, 1, 2, 5, 16, 16])
+  expect(unpaidStep({ ...nothing, reservations: 4, reservationPrice: 7n })).toBe(21n)
 })
 
 test('who does not sign for the last step loses its price at the close; it goes to nobody', () => {
@@ -111,5 +114,23 @@ test('a storage rail whose payer read without paying loses the same at its close
   expect(codeOf(world.close(payer, rail))).toBe('ok')
   const receipt = world.receiptsOf('close').at(-1)
   expect(receipt).toMatchObject({ burnedUnits: 256_000n, refundUnits: LOCK - 256_000n })
+  world.audit()
+})
+
+test('a payer that leaves before it signed for its last reserved hour loses the price of it', () => {
+  const world = new World()
+  world.fund(payer, FUNDS)
+  world.fixBeacon()
+  world.rent(payer, relay, { price: 0n, term: 90 })
+  const before = world.balance(payer)
+  const rail = world.relay(payer, relay, LOCK, 0n, 1000n)
+  expect(codeOf(world.redeem(relay, [rail], [world.voucher(payer, rail, 0, 60)]))).toBe('ok')
+  expect(world.receiptsOf('relay').at(-1)).toMatchObject({ reservations: 60, fee: 60_000n })
+  world.close(payer, rail)
+  expect(codeOf(world.sayUnpaid(relay, rail))).toBe('ok')
+  for (let i = 0; i < world.params.proofWindowEpochs; i++) world.step()
+  expect(codeOf(world.close(payer, rail))).toBe('ok')
+  expect(before - world.balance(payer)).toBe(60_000n + 16_000n)
+  expect(world.receiptsOf('close').at(-1)).toMatchObject({ burnedUnits: 16_000n })
   world.audit()
 })

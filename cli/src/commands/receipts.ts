@@ -92,13 +92,14 @@ function amountOf({ body }: ReceiptView): string {
 }
 
 function subjectOf({ body }: ReceiptView): string {
-  const { rail, contract, node, payer, epoch, mainHeight } = body
+  const { rail, contract, node, payer, epoch, mainHeight, reservations } = body
   if (typeof mainHeight === 'number' && typeof epoch === 'number') {
     return `epoch ${epoch} in main block ${mainHeight}`
   }
   const parts = [
     typeof rail === 'number' ? `rail ${rail}` : '',
     typeof contract === 'number' ? `contract ${contract}` : '',
+    typeof reservations === 'number' && reservations > 0 ? `link of ${reservations} epochs` : '',
     typeof node === 'string' ? node : typeof payer === 'string' ? payer : '',
   ]
   return parts.filter((part) => part !== '').join(', ')

@@ -8,6 +8,9 @@ const url = z.url({ protocol: /^https?$/ })
 const mainNode = z.url({ protocol: /^(https?|elap2p)$/ })
 const units = z.string().regex(/^\d{1,20}$/)
 
+/** An offer names four relays; the first is free. */
+export const PAID_LINKS_MAX = 3
+
 /** What one node process is told. Secrets are in key files beside it, never in the config. */
 export const NodeConfigSchema = z.strictObject({
   name: z.string().min(1),
@@ -100,6 +103,10 @@ export const NodeConfigSchema = z.strictObject({
       asn: z.int().min(0).max(0xffff_ffff).optional(),
       /** Rebuild the owner's lost slots where that is due; needs the owner's key. */
       repair: z.boolean().optional(),
+      /** Links to relays beyond the free one, paid with the owner's key in the node's folder. */
+      paidLinks: z.int().min(0).max(PAID_LINKS_MAX).optional(),
+      /** Most units for an epoch of such a link. */
+      linkPriceMax: units.optional(),
       /** Give notice for everything stored, at every start. */
       leave: z.boolean().optional(),
       /** Node key addresses (hex public keys) that may deliver files into the inbox. */
@@ -110,7 +117,7 @@ export const NodeConfigSchema = z.strictObject({
     .strictObject({
       /** Units per GiB relayed. */
       unitPrice: units,
-      /** Units per reservation-hour. */
+      /** Units per reservation unit: an epoch of a link beyond a node's free one. */
       reservationPrice: units,
     })
     .optional(),

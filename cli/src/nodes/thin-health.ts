@@ -53,7 +53,7 @@ export function bootstrapHealth(chain: LightChainClient, node: BootstrapNode): N
     hindrances: () => [],
     facts: () => node.status(),
     metrics() {
-      const { connections, offers, relay, redeems } = node.status()
+      const { connections, offers, relay, reservations, redeems } = node.status()
       return [
         gauge('bootstrap_connections', 'Linked peers and bootstrap nodes', connections),
         gauge('bootstrap_offers', 'Offers in the directory', offers),
@@ -61,6 +61,9 @@ export function bootstrapHealth(chain: LightChainClient, node: BootstrapNode): N
         counter('relay_sessions_total', 'Relayed sessions', relay.sessionsTotal),
         counter('relay_bytes_total', 'Bytes relayed', relay.bytesTotal),
         counter('relay_cut_total', 'Sessions cut because nobody paid', relay.cutTotal),
+        gauge('relay_paid_links', 'Links that peers pay for', reservations.links),
+        counter('relay_link_epochs_total', 'Epochs of paid links', reservations.unitsTotal),
+        counter('relay_links_cut_total', 'Paid links cut unpaid', reservations.cutTotal),
         counter('redeems_total', 'Redeem transactions sent', redeems.sent),
       ]
     },
@@ -78,9 +81,11 @@ export function peerHealth(chain: LightChainClient, node: PeerNode): NodeHealth 
     },
     facts: () => node.status(),
     async metrics() {
-      const { slots, proofs, redeems, bytesIn, bytesOut, bootstrap } = await node.status()
+      const { slots, proofs, redeems, bytesIn, bytesOut, bootstrap, paidLinks } =
+        await node.status()
       return [
         gauge('peer_bootstrap_linked', '1 if a bootstrap node is linked', bootstrap ? 1 : 0),
+        gauge('peer_paid_links', 'Links to relays that the owner pays for', paidLinks.length),
         gauge('peer_slots', 'Slots stored', slots.stored),
         gauge('peer_slots_damaged', 'Slots whose bytes are damaged', slots.damaged),
         gauge('peer_stored_bytes', 'Bytes of slots', slots.bytes),

@@ -4,6 +4,7 @@ import { bytesToHex, parseHex, publicKeyOf } from '@ioex/chain/bytes'
 import {
   type ChainClient,
   ChainRefusal,
+  type PaidLinkTerms,
   type PeerNode,
   startBootstrapNode,
   startPeerNode,
@@ -98,6 +99,7 @@ export async function startPeer(
     limits: { bytesPerDay: storage.bytesPerDay ?? 0, quiet: quietHours(storage.quietHours) },
     tags: { region: storage.region, asn: storage.asn },
     friends: storage.friends.map(friendKey),
+    paidLinks: paidLinksOf(config, owner.ownerKey),
     logger,
   })
   if (storage.repair && !owner.ownerKey) {
@@ -140,6 +142,17 @@ export async function startPeer(
     },
     health: peerHealth(chain, peer),
   }
+}
+
+/** The owner pays for further links, so its key must lie here; checked before anything starts. */
+function paidLinksOf(
+  { name, storage }: NodeConfig,
+  payerKey: Uint8Array | undefined,
+): PaidLinkTerms | undefined {
+  const { paidLinks: count = 0, linkPriceMax = '0' } = storage ?? {}
+  if (count === 0) return undefined
+  if (payerKey) return { count, payerKey, priceMax: BigInt(linkPriceMax) }
+  throw new ConfigError(`${name}: --paid-links needs the owner's key in the node's folder`)
 }
 
 /** Repairs in every epoch what is due of the owner's contracts, until the signal. */

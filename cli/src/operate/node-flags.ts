@@ -59,6 +59,8 @@ const NodeFlagsSchema = z
     unitPrice: z.string().min(1),
     relayPrice: z.string().min(1),
     reservationPrice: z.string().min(1),
+    paidLinks: count,
+    linkPriceMax: z.string().min(1),
     repair: flag,
     leave: flag,
     friends: list,

@@ -91,6 +91,14 @@ describe('what flags make of a node', () => {
     expect(plans.map(({ metrics }) => metrics?.port)).toEqual([20_667, undefined])
   })
 
+  test('a peer pays for further links when told so, three at most, within a price', () => {
+    expect(planNode({ ...peer, peers: [PEER] }, 'main')[0]?.storage).not.toHaveProperty('paidLinks')
+    const [config] = planNode({ ...peer, paidLinks: 2, peers: [PEER] }, 'main')
+    expect(config?.storage).toMatchObject({ paidLinks: 2, linkPriceMax: '1000000' })
+    expect(NodeConfigSchema.safeParse(config).success).toBe(true)
+    expect(codeOf({ ...peer, paidLinks: 4 })).toBe('PAID_LINKS_INVALID')
+  })
+
   test('a peer that repairs, and one that leaves, only when asked', () => {
     expect(planNode(peer, 'main')[0]?.storage).not.toHaveProperty('leave')
     const [config] = planNode({ ...peer, repair: true, leave: true, peers: [PEER] }, 'main')

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import { parseHex } from '@ioex/chain/bytes'
-import type { NodeConfig } from '../nodes/node-config.ts'
+import { type NodeConfig, PAID_LINKS_MAX } from '../nodes/node-config.ts'
 import { parseAmount } from '../output/amount.ts'
 import { parseByteSize } from '../output/byte-size.ts'
 import { CommandError, EXIT_USAGE } from '../output/failure.ts'
@@ -34,6 +34,7 @@ const DEFAULTS = {
   unitPrice: '0.1',
   relayPrice: '0.5',
   reservationPrice: '0',
+  linkPriceMax: '0.01',
 } as const
 
 /** A wrong or missing setting of a node: the code names it, the message says what to do. */
@@ -131,6 +132,10 @@ function partOfRole(
           price: priceOf('price', flags),
           unitPrice: priceOf('unitPrice', flags),
           friends: (flags.friends ?? []).map(friendOf),
+          ...(flags.paidLinks && {
+            paidLinks: linksOf(flags.paidLinks),
+            linkPriceMax: priceOf('linkPriceMax', flags),
+          }),
           ...(flags.repair && { repair: true }),
           ...(flags.leave && { leave: true }),
         },
@@ -259,12 +264,17 @@ function mainNodeOf(name: keyof NodeFlags, text: string): string {
 }
 
 function priceOf(
-  name: 'price' | 'unitPrice' | 'relayPrice' | 'reservationPrice',
+  name: 'price' | 'unitPrice' | 'relayPrice' | 'reservationPrice' | 'linkPriceMax',
   flags: NodeFlags,
 ) {
   const amount = parseAmount(flags[name] ?? DEFAULTS[name])
   if (amount.ok) return amount.value.toString()
   throw wrong('PRICE_INVALID', `${name}: ${amount.fault.message}`)
+}
+
+function linksOf(count: number): number {
+  if (count <= PAID_LINKS_MAX) return count
+  throw wrong('PAID_LINKS_INVALID', `--paid-links ${count}: at most ${PAID_LINKS_MAX}`)
 }
 
 function capacityOf({ capacity = DEFAULTS.capacity }: NodeFlags): number {

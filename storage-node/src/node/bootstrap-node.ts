@@ -20,7 +20,9 @@ import {
   type SignedOffer,
 } from '../relay/offer.ts'
 import { RelayService } from '../relay/relay-service.ts'
+import { ReservationService } from '../relay/reservation-service.ts'
 import { RailMeters } from '../transfer/rail-meter.ts'
+import { ReservationLedger } from '../transfer/reservation-ledger.ts'
 import { reasonOf } from '../transfer/transfer-error.ts'
 import { openRailLedger, type RailLedger } from '../transfer/voucher-ledger.ts'
 import { HeadRunner } from './head-runner.ts'
@@ -36,6 +38,7 @@ export async function startBootstrapNode(options: BootstrapNodeOptions): Promise
   const { chain, dataDir, nodeKey, logger, listen } = options
   await mkdir(dataDir, { recursive: true })
   const vouchers = await openRailLedger(join(dataDir, 'vouchers'))
+  const reserved = await ReservationLedger.open(join(dataDir, 'reserved'))
   const controlPlane = await ControlPlane.start({
     nodeKey,
     listen: [`/${isIP(listen.host) === 6 ? 'ip6' : 'ip4'}/${listen.host}/tcp/${listen.port}`],
@@ -44,36 +47,50 @@ export async function startBootstrapNode(options: BootstrapNodeOptions): Promise
     logger,
   })
   const account = new NodeAccount(chain, nodeKey)
-  const relay = new RelayService({
-    nodeKey,
-    chain,
-    controlPlane,
-    meters: new RailMeters(vouchers),
-    unitPrice: options.unitPrice,
-    logger,
-  })
-  await relay.start()
   const directory = new OfferDirectory(chain.chainId)
+  const meters = new RailMeters(vouchers)
+  const { unitPrice, reservationPrice, voucherWaitMs } = options
+  const common = { nodeKey, chain, controlPlane, meters, logger }
+  const paid = { ...common, reserved, reservationPrice, voucherWaitMs }
+  const reservations = new ReservationService(paid)
+  const isLinked = (peer: Uint8Array) =>
+    isFreeLink(directory, peer, account.publicKey) || reservations.covers(peer)
+  const relay = new RelayService({ ...common, unitPrice, isLinked })
+  await relay.start()
+  await reservations.start()
   const node = new RunningBootstrap(options, {
     controlPlane,
     vouchers,
+    reserved,
     relay,
+    reservations,
     account,
     directory,
-    redeemer: new Redeemer({ chain, account, vouchers, logger }),
+    redeemer: new Redeemer({ chain, account, vouchers, reserved, logger }),
     former: (options.formerKeys ?? []).map((key) => {
       const old = new NodeAccount(chain, key)
-      return new Redeemer({ chain, account: old, vouchers, logger })
+      return new Redeemer({ chain, account: old, vouchers, reserved, logger })
     }),
   })
   await node.start()
   return node
 }
 
+/**
+ * The first relay that a node names in its offer is its free link. Offers are signed, the newest
+ * counts, and all bootstrap nodes know it, so a node has one free link that others can find.
+ */
+function isFreeLink(directory: OfferDirectory, peer: Uint8Array, own: Uint8Array): boolean {
+  const [first] = directory.get(peer)?.offer.relays ?? []
+  return first === undefined || bytesEqual(first, own)
+}
+
 interface BootstrapParts {
   readonly controlPlane: ControlPlane
   readonly vouchers: RailLedger
+  readonly reserved: ReservationLedger
   readonly relay: RelayService
+  readonly reservations: ReservationService
   readonly account: NodeAccount
   readonly directory: OfferDirectory
   readonly redeemer: Redeemer
@@ -207,7 +224,8 @@ class RunningBootstrap implements BootstrapNode {
   }
 
   status(): BootstrapStatus {
-    const { controlPlane, directory, relay, redeemer, former, account } = this.#parts
+    const { controlPlane, directory, relay, reservations, account } = this.#parts
+    const { redeemer, former } = this.#parts
     const redeems = { sent: 0, refused: 0 }
     for (const { counters } of [redeemer, ...former]) {
       redeems.sent += counters.sent
@@ -221,6 +239,7 @@ class RunningBootstrap implements BootstrapNode {
       connections: controlPlane.connectionCount,
       offers: directory.size,
       relay: { sessions: relay.sessionCount, sessionsTotal, bytesTotal, cutTotal, vouchersTotal },
+      reservations: { links: reservations.linkCount, ...reservations.counters },
       redeems,
     }
   }
@@ -235,12 +254,14 @@ class RunningBootstrap implements BootstrapNode {
   async stop(): Promise<void> {
     this.#stopped = true
     for (const timer of this.#timers) clearInterval(timer)
-    const { relay, controlPlane, vouchers, account, former } = this.#parts
+    const { relay, reservations, reserved, controlPlane, vouchers, account, former } = this.#parts
     for (const each of [{ account }, ...former]) each.account.stop()
     await relay.stop()
+    await reservations.stop()
     await controlPlane.stop()
     await this.#meeting
     await this.#runner?.stop()
     await vouchers.close()
+    await reserved.close()
   }
 }

@@ -10,6 +10,16 @@ export interface ListenAddress {
   readonly port: number
 }
 
+/** How many links a peer pays for, with whose money, and for how much at most. */
+export interface PaidLinkTerms {
+  /** At most 3: an offer names four relays. */
+  readonly count: number
+  /** Secret of the account that pays: money that the node may spend. */
+  readonly payerKey: Uint8Array
+  /** Most units per reservation unit. */
+  readonly priceMax: bigint
+}
+
 /** What a home peer is told. Nothing is read from the environment. */
 export interface PeerNodeOptions {
   /** The node's own folder; created if it is missing. */
@@ -32,6 +42,8 @@ export interface PeerNodeOptions {
   readonly unitPrice: bigint
   /** Daily traffic and quiet hours; none where undefined. */
   readonly limits?: ServiceLimits | undefined
+  /** Links to relays beyond the free one; none where undefined. */
+  readonly paidLinks?: PaidLinkTerms | undefined
   /** What the node says of its place: region, at most 16 bytes, and network number. */
   readonly tags?: { readonly region?: string | undefined; readonly asn?: number | undefined }
   /** Node keys (33 bytes) that may deliver files into the inbox. */
@@ -46,6 +58,12 @@ export interface PeerStatus {
   readonly listening: string | undefined
   /** Node key (hex) of the bootstrap node it is linked to. */
   readonly bootstrap: string | undefined
+  /** Links that it pays for, with the units signed for on each rail. */
+  readonly paidLinks: readonly {
+    readonly relay: string
+    readonly rail: number
+    readonly units: number
+  }[]
   readonly slots: {
     readonly stored: number
     readonly receiving: number
@@ -95,7 +113,10 @@ export interface BootstrapNodeOptions {
   readonly advertise?: readonly string[] | undefined
   /** Least units per GiB relayed that it accepts. */
   readonly unitPrice: bigint
+  /** Least units per reservation unit: an epoch of a link beyond a node's free one. */
   readonly reservationPrice: bigint
+  /** How long a link whose voucher is late is paused before it is cut; 10 seconds. */
+  readonly voucherWaitMs?: number | undefined
   readonly logger: Logger
 }
 
@@ -112,6 +133,12 @@ export interface BootstrapStatus {
     readonly bytesTotal: number
     readonly cutTotal: number
     readonly vouchersTotal: number
+  }
+  /** Paid links: now, units they used since the start, and how many were cut. */
+  readonly reservations: {
+    readonly links: number
+    readonly unitsTotal: number
+    readonly cutTotal: number
   }
   readonly redeems: { readonly sent: number; readonly refused: number }
 }

@@ -25,10 +25,13 @@ import { HeadRunner } from './head-runner.ts'
 import { Leaving } from './leaving.ts'
 import { NodeAccount } from './node-account.ts'
 import type { PeerNode, PeerNodeOptions, PeerStatus } from './node-interfaces.ts'
+import { PaidLinks } from './paid-links.ts'
+import { PaidLinksJournal } from './paid-links-journal.ts'
 import { Prover } from './prover.ts'
 import { Redeemer } from './redeemer.ts'
 import { RepairRedeemer } from './repair-redeemer.ts'
 import { SlotKeeper } from './slot-keeper.ts'
+import { OwnerAccount } from './transactions.ts'
 
 const RELAY_STOP_MS = 10_000
 
@@ -96,6 +99,7 @@ export async function startPeerNode(options: PeerNodeOptions): Promise<PeerNode>
     counters,
     prover: new Prover({ chain, store, account, logger }),
     redeemer: new Redeemer({ chain, account, vouchers, logger }),
+    journal: await PaidLinksJournal.open(join(dataDir, 'paid-links.json')),
   })
   await peer.start()
   return peer
@@ -115,6 +119,7 @@ interface PeerParts {
   readonly counters: ProviderCounters
   readonly prover: Prover
   readonly redeemer: Redeemer
+  readonly journal: PaidLinksJournal
 }
 
 class RunningPeer implements PeerNode {
@@ -124,6 +129,7 @@ class RunningPeer implements PeerNode {
   readonly #parts: PeerParts
   readonly #runners: HeadRunner[] = []
   #network: PeerNetwork | undefined
+  #links: PaidLinks | undefined
   #reconciledEpoch: number | undefined
 
   constructor(options: PeerNodeOptions, parts: PeerParts) {
@@ -154,6 +160,18 @@ class RunningPeer implements PeerNode {
     run((head) => redeemer.onHead(head))
     run((head) => this.#reconcile(head))
     run(() => repairRedeemer.redeem())
+    const links = this.#openLinks(this.#network)
+    if (links) run((head) => links.onHead(head))
+  }
+
+  /** Links beyond the free one, where the node is told to pay for some. */
+  #openLinks(network: PeerNetwork): PaidLinks | undefined {
+    const { chain, logger, paidLinks: terms } = this.#options
+    if (!terms || terms.count === 0) return undefined
+    const account = new OwnerAccount(chain, terms.payerKey)
+    const { journal } = this.#parts
+    this.#links = new PaidLinks({ chain, network, terms, account, journal, logger })
+    return this.#links
   }
 
   async #reconcile({ epoch }: ChainHead): Promise<void> {
@@ -201,6 +219,7 @@ class RunningPeer implements PeerNode {
       nodeAddress: bytesToHex(account.address),
       listening: this.#addresses()[0],
       bootstrap: bootstrap && bytesToHex(bootstrap),
+      paidLinks: this.#links?.status() ?? [],
       slots: store.figures(),
       proofs: { ...prover.counters, lastEpoch: prover.lastEpoch },
       redeems: { ...redeemer.counters },
@@ -224,6 +243,7 @@ class RunningPeer implements PeerNode {
   async stop(): Promise<void> {
     const { account, provider, vouchers, repairs } = this.#parts
     account.stop()
+    await this.#links?.stop()
     await this.#network?.stop()
     await provider.stop()
     await Promise.all(this.#runners.map((runner) => runner.stop()))

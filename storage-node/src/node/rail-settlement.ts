@@ -10,6 +10,7 @@ import {
   type Redeem,
   type SignedVoucher,
 } from '@ioex/chain/types'
+import type { ReservationLedger } from '../transfer/reservation-ledger.ts'
 import type { RailLedger } from '../transfer/voucher-ledger.ts'
 import { kibOf } from '../transfer/voucher-step.ts'
 import type { ChainClient, Indexed } from './chain-client.ts'
@@ -61,13 +62,19 @@ export async function dueRedeems(
   return redeems
 }
 
+/** What a node wrote down of its rails. */
+export interface RailLedgers {
+  readonly vouchers: RailLedger
+  readonly reserved?: ReservationLedger | undefined
+}
+
 /**
  * Rails whose payer asked for the rest of its lock but did not sign for all that it got: saying so
  * burns the price of a step out of that rest (PROTOCOL 8). Once per rail.
  */
 export async function unpaidRails(
   chain: ChainClient,
-  ledger: RailLedger,
+  ledgers: RailLedgers,
   parts: { nodeIndex: number; nowEpoch: number },
 ): Promise<number[]> {
   const rails = await chain.railsOfNode(parts.nodeIndex)
@@ -75,11 +82,22 @@ export async function unpaidRails(
   const unpaid: number[] = []
   for (const { index, record } of rails) {
     const isEnding = parts.nowEpoch >= record.end || askOf(view, record, parts.nowEpoch)
-    if (!isEnding || record.unpaid || record.unitPrice === 0n) continue
-    const entry = await ledger.get({ rail: index, generation: record.generation })
-    if (entry && kibOf(entry.usedBytes) > (entry.newest[0]?.voucher.kib ?? 0)) unpaid.push(index)
+    const isFree = record.unitPrice === 0n && record.reservationPrice === 0n
+    if (!isEnding || record.unpaid || isFree) continue
+    if (await isUnpaid(ledgers, { rail: index, generation: record.generation })) unpaid.push(index)
   }
   return unpaid
+}
+
+/** True where more was used on a rail than its newest voucher signs for. */
+async function isUnpaid(
+  { vouchers, reserved }: RailLedgers,
+  place: { readonly rail: number; readonly generation: number },
+): Promise<boolean> {
+  const entry = await vouchers.get(place)
+  const { kib = 0, reservations = 0 } = entry?.newest[0]?.voucher ?? {}
+  const used = await reserved?.get(place)
+  return kibOf(entry?.usedBytes ?? 0) > kib || (used?.units ?? 0) > reservations
 }
 
 function redeemBytes(rails: number, vouchers: number): number {

@@ -1,5 +1,6 @@
 import { PayloadKind } from '@ioex/chain/types'
 import type { Logger } from 'pino'
+import type { ReservationLedger } from '../transfer/reservation-ledger.ts'
 import { reasonOf } from '../transfer/transfer-error.ts'
 import type { RailLedger } from '../transfer/voucher-ledger.ts'
 import type { ChainClient, ChainHead } from './chain-client.ts'
@@ -11,6 +12,8 @@ export interface RedeemerOptions {
   readonly chain: ChainClient
   readonly account: NodeAccount
   readonly vouchers: RailLedger
+  /** Of a relay: how long it kept paid links. */
+  readonly reserved?: ReservationLedger | undefined
   readonly logger: Logger
 }
 
@@ -44,11 +47,11 @@ export class Redeemer {
 
   /** A payer that takes a last step unpaid shall not gain by it. */
   async #sayUnpaid(nowEpoch: number): Promise<void> {
-    const { chain, account, vouchers, logger } = this.#options
+    const { chain, account, logger } = this.#options
     const found = await chain.node(account.address)
     if (!found || found.record.evicted) return
     const parts = { nodeIndex: found.index, nowEpoch }
-    for (const rail of await unpaidRails(chain, vouchers, parts)) {
+    for (const rail of await unpaidRails(chain, this.#options, parts)) {
       const value = { rail, lost: false, unpaid: true }
       try {
         const leave = { selector: PayloadKind.leave, value } as const

@@ -55,6 +55,11 @@ export class OfferDirectory {
     return true
   }
 
+  /** The newest offer of a node. */
+  get(nodeKey: Uint8Array): SignedOffer | undefined {
+    return this.#offers.get(bytesToHex(nodeKey))
+  }
+
   expire(nowMs: number): void {
     for (const [key, { offer }] of this.#offers) {
       if (offer.sequence < nowMs - OFFER_LIFE_MS) this.#offers.delete(key)

@@ -44,6 +44,7 @@ export class PeerNetwork {
   #linkWaiters: (() => void)[] = []
   #linking: Promise<void> | undefined
   #offer: (() => Promise<Offer>) | undefined
+  #furtherRelays: readonly Uint8Array[] = []
   #announceTimer: NodeJS.Timeout | undefined
 
   private constructor(options: PeerNetworkOptions, controlPlane: ControlPlane) {
@@ -83,6 +84,12 @@ export class PeerNetwork {
   /** Tells a change of the offer at once instead of at the next repetition. */
   reannounce(): void {
     if (this.#offer) void this.#announceNow()
+  }
+
+  /** Names relays beside the free link over which this peer is reached, from now on. */
+  setFurtherRelays(nodeKeys: readonly Uint8Array[]): void {
+    this.#furtherRelays = [...nodeKeys]
+    this.reannounce()
   }
 
   /**
@@ -200,7 +207,9 @@ export class PeerNetwork {
     if (!this.#offer || !linked) return
     try {
       const offer = await this.#offer()
-      const relays = [linked]
+      // The free link comes first: by that the others know that theirs is to be paid.
+      const further = this.#furtherRelays.filter((key) => !bytesEqual(key, linked))
+      const relays = [linked, ...further]
       const signed = signOffer(
         this.#options.chainId,
         { ...offer, relays, sequence: Date.now() },

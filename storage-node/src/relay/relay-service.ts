@@ -40,6 +40,8 @@ export interface RelayServiceOptions {
   readonly meters: RailMeters
   /** Least units per GiB it relays for. */
   readonly unitPrice: bigint
+  /** Whether it keeps a link to that node, free or paid; all that are connected where undefined. */
+  readonly isLinked?: ((nodeKey: Uint8Array) => boolean) | undefined
   readonly logger: Logger
 }
 
@@ -207,6 +209,9 @@ export class RelayService {
     if (isClosing(rail)) {
       return refuse('RAIL_CLOSING', `rail ${request.rail} is being closed: open another`)
     }
+    if (rail.reservationPrice > 0n) {
+      return refuse('RAIL_PURPOSE', `rail ${request.rail} pays for a link: open one for traffic`)
+    }
     if (rail.contract !== NONE || rail.unitPrice < unitPrice) {
       return refuse('PRICE_TOO_LOW', `this relay asks ${unitPrice} units per GiB`)
     }
@@ -226,7 +231,10 @@ export class RelayService {
   }
 
   async #reach(request: RelayRequest, source: Uint8Array): Promise<Duplex> {
-    const { controlPlane } = this.#options
+    const { controlPlane, isLinked } = this.#options
+    if (isLinked && !isLinked(request.destination)) {
+      throw new TransferError('PEER_UNREACHABLE', 'this relay keeps no link to that node')
+    }
     const far = await controlPlane.openStream(request.destination, RELAY_STOP_PROTOCOL)
     await writeMessage(far, RelayStopType, { session: request.session, source })
     return far

@@ -194,7 +194,8 @@ export class ChannelOpener {
       node: addressOf(relay.nodeKey),
       lockUnits: trafficUnits(relay.unitPrice, traffic),
       unitPrice: relay.unitPrice,
-      reservationPrice: relay.reservationPrice,
+      // Traffic alone: the rail that pays for a link has another signer.
+      reservationPrice: 0n,
     }
     const { receipts } = await account.send({ selector: PayloadKind.openRelay, value })
     for (const { body } of receipts) {
@@ -233,7 +234,8 @@ async function dial(address: string) {
 }
 
 function isUsable(rail: Rail, relay: Offer): boolean {
-  return rail.live && rail.askEpoch === NONE && !rail.left && rail.unitPrice >= relay.unitPrice
+  const isForTraffic = rail.unitPrice >= relay.unitPrice && rail.reservationPrice === 0n
+  return rail.live && rail.askEpoch === NONE && !rail.left && isForTraffic
 }
 
 /** Bytes that the rail's traffic lock pays in all. */
@@ -253,5 +255,6 @@ function leftBytes({ payer, lockBytes, plannedBytes }: RelayRail, record: Rail):
 function isRailSpent(error: unknown): boolean {
   if (isTransferError(error, 'RAIL_SPENT')) return true
   if (!isTransferError(error, 'PEER_REFUSED')) return false
-  return ['RAIL_UNKNOWN', 'RAIL_CLOSING', 'PRICE_TOO_LOW'].includes(error.refusal ?? '')
+  const codes = ['RAIL_UNKNOWN', 'RAIL_CLOSING', 'PRICE_TOO_LOW', 'RAIL_PURPOSE']
+  return codes.includes(error.refusal ?? '')
 }

@@ -4,6 +4,7 @@ import {
   type Payload,
   PayloadKind,
   type ReceiptKind,
+  TopUpKind,
   type Transaction,
   transactionBytes,
 } from '@ioex/chain/types'
@@ -113,6 +114,8 @@ export class HandLedger {
         return this.#redeem(this.#node(who), payload.value as Of<'redeem'>, bytes)
       case PayloadKind.leave:
         return this.#leave(this.#node(who), payload.value as Of<'leave'>, bytes)
+      case PayloadKind.topUp:
+        return this.#topUp(payload.value as Of<'topUp'>)
       case PayloadKind.evict:
         return this.#touch(this.#node(bytesToHex((payload.value as Of<'evict'>).node)))
       case PayloadKind.close:
@@ -127,11 +130,18 @@ export class HandLedger {
   }
 
   #openRelay(payer: string, value: Of<'openRelay'>): void {
-    const { node, lockUnits, unitPrice } = value
+    const { node, lockUnits, unitPrice, reservationPrice } = value
     const { index, generation } = this.#created()
-    const terms = { price: 0n, unitPrice, leaves: 0, term: 0, lockUnits }
+    const terms = { price: 0n, unitPrice, reservationPrice, leaves: 0, term: 0, lockUnits }
     const of = { payer, node: bytesToHex(node), contract: NONE, fillEpoch: this.#epoch }
     this.rails.set(index, newRail({ index, generation, ...of, ...terms }))
+  }
+
+  #topUp({ kind, target, amount }: Of<'topUp'>): void {
+    if (kind !== TopUpKind.railUnits) throw new Error('only unit locks are topped up in this test')
+    const rail = this.#rail(target)
+    this.#touch(this.#node(rail.node))
+    rail.lockUnits += amount
   }
 
   #fill({ grant, payerKey, identity }: Of<'fill'>): void {
@@ -172,7 +182,9 @@ export class HandLedger {
     for (const index of new Set(rails)) {
       const rail = this.#rail(index)
       for (const { voucher } of vouchers) {
-        if (voucher.rail === index) rail.kib = Math.max(rail.kib, voucher.kib)
+        if (voucher.rail !== index) continue
+        rail.kib = Math.max(rail.kib, voucher.kib)
+        rail.reservations = Math.max(rail.reservations, voucher.reservations)
       }
       proceeds += this.#settle(node, rail, false)
     }
@@ -197,8 +209,9 @@ export class HandLedger {
     if (fee > 0n) node.pending = { epoch, fee: (node.pending?.fee ?? 0n) + fee }
     if (fee + burned + held + released > 0n) {
       const { index, generation, payer, contract, price, unitPrice, leaves, lockUnits, need } = rail
-      const inputs = { price, unitPrice, reservationPrice: 0n, leaves, lockUnits, need }
-      const counted = { E, elapsed, kib: rail.kib, reservations: 0 }
+      const { reservationPrice = 0n, kib, reservations } = rail
+      const inputs = { price, unitPrice, reservationPrice, leaves, lockUnits, need }
+      const counted = { E, elapsed, kib, reservations }
       const amounts = { fee, burned, toValidators, net, held, released, paid }
       const of = { node: node.address, payer, rail: index, generation, contract }
       const more = contract === NONE ? { deltaKib: rail.kib - rail.kibSettled } : {}

@@ -26,6 +26,8 @@ export interface RailTerms {
   readonly contract: number
   readonly price: bigint
   readonly unitPrice: bigint
+  /** Of a paid link, units per reservation unit; elsewhere 0. */
+  readonly reservationPrice?: bigint
   readonly leaves: number
   readonly term: number
   readonly lockUnits: bigint
@@ -33,11 +35,14 @@ export interface RailTerms {
 }
 
 export interface HandRail extends RailTerms {
+  /** Grows when it is topped up. */
+  lockUnits: bigint
   readonly billed: bigint
   readonly need: bigint
   readonly lockTime: bigint
   totals: Totals
   kib: number
+  reservations: number
   kibSettled: number
   forfeited: bigint
   released: bigint
@@ -69,6 +74,7 @@ export function newRail(terms: RailTerms): HandRail {
     lockTime: (price * billed * BigInt(term)) / LEAVES_PER_GIB,
     totals: NOTHING,
     kib: 0,
+    reservations: 0,
     kibSettled: 0,
     forfeited: 0n,
     released: 0n,
@@ -80,10 +86,11 @@ export function newRail(terms: RailTerms): HandRail {
  * is paid goes to validators, rounded down; half of the rest is held until it could pay a repair.
  */
 export function reckon(rail: HandRail, E: number, elapsed: number): Totals {
-  const { price, billed, unitPrice, lockUnits, totals, need } = rail
+  const { price, billed, unitPrice, reservationPrice = 0n, lockUnits, totals, need } = rail
   const time = greater(totals.time, (price * billed * BigInt(E)) / LEAVES_PER_GIB)
   const due = greater(time, (price * billed * BigInt(elapsed)) / LEAVES_PER_GIB)
-  const moved = (unitPrice * BigInt(rail.kib)) / KIB_PER_GIB
+  const reserved = reservationPrice * BigInt(rail.reservations)
+  const moved = (unitPrice * BigInt(rail.kib)) / KIB_PER_GIB + reserved
   const units = greater(totals.units, moved < lockUnits ? moved : lockUnits)
   const fee = time + units
   const burned = greater(totals.burned, (due + units + 9n) / 10n)
@@ -102,11 +109,14 @@ export function heldLost({ totals, forfeited }: HandRail) {
 }
 
 /** What of its two locks is left for the payer: less the price of a step that it did not pay. */
-export function refundOf({ totals, lockTime, lockUnits, unitPrice, kib, unpaid }: HandRail) {
+export function refundOf(rail: HandRail) {
+  const { totals, lockTime, lockUnits, unitPrice, reservationPrice = 0n, unpaid } = rail
   const { burned, toValidators, net, units } = totals
   const rest = lockUnits - units
-  const stepKib = Math.min(4096, 256 + Math.floor(kib / 2))
-  const step = unpaid ? (unitPrice * BigInt(stepKib) + KIB_PER_GIB - 1n) / KIB_PER_GIB : 0n
+  const stepKib = Math.min(4096, 256 + Math.floor(rail.kib / 2))
+  const stepUnits = Math.min(16, 1 + Math.floor(rail.reservations / 2))
+  const traffic = (unitPrice * BigInt(stepKib) + KIB_PER_GIB - 1n) / KIB_PER_GIB
+  const step = unpaid ? traffic + reservationPrice * BigInt(stepUnits) : 0n
   const burnedUnits = step < rest ? step : rest
   const refundTime = lockTime + units - burned - toValidators - net
   return { refundTime, refundUnits: rest - burnedUnits, burnedUnits }

@@ -337,9 +337,15 @@ export class World {
     return this.fill(payer, node, [this.open(payer, terms), 0])
   }
 
-  relay(payer: Actor, node: Actor, lockUnits: bigint, unitPrice: bigint): number {
+  relay(
+    payer: Actor,
+    node: Actor,
+    lockUnits: bigint,
+    unitPrice: bigint,
+    reservationPrice = 0n,
+  ): number {
     const index = this.draft.globals().freeRails.at(-1)?.index ?? this.draft.rails.count
-    const open = { node: node.address, lockUnits, unitPrice, reservationPrice: 0n }
+    const open = { node: node.address, lockUnits, unitPrice, reservationPrice }
     const opened = this.execute(payer, (draft, context) => applyOpenRelay(draft, open, context))
     assert(opened.ok, `relay failed: ${opened.ok ? '' : opened.fault.message}`)
     return index

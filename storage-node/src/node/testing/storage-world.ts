@@ -13,7 +13,12 @@ import {
 import { createStorageClient } from '../../scheduler/storage-client.ts'
 import type { StorageClient, StorageClientOptions } from '../../scheduler/storage-interfaces.ts'
 import { startBootstrapNode } from '../bootstrap-node.ts'
-import type { BootstrapNode, PeerNode, PeerNodeOptions } from '../node-interfaces.ts'
+import type {
+  BootstrapNode,
+  BootstrapNodeOptions,
+  PeerNode,
+  PeerNodeOptions,
+} from '../node-interfaces.ts'
 import { startPeerNode } from '../peer-node.ts'
 import { bindNode } from '../transactions.ts'
 import { MemoryChain } from './memory-chain.ts'
@@ -58,7 +63,10 @@ export class StorageWorld {
     return this.bootstraps.flatMap((node) => [...node.multiaddrs])
   }
 
-  async startBootstrap(name: string): Promise<BootstrapNode> {
+  async startBootstrap(
+    name: string,
+    changes: Partial<BootstrapNodeOptions> = {},
+  ): Promise<BootstrapNode> {
     const node = await startBootstrapNode({
       dataDir: join(this.folder, name),
       nodeKey: keyOf(name).secretKey,
@@ -68,6 +76,7 @@ export class StorageWorld {
       unitPrice: RELAY_PRICE,
       reservationPrice: 0n,
       logger: this.logger.child({ node: name }),
+      ...changes,
     })
     this.bootstraps.push(node)
     return node
