@@ -25,6 +25,7 @@ import { applyRotateKeys } from './rotate-keys.ts'
 import { applyBond, applyDelegate, applyUnbond } from './stake.ts'
 import { applyTopUp } from './top-up.ts'
 import { applyTransfer } from './transfer.ts'
+import { applyUnregister } from './unregister.ts'
 import { applyWithdraw } from './withdraw.ts'
 
 /** Every kind of transaction and its rule. On a fault the draft is to be dropped. */
@@ -86,6 +87,8 @@ export function applyPayload(
       return applyRedeemRepair(draft, payload.value, context)
     case 25:
       return applyLateVotes(draft, payload.value)
+    case 26:
+      return applyUnregister(draft, payload.value, context)
     default:
       return fault('NOT_ACTIVE', 'this kind of transaction is not active yet')
   }

@@ -383,6 +383,7 @@ const mayDiffer: { readonly [K in PayloadKind]: string } = {
   claimSlot: '',
   redeemRepair: 'vouchers',
   lateVotes: 'votes',
+  unregister: '',
 }
 
 const BODY_AT = 68

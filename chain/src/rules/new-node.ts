@@ -38,5 +38,6 @@ export function newNode({ epoch, ...identity }: NewNode): Node {
     snapshots: [],
     log: [],
     evictedEpoch: NONE,
+    exitEpoch: NONE,
   }
 }

@@ -77,6 +77,7 @@ export function addReceipt(income: NodeIncome, { body }: Receipt): void {
     case ReceiptKind.delegateFee:
     case ReceiptKind.slash:
     case ReceiptKind.stake:
+    case ReceiptKind.unregister:
       return
   }
 }

@@ -38,7 +38,7 @@ const ROLES_KNOWN = NodeRole.peer | NodeRole.bootstrap | NodeRole.validator
  * The owner registers a bootstrap node or the node of a validator: its deposit is set aside and
  * each hot key proves that it is held (PROTOCOL 3, 4). A new consensus key makes a validator,
  * with the least bond from the owner's balance. Sent again by the same owner it changes the
- * node's payout address and roles. Peers need none of this: their first fill creates their record.
+ * node's payout address and roles, or takes back that it gave them up. Peers need none of this: their first fill creates their record.
  * With `replaces` a node gets a new key (docs/decisions/0018-durability.md, 5).
  */
 export function applyRegister(
@@ -67,7 +67,8 @@ export function applyRegister(
   if (!created.ok) return created
   const { payout, roles } = register
   if (index !== undefined && existing) {
-    draft.nodes.set(index, { ...existing, payout, roles: existing.roles | roles, deposit })
+    const taken = { payout, roles: existing.roles | roles, deposit, exitEpoch: NONE }
+    draft.nodes.set(index, { ...existing, ...taken })
     return ok()
   }
   if (former.value) {

@@ -46,6 +46,7 @@ const lanes: { readonly [K in PayloadKind]: Lane } = {
   claimSlot: 'node',
   redeemRepair: 'node',
   lateVotes: 'system',
+  unregister: 'account',
 }
 
 const KIB = 1024

@@ -15,6 +15,7 @@ export function subjectsOf(receipt: Receipt): ReceiptSubjects {
     case ReceiptKind.forfeit:
     case ReceiptKind.reward:
     case ReceiptKind.payout:
+    case ReceiptKind.unregister:
       return { nodes: [body.value.node], rail: undefined, contract: undefined }
     case ReceiptKind.eviction: {
       const { node, rail, contract } = body.value

@@ -312,6 +312,19 @@ export const StakeReceiptType = new ContainerType({
   burned: Units64,
 })
 
+/** A node gave up its roles of register, or its deposit was paid back. */
+export const UnregisterReceiptType = new ContainerType({
+  /** Address of the node's key, and its index. */
+  node: Bytes20,
+  index: U32,
+  owner: Bytes20,
+  /** First epoch in which nothing counts on its roles. */
+  exitEpoch: U32,
+  /** To the owner, and burned for proofs it owed, units; both 0 when the roles were given up. */
+  refund: Units64,
+  debtPaid: Units64,
+})
+
 export const ReceiptKind = {
   proof: 0,
   storage: 1,
@@ -333,6 +346,7 @@ export const ReceiptKind = {
   delegateFee: 17,
   slash: 18,
   stake: 19,
+  unregister: 20,
 } as const
 export type ReceiptKind = keyof typeof ReceiptKind
 
@@ -357,6 +371,7 @@ export const ReceiptBodyType = new UnionType([
   DelegateFeeReceiptType,
   SlashReceiptType,
   StakeReceiptType,
+  UnregisterReceiptType,
 ])
 
 export type ProofReceipt = ValueOf<typeof ProofReceiptType>
@@ -379,6 +394,7 @@ export type RepairReceipt = ValueOf<typeof RepairReceiptType>
 export type DelegateFeeReceipt = ValueOf<typeof DelegateFeeReceiptType>
 export type SlashReceipt = ValueOf<typeof SlashReceiptType>
 export type StakeReceipt = ValueOf<typeof StakeReceiptType>
+export type UnregisterReceipt = ValueOf<typeof UnregisterReceiptType>
 
 export type ReceiptBody =
   | { readonly selector: 0; value: ProofReceipt }
@@ -401,6 +417,7 @@ export type ReceiptBody =
   | { readonly selector: 17; value: DelegateFeeReceipt }
   | { readonly selector: 18; value: SlashReceipt }
   | { readonly selector: 19; value: StakeReceipt }
+  | { readonly selector: 20; value: UnregisterReceipt }
 
 /** Transaction index of receipts that the block itself leaves. */
 export const BLOCK_RECEIPT = 0xffff_ffff

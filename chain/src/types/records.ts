@@ -111,6 +111,11 @@ export const NodeType = new ContainerType(
     log: new ListCompositeType(ResolutionType, RESOLUTIONS_MAX),
     /** Epoch of its eviction; NONE before it. Its slots are open for a refill since then. */
     evictedEpoch: U32,
+    /**
+     * First epoch in which nothing counts on its roles of register; NONE while it has some, or
+     * never had any. The deposit is paid back behind anchors that are FINAL from then on.
+     */
+    exitEpoch: U32,
   },
   { typeName: 'Node' },
 )

@@ -357,6 +357,12 @@ export const LateVoteType = new ContainerType({
   signature: SignatureBytes,
 })
 /** By block, newest first, then by validator: what participation counts beside certificates. */
+/** The owner gives up a node's roles of register; sent again, it gets the deposit back. */
+export const UnregisterType = new ContainerType({
+  /** Index. */
+  node: U32,
+})
+
 export const LateVotesType = new ContainerType({
   votes: new ListCompositeType(LateVoteType, LATE_VOTES_MAX),
 })
@@ -389,6 +395,7 @@ export const PayloadKind = {
   claimSlot: 23,
   redeemRepair: 24,
   lateVotes: 25,
+  unregister: 26,
 } as const
 export type PayloadKind = keyof typeof PayloadKind
 
@@ -419,6 +426,7 @@ export const PayloadType = new UnionType([
   ClaimSlotType,
   RedeemRepairType,
   LateVotesType,
+  UnregisterType,
 ])
 
 export type Transfer = ValueOf<typeof TransferType>
@@ -456,6 +464,7 @@ export type ClaimSlot = ValueOf<typeof ClaimSlotType>
 export type RedeemRepair = ValueOf<typeof RedeemRepairType>
 export type LateVote = ValueOf<typeof LateVoteType>
 export type LateVotes = ValueOf<typeof LateVotesType>
+export type Unregister = ValueOf<typeof UnregisterType>
 export type RepairVoucher = ValueOf<typeof RepairVoucherType>
 export type SignedRepairVoucher = ValueOf<typeof SignedRepairVoucherType>
 
@@ -486,6 +495,7 @@ export type Payload =
   | { readonly selector: 23; value: ClaimSlot }
   | { readonly selector: 24; value: RedeemRepair }
   | { readonly selector: 25; value: LateVotes }
+  | { readonly selector: 26; value: Unregister }
 
 /**
  * The signed part of a transaction. Id of a transaction = hash_tree_root(body); the signature,

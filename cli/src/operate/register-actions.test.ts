@@ -2,6 +2,7 @@ import { mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { addressOf, bytesToHex, formatAddress, parseAddress, publicKeyOf } from '@ioex/chain/bytes'
+import { draftOf, merge } from '@ioex/chain/state'
 import { decodeTransaction, NodeRole, transactionId } from '@ioex/chain/types'
 import { presets } from '@ioex/genesis/presets'
 import { RpcError } from '@ioex/rpc/client'
@@ -16,7 +17,7 @@ import { PassphraseSource } from '../keys/passphrase.ts'
 import { createWallet } from '../wallet/wallet-file.ts'
 import { formerNodeKeys, nextNodeKey, swapNodeKey } from './node-key-swap.ts'
 import { keyOf, keyPath } from './node-keys.ts'
-import { registerNode, rotateNodeKey } from './register-actions.ts'
+import { registerNode, rotateNodeKey, unregisterNode } from './register-actions.ts'
 
 const { addressPrefix } = presets.ci
 const passphrase = new PassphraseSource({ file: undefined, prompt: undefined })
@@ -62,6 +63,8 @@ function answer(method: string, params: Record<string, never>): unknown {
     case 'chain_sendTransaction': {
       const decoded = decodeTransaction(Buffer.from(params.transaction ?? '', 'hex'))
       if (!decoded.ok) throw new Error(decoded.fault.message)
+      const code = chain.outcome(decoded.value)
+      if (code !== 'ok') throw new RpcError(code, 'refused')
       onSend()
       chain.block([decoded.value])
       return { id: bytesToHex(transactionId(decoded.value)) }
@@ -74,7 +77,8 @@ function answer(method: string, params: Record<string, never>): unknown {
       const node = index === undefined ? undefined : ledger.nodes.get(index)
       if (!node) throw new RpcError('NOT_FOUND', 'no such node')
       const payout = formatAddress(node.payout, addressPrefix)
-      return { index, roles: roleNames(node.roles), payout }
+      const deposit = node.deposit.toString()
+      return { index, roles: roleNames(node.roles), payout, deposit, exitEpoch: node.exitEpoch }
     }
     default:
       throw new Error(`nobody asks ${method}`)
@@ -116,6 +120,23 @@ describe('a node on the chain', () => {
     // Without a flag what the chain has stays.
     await registerNode(context(), flags)
     expect(recordOf(key)?.payout).toEqual(new Uint8Array(20).fill(7))
+  })
+
+  test('gives up its roles, waits for its deposit, and has it back', async () => {
+    await expect(unregisterNode(context(), flags)).rejects.toThrow(/no role to give up/)
+    await registerNode(context(), flags)
+    const key = await readNodeKey()
+    await unregisterNode(context(), flags)
+    const deposit = chain.params.registerDepositUnits
+    expect(recordOf(key)).toMatchObject({ roles: 0, deposit })
+    expect(results[1]).toMatchObject({ node: 0, roles: [], exitEpoch: chain.epoch + 2 })
+    await expect(unregisterNode(context(), flags)).rejects.toMatchObject({ reason: 'DEPOSIT_HELD' })
+    // As after the time that anchors and unbonding take, which the rule's own tests go through.
+    const draft = draftOf(chain.ledger)
+    const node = draft.nodes.get(0)
+    if (node) draft.nodes.set(0, { ...node, deposit: 0n })
+    merge(draft)
+    await expect(unregisterNode(context(), flags)).rejects.toThrow(/no deposit to get back/)
   })
 
   test('gets a new key: its file changes only when the chain has it', async () => {

@@ -8,6 +8,7 @@ import type { ResultOf } from '@ioex/rpc/contract'
 import { readAddressArgument } from '../address-argument.ts'
 import type { CommandContext } from '../command-context.ts'
 import { readKey } from '../nodes/key-file.ts'
+import { formatIoex } from '../output/amount.ts'
 import { CommandError } from '../output/failure.ts'
 import { factsText } from '../output/table.ts'
 import { sendOwnerTransaction } from '../wallet/owner-transaction.ts'
@@ -80,7 +81,53 @@ export async function rotateNodeKey(context: CommandContext, flags: RegisterFlag
   await report(registration, value, sent, `replaces the key of node ${known.index}`)
 }
 
-async function open(context: CommandContext, flags: RegisterFlags): Promise<Registration> {
+/**
+ * node unregister: gives up the roles of the folder's node, or, where that is done, asks for its
+ * deposit. The chain says when the time for it has come (DEPOSIT_HELD before).
+ */
+export async function unregisterNode(
+  context: CommandContext,
+  flags: Pick<RegisterFlags, 'wallet' | 'wait'>,
+): Promise<void> {
+  const registration = await open(context, flags)
+  const { settings, passphrase } = context
+  const nodeKey = publicKeyOf(await readKey(keyPath(settings.data, 'node'), 'node', passphrase))
+  const known = await nodeOf(registration, nodeKey)
+  const isRegistered = (rolesOf(known) & (NodeRole.bootstrap | NodeRole.validator)) !== 0
+  if (!known || (!isRegistered && BigInt(known.deposit) === 0n)) {
+    throw new CommandError(
+      'NODE_NOT_REGISTERED',
+      'the node has no role to give up and no deposit to get back; a peer leaves with "ioex node --leave"',
+    )
+  }
+  const payload = { selector: PayloadKind.unregister, value: { node: known.index } } as const
+  const { client, wallet } = registration
+  const { id, final } = await sendOwnerTransaction(client, wallet.owner, payload, flags.wait)
+  const after = final ? await nodeOf(registration, nodeKey) : undefined
+  const facts = {
+    node: known.index,
+    roles: after?.roles ?? known.roles,
+    deposit: after?.deposit ?? known.deposit,
+    exitEpoch: after?.exitEpoch ?? known.exitEpoch,
+    id,
+    height: final?.height ?? null,
+    state: final?.state ?? 'pending',
+  }
+  context.output.result(facts, () => {
+    if (!after) return `Transaction ${id} is on its way.`
+    if (!isRegistered) return `Node ${known.index}: the deposit is back in the wallet (${id}).`
+    return (
+      `Node ${known.index} has given up its roles (${id}).\nIts deposit of ` +
+      `${formatIoex(after.deposit)} comes back with the same command, once anchors from epoch ` +
+      `${String(after.exitEpoch)} on are FINAL and the waiting time is over.`
+    )
+  })
+}
+
+async function open(
+  context: CommandContext,
+  flags: Pick<RegisterFlags, 'wallet'>,
+): Promise<Registration> {
   const { settings, io, passphrase } = context
   const folder = flags.wallet === undefined ? settings.data : resolve(io.folder, flags.wallet)
   const wallet = await readWallet(folder, passphrase)

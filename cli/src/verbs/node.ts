@@ -48,6 +48,15 @@ the node again and tell others its new peer id. Run again after an interruption 
 Example:
   $ ioex node rotate-key --data b1 --wallet wallet --rpc http://v1.example.org:21666
 `
+const UNREGISTER_HELP = `
+Ends what "ioex node register" began. The first time the node gives up its roles; rails go on until
+they are closed, and a validator's stake is asked back with "ioex validator unbond". Given again
+once anchors of the exit are FINAL and the unbonding time is over, the deposit goes to the owner,
+less what the node owes for proofs. "ioex node register" before then takes it back.
+
+Example:
+  $ ioex node unregister --data b1 --wallet wallet --rpc http://v1.example.org:21666
+`
 
 /** node: one node in the foreground. */
 export function registerNode(program: Command): void {
@@ -99,6 +108,7 @@ export function registerNode(program: Command): void {
     })
   registerInit(node)
   registerOnChain(node)
+  registerLeaving(node)
   addExamples(node, EXAMPLES)
 }
 
@@ -126,6 +136,20 @@ function registerOnChain(node: Command): void {
     .addHelpText('after', ROTATE_HELP)
     .action(async (flags: RegisterFlags, command: Command) => {
       await (await actions()).rotateNodeKey(await contextOf(command), { ...flags, wait: true })
+    })
+}
+
+/** node unregister: the roles given up, then the deposit paid back. */
+function registerLeaving(node: Command): void {
+  node
+    .command('unregister')
+    .description("give up the roles of the folder's node, then get its deposit back")
+    .option('--wallet <dir>', "folder of the owner's wallet, default the node's own folder")
+    .option('--no-wait', 'do not wait until it is final')
+    .addHelpText('after', UNREGISTER_HELP)
+    .action(async (flags: Pick<RegisterFlags, 'wallet' | 'wait'>, command: Command) => {
+      const { unregisterNode } = await import('../operate/register-actions.ts')
+      await unregisterNode(await contextOf(command), flags)
     })
 }
 

@@ -35,6 +35,7 @@ const RECEIPT_TYPES = Object.keys({
   delegateFee: true,
   slash: true,
   stake: true,
+  unregister: true,
 } satisfies Record<ReceiptView['type'], true>)
 
 const work = () => import('../commands/receipts.ts')

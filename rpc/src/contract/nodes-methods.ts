@@ -35,6 +35,8 @@ export const nodeView = z.looseObject({
   resolvedEpoch: z.int(),
   bytes: z.int().describe('bytes under contract'),
   evicted: z.boolean(),
+  deposit: units.describe('of register, paid back after its roles were given up'),
+  exitEpoch: epochNumber.nullable().describe('first epoch without these roles'),
   record: jsonSchemaOf(NodeType),
   ssz: sszHex,
 })

@@ -44,6 +44,8 @@ export function nodeView({ index, record }: Indexed<Node>, prefix: string): Node
     resolvedEpoch: record.A,
     bytes: record.inventoryBytes,
     evicted: record.evicted,
+    deposit: record.deposit.toString(),
+    exitEpoch: noneToNull(record.exitEpoch),
     record: sszToJson(NodeType, record, prefix),
     ssz: bytesToHex(NodeType.serialize(record)),
   }

@@ -306,6 +306,10 @@ const openContract: Payload = {
 
 function register(name: ChainName): ValidTransaction {
   const chain = chainOf(name)
+  return byOwner(onChain(chain), alice, registration(chain))
+}
+
+function registration(chain: SampleChain): Payload {
   const [node, consensus] = [keyOf('new node'), keyOf('new validator')]
   const proofBy = ({ publicKey, secretKey }: KeyPair) =>
     sign(possessionDigest(chain.chainId, alice.address, publicKey), secretKey)
@@ -318,7 +322,14 @@ function register(name: ChainName): ValidTransaction {
     roles: 6,
     replaces: NONE,
   }
-  return byOwner(onChain(chain), alice, { selector: PayloadKind.register, value })
+  return { selector: PayloadKind.register, value }
+}
+
+function unregister(name: ChainName): ValidTransaction {
+  const chain = chainOf(name)
+  chain.block([chain.byOwner(alice, registration(chain))])
+  const value = { node: chain.ledger.nodes.count - 1 }
+  return byOwner(onChain(chain), alice, { selector: PayloadKind.unregister, value })
 }
 
 function rotateKeys(name: ChainName): ValidTransaction {
@@ -485,4 +496,5 @@ export const validTransactions: { readonly [K in PayloadKind]: Story } = {
   claimSlot,
   redeemRepair,
   lateVotes,
+  unregister,
 }
