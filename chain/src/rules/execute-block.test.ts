@@ -56,6 +56,26 @@ describe('a block of transfers', () => {
     expect(auditSupply(chain.ledger).ok).toBe(true)
   })
 
+  test('a transaction whose execution breaks off leaves nothing to the next one', () => {
+    const chain = new SampleChain()
+    const broken = chain.byOwner(alice, pay(carol.address, 5n * UNITS))
+    const sound = chain.byOwner(bob, pay(carol.address, 7n))
+    const rootAfter = (before: (into: Parameters<typeof applyTransaction>[0]) => void) => {
+      const begun = beginBlock(draftOf(chain.ledger), chain.next())
+      if (!begun.ok) throw new Error(begun.fault.message)
+      before(begun.value)
+      expect(applyTransaction(begun.value, sound).ok).toBe(true)
+      return bytesToHex(endBlock(begun.value).roots.stateRoot)
+    }
+    const isVerified = (): boolean => {
+      throw new Error('an assertion')
+    }
+    const whole = rootAfter((into) =>
+      expect(() => applyTransaction(into, broken, { isVerified })).toThrow('an assertion'),
+    )
+    expect(whole).toBe(rootAfter(() => undefined))
+  })
+
   test('the same block gives the same roots wherever it runs; headers are checked by name', () => {
     const one = new SampleChain()
     const two = new SampleChain()

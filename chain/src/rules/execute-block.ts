@@ -192,13 +192,15 @@ export function applyTransaction(
   const emitted: ReceiptBody[] = []
   const believesOpenings = options.believesOpenings === true
   const context = { ...contextOf(block, transaction, bytes, emitted), believesOpenings }
-  const applied = tryBody(execution, transaction, context, emitted)
-  const signed = applied.ok ? checkSignature(draft, transaction, options) : applied
-  if (!signed.ok) {
+  try {
+    const applied = tryBody(execution, transaction, context, emitted)
+    const signed = applied.ok ? checkSignature(draft, transaction, options) : applied
+    if (!signed.ok) return signed
+    mergeAndClear(attempt)
+  } finally {
+    // After a failed assertion too: nothing of this transaction may stand in the next one's try.
     clear(attempt)
-    return signed
   }
-  mergeAndClear(attempt)
   addReceipts(execution, emitted)
   execution.transactions.push(transaction)
   execution.bytes += bytes + OFFSET_BYTES
