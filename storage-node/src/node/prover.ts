@@ -14,6 +14,12 @@ export interface ProverOptions {
   readonly logger: Logger
 }
 
+/**
+ * How often in an epoch a node looks whether it is challenged. It has several epochs to answer,
+ * and asking at every block would have full nodes prove it two records a second.
+ */
+const LOOKS_PER_EPOCH = 64
+
 /** Answers the node's challenges (PROTOCOL 6). */
 export class Prover {
   readonly #options: ProverOptions
@@ -21,6 +27,8 @@ export class Prover {
   lastEpoch: number | undefined
   /** Attempts to answer the challenge of an epoch, and the height of the next one. */
   #attempts = { epoch: -1, count: 0, next: 0 }
+  /** Height from which on it is asked again. */
+  #nextLook = 0
   /** Rails whose loss was declared. */
   readonly #lost = new Set<number>()
 
@@ -29,13 +37,14 @@ export class Prover {
   }
 
   async onHead(head: ChainHead): Promise<void> {
+    if (head.height < this.#nextLook) return
     const { chain, account, logger } = this.#options
-    const found = await chain.node(account.address)
-    if (!found) return
-    const { challenge } = await currentNode(chain, found.record, head.epoch)
-    if (!challenge || challenge.epoch === this.lastEpoch) return
-    // Not all nodes at the block that opened the challenge, nor close to its end.
     const { epochBlocks } = chain.params
+    const found = await chain.node(account.address)
+    const { challenge } = found ? await currentNode(chain, found.record, head.epoch) : {}
+    this.#nextLook = head.height + Math.floor(epochBlocks / LOOKS_PER_EPOCH)
+    if (!found || !challenge || challenge.epoch === this.lastEpoch) return
+    // Not all nodes at the block that opened the challenge, nor close to its end.
     const wait = jitterBlocks(account.address, Math.floor(epochBlocks / 4))
     if (head.height < challenge.openedAt + wait) return
     if (this.#attempts.epoch !== challenge.epoch) {
@@ -45,6 +54,7 @@ export class Prover {
     // Whether the chain, the network or this node is at fault: twice as long before the next try.
     this.#attempts.count += 1
     this.#attempts.next = head.height + 2 ** this.#attempts.count
+    this.#nextLook = this.#attempts.next
     try {
       await this.#prove(found.index, challenge)
     } catch (error) {
