@@ -26,6 +26,7 @@ import { BranchChoice, epochsSince, LEAD_EPOCHS } from './branch-choice.ts'
 import { CheckpointAnchorer } from './checkpoint-anchorer.ts'
 import { EvidenceFile } from './evidence-file.ts'
 import { FinalAnnouncer } from './final-announcer.ts'
+import type { JoinOptions } from './join-network.ts'
 import { openMainNodes } from './main-nodes.ts'
 import { type OpenedNode, openNode, type SyncMode } from './open-node.ts'
 import { type OpeningsKept, OpeningsPruner } from './openings-pruner.ts'
@@ -55,6 +56,8 @@ export interface FullNodeOptions {
   readonly mainChainOtherUrls?: readonly string[] | undefined
   /** Default snapshot; nodes that audit the whole history use full. */
   readonly sync?: SyncMode | undefined
+  /** Told how far a join by snapshot is, which happens before the node is up. */
+  readonly onJoining?: JoinOptions['onJoining']
   /** Openings of proofs and fills: `all`, as an archive node, unless told otherwise. */
   readonly openings?: OpeningsKept | undefined
   /** Undefined for a node that only follows. */

@@ -22,7 +22,7 @@ import {
   serverOf,
 } from '../sync/testing/served-chain.ts'
 import { ForkedNetworkError } from './branch-choice.ts'
-import { joinBySnapshot } from './join-network.ts'
+import { joinBySnapshot, type JoinProgress } from './join-network.ts'
 import { openChain } from './open-chain.ts'
 
 const EPOCH_BLOCKS = 10
@@ -107,8 +107,14 @@ function mortal(shelf: SnapshotShelf, uses: number): SnapshotShelf {
 
 describe('joining by snapshot', () => {
   test('gives a database that block sync goes on from', async () => {
-    expect(await joinWith(SnapshotDatabase.inMemory())).toBe(true)
+    const told: JoinProgress[] = []
+    const onJoining = (progress: JoinProgress) => void told.push(progress)
+    expect(await joinWith(SnapshotDatabase.inMemory(), { onJoining })).toBe(true)
     await expectJoined()
+    expect(told[0]).toEqual({ epoch: manager.final.header.epoch, chunks: 0, chunksKnown: 0 })
+    const last = told.at(-1)
+    expect(last).toMatchObject({ epoch: 5, chunks: last?.chunksKnown })
+    expect(last?.chunks).toBeGreaterThan(0)
     const store = await LevelStore.open(join(folder, 'chain'))
     const joined = await managerOn(store)
     const sync = new BlockSync({

@@ -55,6 +55,17 @@ export interface JoinOptions extends BranchSearchOptions {
   /** Full nodes that the node was told of. */
   readonly peersExpected: number
   readonly shelf: SnapshotShelf
+  /** Told when the join begins and as chunks come. */
+  readonly onJoining?: ((progress: JoinProgress) => void) | undefined
+}
+
+/** How far a node is on its way to a snapshot's state. */
+export interface JoinProgress {
+  /** Of the snapshot; before one is chosen, what peers have reached. */
+  readonly epoch: number
+  /** Chunks that are here, and how many are known of so far. */
+  readonly chunks: number
+  readonly chunksKnown: number
 }
 
 /**
@@ -73,6 +84,7 @@ export async function joinBySnapshot(options: JoinOptions): Promise<boolean> {
   const lead = await epochAhead(options)
   if (lead <= SNAPSHOT_LEAD_EPOCHS) return false
   logger.info({ epoch: lead }, 'peers are ahead: joining by snapshot')
+  options.onJoining?.({ epoch: lead, chunks: 0, chunksKnown: 0 })
   const branch = await chosenBranch(options)
   if (!branch || branch.epochs.length <= SNAPSHOT_LEAD_EPOCHS) return false
   for (let tries = 0; tries < TRIES_MAX; tries++) {
@@ -131,7 +143,7 @@ async function grown(options: JoinOptions, branch: ProvenBranch): Promise<Proven
 }
 
 async function restoreFrom(options: JoinOptions, branch: ProvenBranch): Promise<boolean> {
-  const { shelf, peers, logger } = options
+  const { shelf, peers, logger, onJoining } = options
   const epoch = await snapshotEpoch(options, branch)
   const trusted = epoch === undefined ? undefined : branch.epochs[epoch - 1]
   if (epoch === undefined || !trusted) return false
@@ -142,6 +154,7 @@ async function restoreFrom(options: JoinOptions, branch: ProvenBranch): Promise<
     shelf,
     header,
     onProgress: (done, known) => {
+      onJoining?.({ epoch, chunks: done, chunksKnown: known })
       if (done < known && done < told + known / 10) return
       told = done
       logger.info({ epoch, done, known }, 'snapshot chunks')

@@ -10,7 +10,7 @@ import { SnapshotDatabase } from '../store/snapshot-database.ts'
 import { SYNC_REQUEST_BYTES_MAX } from '../sync/sync-messages.ts'
 import { SyncServer } from '../sync/sync-server.ts'
 import { anchoredCheckpoints } from './anchored-checkpoints.ts'
-import { joinBySnapshot } from './join-network.ts'
+import { joinBySnapshot, type JoinOptions } from './join-network.ts'
 import { openChain } from './open-chain.ts'
 
 /** How a node with an empty folder gets to the tip: from a recent state, or from genesis. */
@@ -23,6 +23,7 @@ export interface OpenNodeOptions {
   readonly listen: readonly string[]
   readonly peers: readonly string[]
   readonly sync?: SyncMode | undefined
+  readonly onJoining?: JoinOptions['onJoining']
   readonly logger: Logger
 }
 
@@ -77,6 +78,7 @@ export async function openNode(
     },
     peersExpected: options.peers.length,
     shelf,
+    onJoining: options.onJoining,
     anchors: async () => {
       const follower = followerFrom(chain.ledger)
       try {

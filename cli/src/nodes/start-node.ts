@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import type { JoinProgress } from '@ioex/chain/node'
 import { installNativeCrypto } from '@ioex/chain/native'
 import type { PassphraseSource } from '../keys/passphrase.ts'
 import type { NodeConfig } from './node-config.ts'
@@ -9,12 +10,18 @@ export async function startNode(
   config: NodeConfig,
   logger: Logger,
   passphrase: PassphraseSource,
+  onJoining?: (progress: JoinProgress) => void,
 ): Promise<RunningNode> {
   const native = await installNativeCrypto()
   logger.info({ role: config.role, ...native }, 'starting')
   switch (config.role) {
     case 'validator':
-      return (await import('./validator-process.ts')).startValidator(config, logger, passphrase)
+      return (await import('./validator-process.ts')).startValidator(
+        config,
+        logger,
+        passphrase,
+        onJoining,
+      )
     case 'bootstrap':
       return (await import('./thin-nodes.ts')).startBootstrap(config, logger, passphrase)
     case 'peer':

@@ -6,7 +6,7 @@ import type { Logger } from 'pino'
 import { asInternalHash } from '@ioex/chain/elastos'
 import { publicKeyOf } from '@ioex/chain/bytes'
 import { checkpointHeight } from '@ioex/chain/params'
-import { FullNode } from '@ioex/chain/node'
+import { FullNode, type JoinProgress } from '@ioex/chain/node'
 import { type RpcServer, startRpcServer } from '@ioex/rpc/server'
 import { SyncWatch } from '../operate/sync-progress.ts'
 import { ValidatorWatch } from '../operate/validator-watch.ts'
@@ -27,6 +27,7 @@ export async function startValidator(
   config: NodeConfig,
   logger: Logger,
   passphrase: PassphraseSource,
+  onJoining?: (progress: JoinProgress) => void,
 ): Promise<RunningNode> {
   const { listen, rpc, mainChainUrl } = config
   if (!listen || !rpc || mainChainUrl === undefined) {
@@ -45,6 +46,7 @@ export async function startValidator(
     mainChainUrl,
     mainChainOtherUrls: config.mainChainOtherUrls,
     sync: config.sync,
+    onJoining,
     openings: config.openings,
     validator: {
       consensusKey,

@@ -2,8 +2,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { JoinProgress } from '@ioex/chain/node'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type HealthServer, type NodeHealth, startHealthServer } from './health-server.ts'
+import { joiningHealth } from './joining-health.ts'
 import { counter, folderBytes, gauge, metricsText } from './metrics.ts'
 
 describe('metrics', () => {
@@ -31,6 +33,7 @@ describe('metrics', () => {
 describe('health pages', () => {
   let state: { hindrances: string[]; isSyncing: boolean; isStarted: boolean }
   let server: HealthServer
+  let joining: JoinProgress | undefined
   const health: NodeHealth = {
     hindrances: () => state.hindrances,
     isSyncing: () => state.isSyncing,
@@ -44,7 +47,11 @@ describe('health pages', () => {
       host: '127.0.0.1',
       port: 0,
       dataFolder: tmpdir(),
-      nodes: () => (state.isStarted ? [{ role: 'peer', health }] : []),
+      nodes() {
+        const progress = joining
+        if (progress) return [{ role: 'validator', health: joiningHealth(() => progress) }]
+        return state.isStarted ? [{ role: 'peer', health }] : []
+      },
     })
   })
   afterAll(() => server.close())
@@ -69,6 +76,21 @@ describe('health pages', () => {
     expect(await page('/readyz')).toEqual([503, 'starting\n'])
     expect((await page('/livez'))[0]).toBe(200)
     state = { ...state, isStarted: true }
+  })
+
+  test('a node that fetches a snapshot is syncing, not starting', async () => {
+    joining = { epoch: 7, chunks: 3, chunksKnown: 12 }
+    const hindrance = 'joining by the snapshot of epoch 7: 3 of 12 chunks'
+    expect(await page('/readyz')).toEqual([503, `${hindrance}\n`])
+    const [status, text] = await page('/health')
+    expect(status).toBe(206)
+    expect(JSON.parse(text)).toEqual({
+      status: 'syncing',
+      hindrances: [hindrance],
+      nodes: [{ role: 'validator', joining }],
+    })
+    expect((await page('/metrics'))[1]).toContain('ioex_join_chunks_known 12')
+    joining = undefined
   })
 
   test('metrics of node, registry and process', async () => {

@@ -4,6 +4,7 @@ import type { CommandContext } from '../command-context.ts'
 import { readGenesis } from '../nodes/genesis-of.ts'
 import { type NodeConfig, readNodeConfig } from '../nodes/node-config.ts'
 import { openHealthPages } from './health-pages.ts'
+import { joiningHealth } from './joining-health.ts'
 import { gatherNodeFlags, isFlagsFile } from './node-flags.ts'
 import { planNode } from './node-plan.ts'
 import type { RunningNode } from '../nodes/running-node.ts'
@@ -28,22 +29,25 @@ export async function runNode(
     for (const node of running.toReversed()) await node.stop()
     await pages?.close()
   }
-  const pages = await openHealthPages(configs, () => running)
+  let joining: (Pick<RunningNode, 'health'> & { readonly role: string }) | undefined
+  const pages = await openHealthPages(configs, () => (joining ? [...running, joining] : running))
   try {
     for (const config of configs) {
       const logger = pino({ name: config.name, level: config.logLevel }, pino.destination(2))
-      const starting = startNode(config, logger, passphrase)
+      const { role } = config
+      const starting = startNode(config, logger, passphrase, (progress) => {
+        joining = { role, health: joiningHealth(() => progress) }
+      })
       const first = await Promise.race([starting, interrupted])
       if ('reason' in first) {
         // What is half started cannot be stopped before it has started.
-        await starting
-          .then((node) => running.push({ ...node, role: config.role }))
-          .catch(() => undefined)
+        await starting.then((node) => running.push({ ...node, role })).catch(() => undefined)
         return
       }
-      running.push({ ...first, role: config.role })
+      joining = undefined
+      running.push({ ...first, role })
       const info = { ...first.info, ...(pages && { metrics: pages.url }) }
-      output.result({ name: config.name, role: config.role, ...info }, () =>
+      output.result({ name: config.name, role, ...info }, () =>
         [`${config.name} is ready:`, ...describe(info)].join('\n'),
       )
     }
