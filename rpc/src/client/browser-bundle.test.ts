@@ -15,6 +15,7 @@ const root = resolve(import.meta.dirname, '../../..')
 /** What every browser has of what the client uses; nothing that only Node has. */
 const webGlobals = {
   AbortController,
+  MessageChannel,
   TextDecoder,
   TextEncoder,
   URL,

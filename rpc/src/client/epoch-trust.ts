@@ -30,6 +30,7 @@ import {
 import { EPOCH_PROOFS_MAX } from '../contract/chain-methods.ts'
 import { decodeCertificate, decodeHeader } from './certified-head.ts'
 import type { HeaderEntry } from './header-chain.ts'
+import { nextTurn } from './next-turn.ts'
 import type { RpcClient } from './rpc-client.ts'
 import { RpcError } from './rpc-error.ts'
 
@@ -126,7 +127,10 @@ export class EpochTrust {
       const from = this.#trusted.epoch
       const to = Math.min(epoch - 1, from + EPOCH_PROOFS_MAX - 1)
       const { proofs } = await client.call('chain_getEpochProofs', { from, to })
-      for (const proof of proofs) this.#hop(proof, client)
+      for (const proof of proofs) {
+        this.#hop(proof, client)
+        await nextTurn()
+      }
       if (this.#trusted.epoch === from) throw falseProof(client, `does not prove epoch ${from}`)
     }
   }
@@ -136,6 +140,8 @@ export class EpochTrust {
     const proof = bytes.ok
       ? decodeCanonical(EpochHandoverType, bytes.value, HANDOVER_BYTES_MAX)
       : bytes
+    // The newest headers, followed meanwhile, may have led us past it.
+    if (proof.ok && proof.value.header.epoch < this.#trusted.epoch) return
     const hopped = proof.ok ? hopEpoch(this.#trusted, proof.value, this.#options.chain) : proof
     if (!hopped.ok) throw falseProof(client, hopped.fault.message)
     this.#trust(hopped.value)
@@ -165,6 +171,7 @@ export class EpochTrust {
   }
 
   #trust(trusted: TrustedEpoch): void {
+    if (trusted.epoch <= this.#trusted.epoch) return
     this.#trusted = trusted
     this.#remember()
     this.#options.onTrust?.(trusted)

@@ -8,6 +8,7 @@ import { decodeCertificate, decodeHeader } from './certified-head.ts'
 import type { EndpointPool } from './endpoint-pool.ts'
 import type { EpochTrust } from './epoch-trust.ts'
 import { type CheckedRun, checkRun, type HeaderEntry, headOf } from './header-chain.ts'
+import { nextTurn } from './next-turn.ts'
 import { readHashes } from './proof-reader.ts'
 import type { RpcClient } from './rpc-client.ts'
 import { RpcError } from './rpc-error.ts'
@@ -204,6 +205,7 @@ export class HeadFollower {
     }
     const rules = this.#rulesOf(header)
     if (!rules) throw new RpcError('FALSE_PROOF', `${client.url} shows a header of no known set`)
+    await nextTurn()
     const final = checkFinality(header, decoded.value, rules)
     if (!final.ok) throw falseProof(client, final.fault)
     return final.value
