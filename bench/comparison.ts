@@ -34,9 +34,10 @@ export interface Comparison {
   /**
    * What is counted: processor time of all threads (default), or of the main thread alone, for work
    * of which other threads take a part and on which it never waits for them. While the machine is
-   * busy the others get less time and the main thread has to do more.
+   * busy the others get less time and the main thread has to do more. Or a clock that counts other
+   * processes too, nanoseconds.
    */
-  readonly clock?: 'processor' | 'mainThread'
+  readonly clock?: 'processor' | 'mainThread' | (() => number)
   /** Turns that both sides take, odd; default 5. */
   readonly rounds?: number
   readonly subject: Workload
@@ -47,10 +48,19 @@ export interface Comparison {
   readonly facts?: Readonly<Record<string, number>>
 }
 
+/** A comparison for which this machine lacks something. */
+export interface Unmeasured {
+  readonly name: string
+  /** What is missing. */
+  readonly unmeasured: string
+}
+
 /** One subject: `npm run bench -- NAME`. */
 export interface Bench {
   readonly name: string
   readonly about: string
   /** Each comparison is measured before the next is asked for, so that one at a time is held. */
-  comparisons(scale: Scale): AsyncIterable<Comparison> | Iterable<Comparison>
+  comparisons(
+    scale: Scale,
+  ): AsyncIterable<Comparison | Unmeasured> | Iterable<Comparison | Unmeasured>
 }

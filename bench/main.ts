@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { parseArgs } from 'node:util'
 import { installNativeCrypto, type NativeCrypto } from '@ioex/chain/native'
 import { allBenches } from './all-benches.ts'
-import type { Bench, Scale } from './comparison.ts'
+import type { Bench, Scale, Unmeasured } from './comparison.ts'
 import { type Measurement, runBench } from './measure.ts'
 import { reportText } from './report.ts'
 
@@ -20,11 +20,13 @@ const options = {
   help: { type: 'boolean', default: false },
 } as const
 
+type Measured = Measurement | Unmeasured
+
 interface Report extends Scale {
   /** Version of Node. */
   readonly node: string
   readonly crypto: NativeCrypto
-  readonly measurements: readonly Measurement[]
+  readonly measurements: readonly Measured[]
 }
 
 process.exitCode = await run()
@@ -60,18 +62,18 @@ async function run(): Promise<number> {
   return 0
 }
 
-async function runHere(bench: Bench, scale: Scale): Promise<Measurement[]> {
+async function runHere(bench: Bench, scale: Scale): Promise<Measured[]> {
   process.stderr.write(`${bench.name}: ${bench.about}\n`)
   await installNativeCrypto()
-  const measurements: Measurement[] = []
+  const measurements: Measured[] = []
   for await (const measurement of runBench(bench, scale)) measurements.push(measurement)
   return measurements
 }
 
 /** Each in a process of its own: what one leaves in heap and compiler would slow the next. */
-function runApart(benches: readonly Bench[], scale: Scale): Measurement[] | undefined {
+function runApart(benches: readonly Bench[], scale: Scale): Measured[] | undefined {
   const flags = (['smoke', 'full'] as const).filter((flag) => scale[flag])
-  const measurements: Measurement[] = []
+  const measurements: Measured[] = []
   for (const { name } of benches) {
     const args = [import.meta.filename, name, '--json', ...flags.map((flag) => `--${flag}`)]
     const { status, stdout } = spawnSync(process.execPath, args, {

@@ -1,6 +1,6 @@
 import { assert, bytesToHex, sha256 } from '@ioex/chain/bytes'
 import { measure as sampled } from 'mitata'
-import type { Bench, Comparison, Scale, Workload } from './comparison.ts'
+import type { Bench, Comparison, Scale, Unmeasured, Workload } from './comparison.ts'
 
 /** What was measured of one comparison. Rates are per second of processor time. */
 export interface Measurement {
@@ -29,8 +29,15 @@ const USUAL: Effort = { rounds: 5, warmUp: true, samplesMin: 1, nanosecondsMin: 
 const SMOKE: Effort = { rounds: 1, warmUp: false, samplesMin: 1, nanosecondsMin: 0 }
 
 /** Measures a benchmark's comparisons one after the other. */
-export async function* runBench(bench: Bench, scale: Scale): AsyncGenerator<Measurement> {
+export async function* runBench(
+  bench: Bench,
+  scale: Scale,
+): AsyncGenerator<Measurement | Unmeasured> {
   for await (const comparison of bench.comparisons(scale)) {
+    if ('unmeasured' in comparison) {
+      yield comparison
+      continue
+    }
     const usual = { ...USUAL, rounds: comparison.rounds ?? USUAL.rounds }
     yield await measure(comparison, scale.smoke ? SMOKE : usual)
   }
@@ -42,7 +49,8 @@ export async function* runBench(bench: Bench, scale: Scale): AsyncGenerator<Meas
  */
 async function measure(comparison: Comparison, effort: Effort): Promise<Measurement> {
   const { name, unit, work, subject, against, result, clock = 'processor', facts = {} } = comparison
-  const timed = (workload: Workload) => nanosecondsOf(workload, effort, clocks[clock])
+  const now = typeof clock === 'function' ? clock : clocks[clock]
+  const timed = (workload: Workload) => nanosecondsOf(workload, effort, now)
   if (effort.warmUp) {
     await timed(subject)
     await timed(against.workload)

@@ -1,10 +1,14 @@
 import { tableText } from '../cli/src/output/table.ts'
+import type { Unmeasured } from './comparison.ts'
 import type { Measurement } from './measure.ts'
 
 const number = new Intl.NumberFormat('en-US', { maximumSignificantDigits: 4 })
 
 /** One line per measurement: the ratio first, because only it survives a change of machine. */
-export function reportText(measurements: readonly Measurement[], isTerminal: boolean): string {
+export function reportText(
+  measurements: readonly (Measurement | Unmeasured)[],
+  isTerminal: boolean,
+): string {
   const columns = [
     { head: 'measurement' },
     { head: 'ratio', align: 'right' as const },
@@ -14,7 +18,13 @@ export function reportText(measurements: readonly Measurement[], isTerminal: boo
     { head: 'us each', align: 'right' as const },
     { head: 'result' },
   ]
-  const rows = measurements.map((measured) => [
+  const rows = measurements.map((measured) => rowOf(measured))
+  return tableText(columns, rows, isTerminal)
+}
+
+function rowOf(measured: Measurement | Unmeasured): string[] {
+  if ('unmeasured' in measured) return [measured.name, '', '', measured.unmeasured, '', '', '']
+  return [
     measured.name,
     measured.ratio.toFixed(3),
     measured.ratioRange.map((ratio) => ratio.toFixed(3)).join(' to '),
@@ -22,6 +32,5 @@ export function reportText(measurements: readonly Measurement[], isTerminal: boo
     `${number.format(measured.rate)} ${measured.unit}`,
     number.format(measured.microsecondsPerUnit),
     measured.hash,
-  ])
-  return tableText(columns, rows, isTerminal)
+  ]
 }

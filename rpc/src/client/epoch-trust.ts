@@ -122,7 +122,8 @@ export class EpochTrust {
 
   async #reach(target: CertifiedHeader, client: RpcClient): Promise<void> {
     const { epoch } = target.header
-    if (epoch - this.#trusted.epoch >= SKIP_EPOCHS_MIN && (await this.#skip(target, client))) return
+    const isFar = epoch - this.#trusted.epoch >= SKIP_EPOCHS_MIN
+    if (isFar && (await this.#skip(target, client))) return nextTurn()
     while (this.#trusted.epoch < epoch) {
       const from = this.#trusted.epoch
       const to = Math.min(epoch - 1, from + EPOCH_PROOFS_MAX - 1)
