@@ -1,5 +1,5 @@
 import { assert } from '../bytes/assert.ts'
-import { bytesToHex, fromHex, type Hex } from '../bytes/hex.ts'
+import { bytesToHex, type Hex } from '../bytes/hex.ts'
 import { publicKeyOf } from '../bytes/signature.ts'
 import {
   epochOf,
@@ -19,30 +19,24 @@ import type {
   TimerName,
 } from '../consensus/machine-interface.ts'
 import { createMachine, type MachineState } from '../consensus/machine-state.ts'
-import { isSignedByLeader } from '../consensus/proposing.ts'
 import { votesIn } from '../consensus/votes-in.ts'
 import { paramsAt } from '../params/forks.ts'
 import { epochOfHeight } from '../params/network-params.ts'
 import { blockHash } from '../types/block.ts'
-import type { BlockEnvelope, BlockHost, HaltReason } from './block-host.ts'
+import { type BlockBytes, BlockExchange } from './block-exchange.ts'
+import type { BlockHost, HaltReason } from './block-host.ts'
 import type { ConsensusTransport } from './consensus-transport.ts'
 import { createConsensusCrypto } from './consensus-crypto.ts'
 import { type DriverClock, systemClock } from './driver-clock.ts'
-import { EarlyBodies } from './early-bodies.ts'
 import { HISTORY_TOO_OLD, TWIN, withDiskFull } from './halt-reasons.ts'
 import { HostCalls } from './host-calls.ts'
 import { entryOf, recordsOf } from './log-records.ts'
-import {
-  type BlockFrame,
-  decodeMessage,
-  EMPTY_BODY,
-  encodeMessage,
-  type WireMessage,
-} from './message-codec.ts'
+import { type BlockFrame, decodeMessage, EMPTY_BODY } from './message-codec.ts'
 import { MessageInbox } from './message-inbox.ts'
 import { type OpenedSigner, openSigner, type SignerOptions } from './open-signer.ts'
 import type { SignerLease } from './signer-lease.ts'
 import { type GateOptions, VotingGate } from './voting-gate.ts'
+import { WorkQueue } from './work-queue.ts'
 import type { WriteAheadLog } from './write-ahead-log.ts'
 
 export interface ConsensusDriverOptions extends SignerOptions, GateOptions {
@@ -65,27 +59,11 @@ export interface ConsensusStatus {
   readonly votesAbove: number | undefined
 }
 
-const BLOCK_READS_MAX = 4
 const BEHIND_NOTICE_MS = 1000
-
-type Work =
-  | { readonly type: 'bytes'; readonly peer: PeerName; readonly bytes: Uint8Array }
-  /** `generation`: of the machine it is for; another one gets no answers or timers of this one. */
-  | { readonly type: 'event'; readonly generation: number; readonly answer: Answer }
-  | {
-      readonly type: 'task'
-      readonly run: () => Promise<void>
-      readonly cancel: (reason: Error) => void
-    }
 
 interface Answer {
   readonly event: ConsensusEvent
   readonly block?: BlockBytes
-}
-
-interface BlockBytes {
-  readonly hash: Hex
-  readonly body: Uint8Array
 }
 
 /**
@@ -102,18 +80,14 @@ export class ConsensusDriver {
   #endWatch = () => {}
   readonly #publicKey: Hex | undefined
   readonly #timers = new Map<TimerName, () => void>()
-  readonly #work: Work[] = []
+  readonly #work = new WorkQueue((cause) => this.#failWith(cause))
   readonly #behindNoticeMs = new Map<PeerName | undefined, number>()
   readonly #inbox = new MessageInbox()
-  #busy: Promise<void> | undefined
   readonly #hostCalls = new HostCalls()
+  /** Of the machine; another one gets no answers or timers of this one. */
   #generation = 0
-  /** Of the blocks in the machine's tree. */
-  #bodies = new Map<Hex, Uint8Array>()
-  readonly #earlyBodies = new EarlyBodies()
-  #blockReads = 0
+  readonly #blocks: BlockExchange
   #relay: EpochRelay | undefined
-  #stopped = false
   #closed = false
 
   private constructor(options: ConsensusDriverOptions, signer: OpenedSigner, head: FinalBlock) {
@@ -125,6 +99,12 @@ export class ConsensusDriver {
     const { validator } = options
     this.#publicKey = validator && bytesToHex(publicKeyOf(validator.secretKey))
     this.#gate = new VotingGate(options, signer, head)
+    this.#blocks = new BlockExchange({
+      ...options,
+      machine: () => this.#machine(),
+      isStopped: () => this.#stopped,
+      onUnreadable: (error) => options.logger.error({ error }, 'a block was not readable'),
+    })
   }
 
   /**
@@ -136,7 +116,7 @@ export class ConsensusDriver {
     const signer = await openSigner(options, head)
     const driver = new ConsensusDriver(options, signer, head)
     try {
-      await driver.#enqueue(() => driver.#begin())
+      await driver.#work.enqueue(() => driver.#begin())
     } catch (error) {
       await driver.stop()
       throw error
@@ -167,7 +147,7 @@ export class ConsensusDriver {
    * only as long as writing does. Rejects if importBlocks does; consensus goes on.
    */
   async advanceTo(importBlocks: () => Promise<void>): Promise<void> {
-    await this.#enqueue(async () => {
+    await this.#work.enqueue(async () => {
       await this.#hostCalls.idle()
       try {
         await importBlocks()
@@ -179,18 +159,20 @@ export class ConsensusDriver {
 
   /** Ends after the effect in hand. Safe to call twice; not from within a call of the host. */
   async stop(): Promise<void> {
-    this.#stopped = true
+    this.#work.close()
     this.#suspend()
     this.#endWatch()
-    await this.#busy
+    await this.#work.idle()
     await this.#hostCalls.idle()
-    for (const work of this.#work.splice(0)) {
-      if (work.type === 'task') work.cancel(new Error('consensus was stopped'))
-    }
+    this.#work.cancelWaiting()
     if (this.#closed) return
     this.#closed = true
     await this.#log.close()
     await this.#signer.lock.release()
+  }
+
+  get #stopped(): boolean {
+    return this.#work.isClosed
   }
 
   get #haltEpoch(): number {
@@ -204,37 +186,14 @@ export class ConsensusDriver {
 
   #receive(peer: PeerName, bytes: Uint8Array): void {
     if (this.#stopped || !this.#inbox.admit(peer, bytes.length)) return
-    this.#push({ type: 'bytes', peer, bytes })
+    this.#work.push(() => this.#handle(peer, bytes))
   }
 
-  #push(work: Work): void {
-    if (this.#stopped) return
-    this.#work.push(work)
-    this.#busy ??= Promise.resolve().then(() => this.#drain())
-  }
-
-  /** Runs between two events; a rejection goes to the caller. */
-  #enqueue(run: () => Promise<void>): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (this.#stopped) reject(new Error('consensus has stopped'))
-      this.#push({ type: 'task', run: () => run().then(resolve, reject), cancel: reject })
+  /** An event for the machine of this generation. */
+  #push(generation: number, answer: Answer): void {
+    this.#work.push(async () => {
+      if (generation === this.#generation) await this.#step(answer)
     })
-  }
-
-  async #drain(): Promise<void> {
-    try {
-      while (!this.#stopped) {
-        const work = this.#work.shift()
-        if (!work) return
-        if (work.type === 'task') await work.run()
-        else if (work.type === 'bytes') await this.#handle(work.peer, work.bytes)
-        else if (work.generation === this.#generation) await this.#step(work.answer)
-      }
-    } catch (cause) {
-      this.#failWith(cause)
-    } finally {
-      this.#busy = undefined // at once: who pushes next must find nobody at work
-    }
   }
 
   /** Creates the machine at the host's head, with what the log keeps for its epoch. */
@@ -244,8 +203,7 @@ export class ConsensusDriver {
     await this.#log.prune(epoch - 1, Number.MAX_SAFE_INTEGER)
     await this.#log.prune(epoch, machine.finalView)
     const { records, bodies } = recordsOf(this.#log.live.filter((entry) => entry.epoch === epoch))
-    this.#bodies = bodies
-    this.#earlyBodies.take()
+    this.#blocks.begin(bodies)
     const { relay, effects } = startRelay(machine, records, this.#clock.now())
     this.#relay = relay
     await this.#perform(effects)
@@ -300,7 +258,7 @@ export class ConsensusDriver {
     if (this.#stopped) return
     logger.info({ ms: watchMs }, 'listening for another signer of our key')
     this.#endWatch = this.#clock.setTimer(watchMs, () => {
-      this.#push({ type: 'task', run: () => this.#openGate(), cancel: () => undefined })
+      this.#work.push(() => this.#openGate())
     })
   }
 
@@ -327,7 +285,7 @@ export class ConsensusDriver {
     }
     switch (wire.value.type) {
       case 'blockRequest':
-        return this.#answerBlock(peer, bytesToHex(wire.value.hash))
+        return this.#blocks.answer(peer, bytesToHex(wire.value.hash))
       case 'block':
         return this.#handleBlock(wire.value.block)
       case 'consensus':
@@ -335,52 +293,32 @@ export class ConsensusDriver {
     }
   }
 
-  async #handleBlock({ header, justification, body }: BlockFrame): Promise<void> {
-    const hash = bytesToHex(blockHash(header))
-    // The work of checking a body is done only for a block that was asked for.
-    if (!this.#machine().tree.wanted.has(hash)) return
-    if (!this.#options.host.isBodyOf(header, body)) return
+  async #handleBlock(frame: BlockFrame): Promise<void> {
+    const block = this.#blocks.admitFetched(frame)
+    if (!block) return
+    const { header, justification } = frame
     const nowMs = this.#clock.now()
     const event = { type: 'blockFetched', nowMs, header, justification } as const
-    await this.#step({ event, block: { hash, body } })
+    await this.#step({ event, block })
   }
 
-  /** Ties a proposal's body to its header before the machine may count it as that block. */
   async #handleMessage(peer: PeerName, message: ConsensusMessage, body: Uint8Array): Promise<void> {
     if (epochOf(message) > this.#haltEpoch) return
     const event = { type: 'message', nowMs: this.#clock.now(), from: peer, message } as const
     if (this.#gate.showsTwin(message, this.#machine().config)) return this.#fail(TWIN)
     for (const vote of votesIn(message)) this.#options.host.onVote(vote)
     if (message.type !== 'proposal') return this.#step({ event })
-    const { header, leaderVote } = message.proposal
-    const hash = bytesToHex(leaderVote.statement.hash)
-    const reproposed = header.view < leaderVote.statement.view
-    if (reproposed || this.#bodies.has(hash)) return this.#step({ event })
-    const machine = this.#machine()
-    const ahead = epochOf(message) - machine.config.setup.epoch
-    if (ahead === 0) {
-      if (!isSignedByLeader(machine, message.proposal)) return
-      if (!this.#options.host.isBodyOf(header, body)) return
-      return this.#step({ event, block: { hash, body } })
-    }
-    if (ahead === 1) {
-      const isBody = () => this.#options.host.isBodyOf(header, body)
-      if (!this.#earlyBodies.keep(peer, bytesToHex(blockHash(header)), body, isBody)) return
-    }
-    return this.#step({ event })
+    const block = this.#blocks.admit(peer, { message, body })
+    if (block === false) return
+    return this.#step(block ? { event, block } : { event })
   }
 
   async #step({ event, block }: Answer): Promise<void> {
     assert(this.#relay, 'the driver has begun')
     const effects = stepRelay(this.#relay, event)
-    if (block && this.#machine().tree.blocks.has(block.hash)) {
-      this.#bodies.set(block.hash, block.body)
-    }
+    if (block) this.#blocks.keep(block)
     await this.#perform(effects)
-    const { blocks } = this.#machine().tree
-    for (const hash of this.#bodies.keys()) {
-      if (!blocks.has(hash)) this.#bodies.delete(hash)
-    }
+    this.#blocks.forgetGone()
   }
 
   async #perform(effects: readonly RelayEffect[]): Promise<void> {
@@ -396,9 +334,9 @@ export class ConsensusDriver {
       case 'persist':
         return this.#persist(effect.record)
       case 'broadcast':
-        return transport.broadcast(this.#encode(effect.message))
+        return transport.broadcast(this.#blocks.encode(effect.message))
       case 'sendTo':
-        return transport.send(effect.peer, this.#encode(effect.message))
+        return transport.send(effect.peer, this.#blocks.encode(effect.message))
       case 'setTimer':
         return this.#setTimer(effect.timer, effect.view, effect.atMs)
       case 'validateBlock':
@@ -406,7 +344,7 @@ export class ConsensusDriver {
       case 'buildBlock':
         return this.#build(effect)
       case 'fetchBlock':
-        return this.#fetch(effect.hash, effect.attempt)
+        return this.#blocks.fetch(effect.hash, effect.attempt)
       case 'commit':
         return this.#commit(effect)
       case 'epochEnded':
@@ -426,32 +364,12 @@ export class ConsensusDriver {
 
   async #persist(record: LogRecord): Promise<void> {
     const { epoch } = this.#machine().config.setup
-    const body = record.type === 'block' ? this.#bodyOf(record.block.hash) : EMPTY_BODY
+    const body = record.type === 'block' ? this.#blocks.bodyOf(record.block.hash) : EMPTY_BODY
     if (record.type === 'vote') await this.#lease?.cover(epoch, record.vote.statement.view)
     await this.#log.append(entryOf(record, epoch, body))
     if (record.type !== 'vote') return
     await this.#log.sync()
     this.#options.host.onVote(record.vote)
-  }
-
-  #bodyOf(hash: Hex): Uint8Array {
-    const body = this.#bodies.get(hash)
-    assert(body, 'the body of a block the machine knows is here')
-    return body
-  }
-
-  #envelopeOf({ hash, header, justification }: JustifiedBlock): BlockEnvelope {
-    return { hash, header, justification, body: this.#bodyOf(hash) }
-  }
-
-  #encode(message: ConsensusMessage): Uint8Array {
-    const isNew =
-      message.type === 'proposal' &&
-      message.proposal.header.view === message.proposal.leaderVote.statement.view
-    const body = isNew
-      ? this.#bodyOf(bytesToHex(message.proposal.leaderVote.statement.hash))
-      : EMPTY_BODY
-    return encodeMessage({ type: 'consensus', message, body })
   }
 
   #setTimer(timer: TimerName, view: number, atMs: number): void {
@@ -460,7 +378,7 @@ export class ConsensusDriver {
     const delayMs = Math.max(0, atMs - this.#clock.now())
     const cancel = this.#clock.setTimer(delayMs, () => {
       const event = { type: 'timer', nowMs: this.#clock.now(), timer, view } as const
-      this.#push({ type: 'event', generation, answer: { event } })
+      this.#push(generation, { event })
     })
     this.#timers.set(timer, cancel)
   }
@@ -473,7 +391,7 @@ export class ConsensusDriver {
       .run(async () => (isCurrent() ? ask() : undefined))
       .then(
         (answer) => {
-          if (answer) this.#push({ type: 'event', generation, answer })
+          if (answer) this.#push(generation, answer)
         },
         (cause: unknown) => {
           this.#fail({ code: 'DRIVER_FAILED', message: 'the host could not answer', cause })
@@ -484,8 +402,8 @@ export class ConsensusDriver {
   #validate(block: JustifiedBlock): void {
     const { hash, header } = block
     // Another block of its height may have become final within the same step.
-    if (!this.#bodies.has(hash)) return
-    const envelope = this.#envelopeOf(block)
+    if (!this.#blocks.has(hash)) return
+    const envelope = this.#blocks.envelopeOf(block)
     this.#askHost(async () => {
       const validation = await this.#options.host.validateBlock(envelope)
       const { verdict } = validation
@@ -510,39 +428,10 @@ export class ConsensusDriver {
     })
   }
 
-  #fetch(hash: Hex, attempt: number): void {
-    const { transport } = this.#options
-    const peers = transport.peers()
-    const peer = peers[(attempt + Number.parseInt(hash.slice(0, 4), 16)) % peers.length]
-    if (peer === undefined) return
-    transport.send(peer, encodeMessage({ type: 'blockRequest', hash: fromHex(hash) }))
-  }
-
-  #answerBlock(peer: PeerName, hash: Hex): void {
-    const block = this.#machine().tree.blocks.get(hash)
-    if (block) return this.#sendBlock(peer, this.#envelopeOf(block))
-    if (this.#blockReads >= BLOCK_READS_MAX) return
-    this.#blockReads += 1
-    this.#options.host
-      .readBlock(hash)
-      .then((block) => {
-        if (block && !this.#stopped) this.#sendBlock(peer, block)
-      })
-      .catch((error: unknown) => this.#options.logger.error({ error }, 'a block was not readable'))
-      .finally(() => {
-        this.#blockReads -= 1
-      })
-  }
-
-  #sendBlock(peer: PeerName, { header, justification, body }: BlockEnvelope): void {
-    const wire: WireMessage = { type: 'block', block: { header, justification, body } }
-    this.#options.transport.send(peer, encodeMessage(wire))
-  }
-
   /** W4: the host writes blocks and certificate durably, then the log may forget their views. */
   async #commit(effect: Extract<RelayEffect, { type: 'commit' }>): Promise<void> {
     const { certificate, reproposals } = effect
-    const blocks = effect.blocks.map((block) => this.#envelopeOf(block))
+    const blocks = effect.blocks.map((block) => this.#blocks.envelopeOf(block))
     await this.#hostCalls.run(() =>
       this.#options.host.commitBlocks({ blocks, certificate, reproposals }),
     )
@@ -554,10 +443,7 @@ export class ConsensusDriver {
     assert(this.#relay, 'the driver has begun')
     const machine = await this.#createMachine()
     const effects = nextEpoch(this.#relay, machine, this.#clock.now())
-    this.#bodies.clear()
-    for (const [hash, body] of this.#earlyBodies.take()) {
-      if (machine.tree.blocks.has(hash)) this.#bodies.set(hash, body)
-    }
+    this.#blocks.beginEpoch()
     await this.#perform(effects)
   }
 
@@ -588,7 +474,7 @@ export class ConsensusDriver {
 
   #fail(failure: HaltReason): void {
     if (this.#stopped) return
-    this.#stopped = true
+    this.#work.close()
     this.#suspend()
     const reason = withDiskFull(failure)
     // The room that was kept back is for the orderly end and for the next start.

@@ -1,0 +1,160 @@
+import { assert } from '../bytes/assert.ts'
+import { bytesToHex, fromHex, type Hex } from '../bytes/hex.ts'
+import { epochOf } from '../consensus/epoch-relay.ts'
+import type { ConsensusMessage, JustifiedBlock, PeerName } from '../consensus/machine-interface.ts'
+import type { MachineState } from '../consensus/machine-state.ts'
+import { isSignedByLeader } from '../consensus/proposing.ts'
+import { blockHash } from '../types/block.ts'
+import type { BlockEnvelope, BlockHost } from './block-host.ts'
+import type { ConsensusTransport } from './consensus-transport.ts'
+import { EarlyBodies } from './early-bodies.ts'
+import { type BlockFrame, EMPTY_BODY, encodeMessage } from './message-codec.ts'
+
+/** Blocks read from disk for peers at the same time. */
+const BLOCK_READS_MAX = 4
+
+export interface BlockBytes {
+  readonly hash: Hex
+  readonly body: Uint8Array
+}
+
+export interface BlockExchangeOptions {
+  readonly host: Pick<BlockHost, 'isBodyOf' | 'readBlock'>
+  readonly transport: ConsensusTransport
+  readonly machine: () => MachineState
+  readonly isStopped: () => boolean
+  readonly onUnreadable: (error: unknown) => void
+}
+
+type Proposal = Extract<ConsensusMessage, { type: 'proposal' }>
+
+/**
+ * The bodies of the blocks in the machine's tree, which itself knows headers only: where they come
+ * from, that they belong to their headers, and who gets them.
+ */
+export class BlockExchange {
+  readonly #options: BlockExchangeOptions
+  #bodies = new Map<Hex, Uint8Array>()
+  readonly #earlyBodies = new EarlyBodies()
+  #reads = 0
+
+  constructor(options: BlockExchangeOptions) {
+    this.#options = options
+  }
+
+  has(hash: Hex): boolean {
+    return this.#bodies.has(hash)
+  }
+
+  bodyOf(hash: Hex): Uint8Array {
+    const body = this.#bodies.get(hash)
+    assert(body, 'the body of a block the machine knows is here')
+    return body
+  }
+
+  envelopeOf({ hash, header, justification }: JustifiedBlock): BlockEnvelope {
+    return { hash, header, justification, body: this.bodyOf(hash) }
+  }
+
+  /** A machine begins anew with the bodies of its log. */
+  begin(bodies: Map<Hex, Uint8Array>): void {
+    this.#bodies = bodies
+    this.#earlyBodies.take()
+  }
+
+  /** A machine follows the one before: what came early for its epoch is here. */
+  beginEpoch(): void {
+    const { blocks } = this.#options.machine().tree
+    this.#bodies.clear()
+    for (const [hash, body] of this.#earlyBodies.take()) {
+      if (blocks.has(hash)) this.#bodies.set(hash, body)
+    }
+  }
+
+  /** Keeps the body of a block that the machine took. */
+  keep({ hash, body }: BlockBytes): void {
+    if (this.#options.machine().tree.blocks.has(hash)) this.#bodies.set(hash, body)
+  }
+
+  /** Forgets the bodies of blocks that left the machine's tree. */
+  forgetGone(): void {
+    const { blocks } = this.#options.machine().tree
+    for (const hash of this.#bodies.keys()) {
+      if (!blocks.has(hash)) this.#bodies.delete(hash)
+    }
+  }
+
+  /**
+   * Ties a proposal's body to its header before the machine may count it as that block: gives the
+   * body if it is new here, false where the proposal is to be dropped.
+   */
+  admit(
+    peer: PeerName,
+    { message, body }: { readonly message: Proposal; readonly body: Uint8Array },
+  ): BlockBytes | undefined | false {
+    const { host } = this.#options
+    const machine = this.#options.machine()
+    const { header, leaderVote } = message.proposal
+    const hash = bytesToHex(leaderVote.statement.hash)
+    const reproposed = header.view < leaderVote.statement.view
+    if (reproposed || this.has(hash)) return undefined
+    const ahead = epochOf(message) - machine.config.setup.epoch
+    const isBody = () => host.isBodyOf(header, body)
+    if (ahead === 0) {
+      return isSignedByLeader(machine, message.proposal) && isBody() && { hash, body }
+    }
+    if (ahead !== 1) return undefined
+    const isKept = this.#earlyBodies.keep(peer, bytesToHex(blockHash(header)), body, isBody)
+    return isKept ? undefined : false
+  }
+
+  /** The body of a block that was asked for: the work of checking it is done for no other. */
+  admitFetched({ header, body }: BlockFrame): BlockBytes | undefined {
+    const hash = bytesToHex(blockHash(header))
+    if (!this.#options.machine().tree.wanted.has(hash)) return undefined
+    return this.#options.host.isBodyOf(header, body) ? { hash, body } : undefined
+  }
+
+  /** A message of the machine as bytes; a new proposal takes its body along. */
+  encode(message: ConsensusMessage): Uint8Array {
+    const isNew =
+      message.type === 'proposal' &&
+      message.proposal.header.view === message.proposal.leaderVote.statement.view
+    const body = isNew
+      ? this.bodyOf(bytesToHex(message.proposal.leaderVote.statement.hash))
+      : EMPTY_BODY
+    return encodeMessage({ type: 'consensus', message, body })
+  }
+
+  /** Asks one peer for a block, another one at each attempt. */
+  fetch(hash: Hex, attempt: number): void {
+    const { transport } = this.#options
+    const peers = transport.peers()
+    const peer = peers[(attempt + Number.parseInt(hash.slice(0, 4), 16)) % peers.length]
+    if (peer === undefined) return
+    transport.send(peer, encodeMessage({ type: 'blockRequest', hash: fromHex(hash) }))
+  }
+
+  /** Answers a peer's request, from the tree or from the host's disk. */
+  answer(peer: PeerName, hash: Hex): void {
+    const { host, machine, isStopped, onUnreadable } = this.#options
+    const block = machine().tree.blocks.get(hash)
+    if (block) return this.#send(peer, this.envelopeOf(block))
+    if (this.#reads >= BLOCK_READS_MAX) return
+    this.#reads += 1
+    host
+      .readBlock(hash)
+      .then((read) => {
+        if (read && !isStopped()) this.#send(peer, read)
+      })
+      .catch(onUnreadable)
+      .finally(() => {
+        this.#reads -= 1
+      })
+  }
+
+  #send(peer: PeerName, { header, justification, body }: BlockEnvelope): void {
+    const block = { header, justification, body }
+    this.#options.transport.send(peer, encodeMessage({ type: 'block', block }))
+  }
+}
