@@ -198,7 +198,7 @@ function traffic(shape: TrafficShape): Traffic {
   const redeems = providers.map((provider, i) => {
     const rails = filled[i] as number[]
     const vouchers = rails.map((rail) => world.voucher(payer, rail, 2 ** 20))
-    return signed(world, provider, { selector: 6, value: { rails, vouchers } })
+    return signed(world, provider, { selector: 6, value: { rails, vouchers, least: 0n } })
   })
   const fills = providers.map((provider, i) => {
     const { fill } = world.buildFill(payer, provider, [free, i], terms)

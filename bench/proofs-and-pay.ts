@@ -43,7 +43,7 @@ function redeem(rails: number): Comparison {
   assert(verifySignature(sign(digest, node.secret), digest, node.key), 'it is our own')
   const apply = (fresh: readonly SignedVoucher[]) =>
     attempted(world, (draft, context) =>
-      applyRedeem(draft, { rails: indexes, vouchers: [...fresh] }, context),
+      applyRedeem(draft, { rails: indexes, vouchers: [...fresh], least: 0n }, context),
     )
   return {
     name: `chain/rules::redeem/rails=${rails}`,

@@ -4,7 +4,10 @@ import { transactionId } from '../types/transaction-codec.ts'
 import { type Payload, PayloadKind, type Transaction } from '../types/transactions.ts'
 import { notYetIn } from './block-execution.ts'
 
-const redeem: Payload = { selector: PayloadKind.redeem, value: { rails: [0], vouchers: [] } }
+const redeem: Payload = {
+  selector: PayloadKind.redeem,
+  value: { rails: [0], vouchers: [], least: 0n },
+}
 const send: Payload = {
   selector: PayloadKind.transfer,
   value: { to: new Uint8Array(20), amount: 1n },

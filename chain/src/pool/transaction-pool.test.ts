@@ -215,7 +215,10 @@ describe('what a block is handed', () => {
 
   test('redeems fill a part of the block only', () => {
     const world = new PoolWorld()
-    const payload: Payload = { selector: PayloadKind.redeem, value: { rails: [1], vouchers: [] } }
+    const payload: Payload = {
+      selector: PayloadKind.redeem,
+      value: { rails: [1], vouchers: [], least: 0n },
+    }
     const bytes = 60 * 1024
     for (let sender = 1; sender <= 20; sender++) {
       const redeem = transaction({ sender: key(sender), payload })

@@ -182,7 +182,7 @@ describe('faults of a transaction', () => {
           signature: new Uint8Array(64),
         })
         const rails = Array.from({ length: 256 }, (_, i) => i)
-        const redeem = chain.byNode(alice, { selector: 6, value: { rails, vouchers } })
+        const redeem = chain.byNode(alice, { selector: 6, value: { rails, vouchers, least: 0n } })
         expect(transactionBytes(redeem)).toBeLessThan(64 * 1024)
         const transaction = new Uint8Array(64 * 1024)
         const anchor = { epoch: 1, checkpointHash: new Uint8Array(32), transaction }

@@ -363,7 +363,7 @@ const mayDiffer: { readonly [K in PayloadKind]: string } = {
   openRelay: 'lockUnits reservationPrice unitPrice',
   fill: '',
   prove: '',
-  redeem: 'rails vouchers',
+  redeem: 'least rails vouchers',
   close: 'kind target',
   topUp: 'amount kind target',
   leave: 'lost rail',

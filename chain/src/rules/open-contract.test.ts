@@ -259,7 +259,7 @@ describe('register', () => {
     const digest = signingDigest('voucher', chain.chainId, VoucherType.hashTreeRoot(voucher))
     const signature = sign(digest, bob.secretKey)
     const vouchers = [{ voucher, payerKey: bob.publicKey, signature }]
-    const redeem: Payload = { selector: 6, value: { rails: [0], vouchers } }
+    const redeem: Payload = { selector: 6, value: { rails: [0], vouchers, least: 0n } }
     expect(chain.outcome(chain.byNode(nodeKey, redeem))).toBe('ok')
     expect(chain.outcome(chain.byNode(fresh, redeem))).not.toBe('ok')
     const third = { nodeKey: keyOf('third').publicKey }

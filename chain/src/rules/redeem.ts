@@ -57,8 +57,8 @@ export function countersAfter(
 
 /**
  * Redeems a node's rails (PROTOCOL 7): settles each up to its newest resolution and voucher and
- * pays the sum, less one byte fee and the node's debt. Sent by the node key; the money goes to
- * the payout address, whoever sends it.
+ * pays the sum, less one byte fee and the node's debt, if it is as much as the node asked for at
+ * least. Sent by the node key; the money goes to the payout address, whoever sends it.
  */
 export function applyRedeem(
   draft: LedgerDraft,
@@ -79,6 +79,13 @@ export function applyRedeem(
     return fault('PROCEEDS_BELOW_FEE', 'the rails pay less than the byte fee; redeem later', {
       proceeds: booking.proceeds,
       byteFee: fee,
+    })
+  }
+  // It has no nonce and stays valid for blocks: a proposer may repeat it once time pay has grown.
+  if (booking.proceeds < redeem.least) {
+    return fault('PROCEEDS_BELOW_LEAST', 'the rails pay less than the node asked for', {
+      proceeds: booking.proceeds,
+      least: redeem.least,
     })
   }
   bookFees(draft, nodeIndex, booking, context)

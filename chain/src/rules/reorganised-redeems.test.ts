@@ -48,7 +48,7 @@ test('what dropped blocks redeemed comes again in any order, and is paid once', 
       const made: Redeem[] = redeems.map(({ rail, kib, all }) => {
         const index = rails[rail] as number
         const vouchers = [world.voucher(payer, index, kib)]
-        return { rails: all ? rails : [index], vouchers }
+        return { rails: all ? rails : [index], vouchers, least: 0n }
       })
       const apply = (draft: LedgerDraft, which: number) => {
         const attempt = draftOf(draft)

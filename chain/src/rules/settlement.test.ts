@@ -168,6 +168,60 @@ describe('redeem', () => {
     world.audit()
   })
 
+  test('whoever repeats a redeem must bring as much again as its node asked for', () => {
+    const FEE = 1000n
+    const seen = { taken: 0, refused: 0 }
+    const repeats = fc.array(fc.record({ step: fc.nat(13), times: fc.integer({ min: 1, max: 3 }) }))
+    const run = (plan: readonly { step: number; times: number }[]) => {
+      const world = new World({ baseFeePerByte: 1n })
+      // Signed once, good as long as it is valid: what a hostile proposer has in hand.
+      const least = 4n * FEE
+      const { rails } = history(world, (step) => {
+        for (const { times } of plan.filter((one) => one.step === step)) {
+          for (let i = 0; i < times; i++) {
+            const payouts = world.receiptsOf('payout').length
+            const code = codeOf(world.redeem(node, [0, 1], [], least))
+            const payout = world.receiptsOf('payout')[payouts]
+            seen[code === 'ok' ? 'taken' : 'refused'] += 1
+            if (code === 'ok') expect((payout?.proceeds ?? 0n) >= least).toBe(true)
+            else expect(code).toMatch(/^PROCEEDS_BELOW_(FEE|LEAST)$/)
+          }
+        }
+      })
+      const ended = codeOf(world.redeem(node, rails))
+      world.audit()
+      const fees = world.receiptsOf('payout').reduce((sum, { byteFee }) => sum + byteFee, 0n)
+      const proceeds = world.receiptsOf('payout').reduce((sum, one) => sum + one.proceeds, 0n)
+      return { ended, fees, proceeds }
+    }
+    const honest = run([])
+    fc.assert(
+      fc.property(repeats, (plan) => {
+        const { ended, fees, proceeds } = run(plan)
+        // Never more than a quarter of what they brought, beside the last one's own fee.
+        expect((fees - FEE) * 4n <= proceeds).toBe(true)
+        if (ended === 'ok') expect(proceeds).toBe(honest.proceeds)
+        else expect(honest.proceeds - proceeds < FEE).toBe(true)
+      }),
+      { numRuns: 40 },
+    )
+    for (const [what, times] of Object.entries(seen)) expect(times, what).toBeGreaterThan(0)
+  })
+
+  test('what a redeem asks for at least is no more than a condition', () => {
+    const world = new World({ baseFeePerByte: 1n })
+    const { rails } = history(world, () => undefined)
+    expect(codeOf(world.redeem(node, rails, [], (1n << 64n) - 1n))).toBe('PROCEEDS_BELOW_LEAST')
+    const trial = new World({ baseFeePerByte: 1n })
+    history(trial, () => undefined)
+    expect(codeOf(trial.redeem(node, rails))).toBe('ok')
+    const [payout] = trial.receiptsOf('payout')
+    const least = payout?.proceeds ?? 0n
+    expect(codeOf(world.redeem(node, rails, [], least + 1n))).toBe('PROCEEDS_BELOW_LEAST')
+    expect(codeOf(world.redeem(node, rails, [], least))).toBe('ok')
+    expect(world.receiptsOf('payout')).toEqual([payout])
+  })
+
   test('byte fee and proof debt come off the payout once and burn', () => {
     const world = new World({ baseFeePerByte: 1n })
     const { rails } = history(world, () => undefined)

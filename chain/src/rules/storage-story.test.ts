@@ -198,7 +198,7 @@ describe('a file is stored, proven, paid, lost and closed over real blocks', () 
     expect(proofs[0]).toBeGreaterThan(3)
     const redeem = (rails: number[], key: KeyPair, kib?: number) => {
       const vouchers = kib === undefined ? [] : [story.voucher(rails[0] as number, kib)]
-      return chain.byNode(key, { selector: 6, value: { rails, vouchers } })
+      return chain.byNode(key, { selector: 6, value: { rails, vouchers, least: 0n } })
     }
     const railOf = (slot: number) => ledger.contracts.get(0)?.rails[slot]?.rail as number
     // The relay rail was opened first: rail 0.

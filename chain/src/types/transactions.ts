@@ -185,6 +185,8 @@ export const SignedVoucherType = new ContainerType({
 export const RedeemType = new ContainerType({
   rails: new ListBasicType(U32, RAILS_PER_REDEEM_MAX),
   vouchers: new ListCompositeType(SignedVoucherType, RAILS_PER_REDEEM_MAX),
+  /** Units that it must bring, for its byte fee to be worth it: a repetition brings less. */
+  least: Units64,
 })
 
 /** What a close ends: one rail, or a contract with all its rails. */

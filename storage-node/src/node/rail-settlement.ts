@@ -55,8 +55,10 @@ export async function dueRedeems(
     const vouchers = batch.flatMap(({ voucher }) => (voucher ? [voucher] : []))
     const fee = byteFee(chain.params, redeemBytes(batch.length, vouchers.length))
     const sum = batch.reduce((total, { proceeds }) => total + proceeds, 0n)
-    if (sum < fee * (parts.always ? 1n : WORTH_FACTOR)) break
-    const value = { rails: batch.map(({ index }) => index), vouchers }
+    // Whoever repeats it must bring as much again.
+    const least = fee * (parts.always ? 1n : WORTH_FACTOR)
+    if (sum < least) break
+    const value = { rails: batch.map(({ index }) => index), vouchers, least }
     redeems.push({ selector: PayloadKind.redeem, value })
   }
   return redeems

@@ -39,7 +39,7 @@ async function redeem(rail: number, kib: number): Promise<void> {
   const voucher = { rail, generation: 0, kib, reservations: 0 }
   const digest = signingDigest('voucher', chain.chainId, VoucherType.hashTreeRoot(voucher))
   const signed = { voucher, payerKey: alice.publicKey, signature: sign(digest, alice.secretKey) }
-  const value = { rails: [rail], vouchers: [signed] }
+  const value = { rails: [rail], vouchers: [signed], least: 0n }
   await chain.submit(chain.sample.byNode(relay, { selector: PayloadKind.redeem, value }))
   chain.tick()
 }

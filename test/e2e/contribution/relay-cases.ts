@@ -141,7 +141,7 @@ export async function overclaim(
   }
   const answers: Record<string, string | undefined> = {}
   for (const [name, claim] of Object.entries(claims)) {
-    const redeem = { rails: [rail], vouchers: [claim] }
+    const redeem = { rails: [rail], vouchers: [claim], least: 0n }
     const payload = { selector: PayloadKind.redeem, value: redeem } as const
     answers[name] = await sendAsNode(chain, nodeKey, payload).then(
       () => undefined,

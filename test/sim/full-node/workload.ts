@@ -121,7 +121,7 @@ export class Workload {
     const vouchers = [{ voucher, payerKey: payer.publicKey, signature }]
     return this.#signed(node, relay, 0, {
       selector: PayloadKind.redeem,
-      value: { rails: [index], vouchers },
+      value: { rails: [index], vouchers, least: 0n },
     })
   }
 

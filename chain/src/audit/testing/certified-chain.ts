@@ -245,7 +245,7 @@ function redeem({ sample }: CertifiedChain, kib: number): Transaction {
   const digest = signingDigest('voucher', sample.chainId, VoucherType.hashTreeRoot(voucher))
   const signature = sign(digest, alice.secretKey)
   const vouchers = [{ voucher, payerKey: alice.publicKey, signature }]
-  return sample.byNode(relay, { selector: 6, value: { rails: [0], vouchers } })
+  return sample.byNode(relay, { selector: 6, value: { rails: [0], vouchers, least: 0n } })
 }
 
 /** The header of a main block that carries the memo, and the anchor that shows it. */

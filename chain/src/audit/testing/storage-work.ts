@@ -83,7 +83,7 @@ export function proveSlot(sample: SampleChain): Transaction {
 
 /** The peer redeems its storage rail. */
 export function redeemSlot(sample: SampleChain, rail: number): Transaction {
-  return sample.byNode(peer, { selector: 6, value: { rails: [rail], vouchers: [] } })
+  return sample.byNode(peer, { selector: 6, value: { rails: [rail], vouchers: [], least: 0n } })
 }
 
 function epochOfNext({ params, height }: SampleChain): number {

@@ -199,7 +199,7 @@ function prove(chain: ChainName): ValidTransaction {
 function redeem(chain: ChainName): ValidTransaction {
   const { world, rail, second } = rented(chain, 4)
   const vouchers = [world.voucher(payer, rail, 20), world.voucher(payer, second, 30)]
-  const value = { rails: [rail, second], vouchers }
+  const value = { rails: [rail, second], vouchers, least: 0n }
   return byNode(onWorld(world), a, { selector: PayloadKind.redeem, value })
 }
 

@@ -392,8 +392,14 @@ export class World {
     assert(proven?.ok, `prove failed: ${proven && !proven.ok ? proven.fault.message : 'dropped'}`)
   }
 
-  redeem(node: Actor, rails: number[], vouchers: SignedVoucher[] = []): Result<undefined> {
-    return this.execute(node, (draft, context) => applyRedeem(draft, { rails, vouchers }, context))
+  redeem(
+    node: Actor,
+    rails: number[],
+    vouchers: SignedVoucher[] = [],
+    least = 0n,
+  ): Result<undefined> {
+    const value = { rails, vouchers, least }
+    return this.execute(node, (draft, context) => applyRedeem(draft, value, context))
   }
 
   close(sender: Actor, target: number): Result<undefined> {
