@@ -20,7 +20,7 @@ import { concatBytes, fromHex, utf8ToBytes } from '../bytes/hex.ts'
  *   n address height index      receipts of a node
  *   l rail height index         receipts of a rail
  *   k contract height index     receipts of a contract
- *   s key               state entry of the state room
+ *   s key               state entry of the state room; an account as base64url text
  *   m name              meta: format version, tip, first (below it only genesis is kept), pruned
  *                       (up to it no openings are kept)
  */
@@ -45,7 +45,7 @@ export const Prefix = {
   meta: 'm',
 } as const
 
-export const FORMAT_VERSION = 1
+export const FORMAT_VERSION = 2
 export const metaKey = (name: 'format' | 'tip' | 'first' | 'pruned') =>
   utf8ToBytes(`${Prefix.meta}${name}`)
 

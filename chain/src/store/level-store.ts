@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib'
 import { ClassicLevel } from 'classic-level'
 import { MemoryLevel } from 'memory-level'
-import type { AbstractBatchOperation, AbstractIterator, AbstractLevel } from 'abstract-level'
+import type { AbstractBatchOperation, AbstractLevel } from 'abstract-level'
 import { assert } from '../bytes/assert.ts'
 import { bytesToHex, concatBytes } from '../bytes/hex.ts'
 import type {
@@ -39,11 +39,15 @@ import {
   u64Key,
 } from './layout.ts'
 import { subjectsOf } from './receipt-subjects.ts'
+import { stateEntries, stateWrite } from './state-entries.ts'
 
 export type Database = AbstractLevel<Uint8Array, Uint8Array, Uint8Array>
-type Operation = AbstractBatchOperation<Database, Uint8Array, Uint8Array>
+type Operation = AbstractBatchOperation<Database, Uint8Array | string, Uint8Array | string>
 
 const ENCODING = { keyEncoding: 'view', valueEncoding: 'view' } as const
+
+/** Behind all keys of the state, which are ASCII. */
+const STATE_END = '~'
 
 /** The database on disk cannot be used as it is; the message says what to do. */
 export class StoreError extends Error {
@@ -93,9 +97,8 @@ export class LevelStore implements ChainStore {
     const store = await LevelStore.open(folder)
     try {
       for await (const entries of chain.state) {
-        await store.#db.batch(
-          entries.map(({ key, bytes }) => ({ type: 'put', key: stateKey(key), value: bytes })),
-        )
+        const operations: Operation[] = entries.map(({ key, bytes }) => stateWrite(key, bytes))
+        await store.#db.batch(operations, {})
       }
       for (const { epoch, bytes } of chain.epochProofs) {
         await store.#db.put(heightKey(Prefix.epochProof, epoch), bytes)
@@ -148,9 +151,7 @@ export class LevelStore implements ChainStore {
     const last = batch.blocks.at(-1)
     assert(last, 'a commit holds at least one block')
     const operations: Operation[] = batch.state.map(({ key, bytes }) =>
-      bytes === null
-        ? { type: 'del', key: stateKey(key) }
-        : { type: 'put', key: stateKey(key), value: bytes },
+      bytes === null ? { type: 'del', key: stateKey(key) } : stateWrite(key, bytes),
     )
     for (const block of batch.blocks) addBlock(operations, block)
     const { epochProof } = batch
@@ -174,7 +175,12 @@ export class LevelStore implements ChainStore {
   }
 
   async *stateEntries(): AsyncIterable<readonly StateEntry[]> {
-    yield* entriesOf(this.#db.iterator({ gte: 's', lt: 't', ...STATE_READ }))
+    const snapshot = this.#db.snapshot()
+    try {
+      yield* stateEntries(this.#db, snapshot, '', STATE_END)
+    } finally {
+      await snapshot.close()
+    }
   }
 
   stateView(): StateView {
@@ -182,8 +188,7 @@ export class LevelStore implements ChainStore {
     const db = this.#db
     return {
       async *range(from, to) {
-        const range = { gte: Prefix.state + from, lt: Prefix.state + to, ...STATE_READ }
-        for await (const entries of entriesOf(db.iterator({ ...range, snapshot }))) yield* entries
+        for await (const entries of stateEntries(db, snapshot, from, to)) yield* entries
       },
       close: () => snapshot.close(),
     }
@@ -313,35 +318,6 @@ export class LevelStore implements ChainStore {
 /** The database gives Buffers, whose slices are views: a decoded value must own its bytes. */
 function plain(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(bytes)
-}
-
-/**
- * Reads of the whole state. Keys, which are ASCII, come as text: the addon makes a string for a
- * fraction of what a buffer costs. One read brings as many entries as fit, because every read
- * costs a turn of another thread.
- */
-const STATE_READ = { keyEncoding: 'utf8', highWaterMarkBytes: 512 * 1024 } as const
-/** Entries that one read brings at most. */
-const ENTRIES_PER_READ = 4096
-
-/** State entries in order of their keys. */
-async function* entriesOf(
-  iterator: AbstractIterator<Database, string, Uint8Array>,
-): AsyncIterable<readonly StateEntry[]> {
-  try {
-    for (;;) {
-      const read = await iterator.nextv(ENTRIES_PER_READ)
-      if (read.length === 0) return
-      yield read.map(([key, bytes]) => ({ key: key.slice(1), bytes: unbuffered(bytes) }))
-    }
-  } finally {
-    await iterator.close()
-  }
-}
-
-/** The same memory, of which slices are copies: a Buffer of the database is nobody else's. */
-function unbuffered(bytes: Uint8Array): Uint8Array {
-  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
 }
 
 function put(operations: Operation[], key: Uint8Array, value: Uint8Array): void {
