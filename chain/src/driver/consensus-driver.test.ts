@@ -11,6 +11,7 @@ import { installNativeCrypto } from '../native/install-native-crypto.ts'
 import type { NetworkParams } from '../params/network-params.ts'
 import { type Vote, VoteKind } from '../types/consensus-objects.ts'
 import { ConsensusDriver, type ConsensusDriverOptions } from './consensus-driver.ts'
+import { ConsensusKey } from './consensus-key.ts'
 import { DirectoryInUseError } from './directory-lock.ts'
 import { decodeMessage, encodeMessage } from './message-codec.ts'
 import { SignerHistoryError } from './signer-lease.ts'
@@ -36,7 +37,7 @@ const secretKeys = [1, 2, 3, 4].map((i) => new Uint8Array(32).fill(i))
 
 interface Member {
   readonly name: string
-  readonly secretKey: Uint8Array
+  readonly key: ConsensusKey
   readonly host: MemoryHost
   driver: ConsensusDriver | undefined
 }
@@ -60,7 +61,7 @@ beforeEach(async () => {
   const genesis = headerWith({ epoch: 0, timeMs: GENESIS_MS })
   members = secretKeys.map((secretKey, i) => ({
     name: `node ${i}`,
-    secretKey,
+    key: new ConsensusKey(secretKey),
     host: new MemoryHost(`node ${i}`, genesis, validators, EPOCH_BLOCKS),
     driver: undefined,
   }))
@@ -90,7 +91,7 @@ async function start(
     params,
     chainId: CHAIN_ID,
     directory: join(folder, member.name),
-    validator: { secretKey: member.secretKey, newValidator },
+    validator: { key: member.key, newValidator },
     reserveBytes: 4096,
     logger: pino({ level: 'silent' }),
     ...more,
@@ -430,6 +431,68 @@ describe('a driver and the world', { timeout: 90_000 }, () => {
     await d().driver?.advanceTo(() => Promise.resolve())
     await reaches(6)
     expectOneChain()
+  })
+})
+
+describe('a consensus key that its owner replaced', () => {
+  const nextSecret = new Uint8Array(32).fill(77)
+  const CHANGE_EPOCH = 3
+  let taken: number
+
+  /** The fourth member with a key to follow, and the set that names it from an epoch on. */
+  function rotated(next: () => Promise<Uint8Array | undefined>): Member {
+    const before = secretKeys.map((key) => ({ publicKey: publicKeyOf(key), weight: 1 }))
+    const after = before.with(3, { publicKey: publicKeyOf(nextSecret), weight: 1 })
+    for (const { host } of members) host.laterSets.set(CHANGE_EPOCH, after)
+    const member = members[3] as Member
+    const succession = { next, taken: () => Promise.resolve(void (taken += 1)) }
+    return { ...member, key: new ConsensusKey(secretKeys[3] as Uint8Array, succession) }
+  }
+
+  const votesOfLast = (epoch: number) =>
+    sent.filter(({ validator, statement }) => validator === 3 && statement.epoch === epoch)
+
+  beforeEach(() => {
+    taken = 0
+  })
+
+  test('passes over at the first epoch whose set names the next one, and votes on', async () => {
+    members[3] = rotated(() => Promise.resolve(nextSecret))
+    for (const member of members) await start(member)
+    await reaches(CHANGE_EPOCH * EPOCH_BLOCKS)
+    expect(taken).toBe(1)
+    expect(members[3].key.publicKey).toEqual(publicKeyOf(nextSecret))
+    expect(votesOfLast(CHANGE_EPOCH - 1).length).toBeGreaterThan(0)
+    expect(votesOfLast(CHANGE_EPOCH).length).toBeGreaterThan(0)
+    expectOneChain()
+    expectNoContradiction()
+    const text = await readFile(join(folder, 'node 3', 'signer-lease.json'), 'utf8')
+    expect(JSON.parse(text)).toMatchObject({ publicKey: bytesToHex(publicKeyOf(nextSecret)) })
+  })
+
+  test('without its next key the validator only follows', async () => {
+    members[3] = rotated(() => Promise.resolve(undefined))
+    for (const member of members) await start(member)
+    await reaches(CHANGE_EPOCH * EPOCH_BLOCKS)
+    expect(members[3].driver?.status().validator).toBeUndefined()
+    expect(votesOfLast(CHANGE_EPOCH)).toEqual([])
+    expectOneChain()
+  })
+
+  test('a crash after the lease passed over, before the key file did, loses nothing', async () => {
+    const crash = new Error('the power went')
+    members[3] = rotated(() => Promise.resolve(nextSecret))
+    const broken = { next: () => Promise.resolve(nextSecret), taken: () => Promise.reject(crash) }
+    const first = { ...members[3], key: new ConsensusKey(secretKeys[3] as Uint8Array, broken) }
+    for (const member of [...members.slice(0, 3), first]) await start(member)
+    await vi.waitFor(() => expect(first.host.halts).toHaveLength(1), DEADLINE)
+    await stop(first)
+    first.host.halts.length = 0
+    await start(members[3], false)
+    expect(taken).toBe(1)
+    await vi.waitFor(() => expect(votesOfLast(4).length).toBeGreaterThan(0), DEADLINE)
+    expectOneChain()
+    expectNoContradiction()
   })
 })
 

@@ -1,6 +1,5 @@
 import { assert } from '../bytes/assert.ts'
-import { bytesToHex, type Hex } from '../bytes/hex.ts'
-import { publicKeyOf } from '../bytes/signature.ts'
+import { bytesToHex } from '../bytes/hex.ts'
 import {
   epochOf,
   type EpochRelay,
@@ -78,7 +77,6 @@ export class ConsensusDriver {
   readonly #signer: OpenedSigner
   readonly #gate: VotingGate
   #endWatch = () => {}
-  readonly #publicKey: Hex | undefined
   readonly #timers = new Map<TimerName, () => void>()
   readonly #work = new WorkQueue((cause) => this.#failWith(cause))
   readonly #behindNoticeMs = new Map<PeerName | undefined, number>()
@@ -96,8 +94,6 @@ export class ConsensusDriver {
     this.#signer = signer
     this.#log = signer.log
     this.#lease = signer.lease
-    const { validator } = options
-    this.#publicKey = validator && bytesToHex(publicKeyOf(validator.secretKey))
     this.#gate = new VotingGate(options, signer, head)
     this.#blocks = new BlockExchange({
       ...options,
@@ -236,16 +232,14 @@ export class ConsensusDriver {
     const head = await this.#hostCalls.run(() => host.head())
     const epoch = epochOfHeight(params, head.header.height + 1)
     const setup = await this.#hostCalls.run(() => host.epochSetup(epoch))
-    const index = setup.validators.findIndex(
-      ({ publicKey }) => bytesToHex(publicKey) === this.#publicKey,
-    )
+    const index = await validator?.key.claimIndex(setup.validators, this.#lease)
     return createMachine({
       setup,
       head,
-      self: index < 0 || epoch > this.#haltEpoch ? undefined : index,
+      self: epoch > this.#haltEpoch ? undefined : index,
       signAbove: this.#gate.signAbove(head, epoch, this.#clock.now()),
       timing: paramsAt(params, epoch),
-      crypto: createConsensusCrypto(chainId, validator?.secretKey),
+      crypto: createConsensusCrypto(chainId, validator?.key.secretKey),
     })
   }
 

@@ -1,11 +1,10 @@
 import { join } from 'node:path'
-import { publicKeyOf } from '../bytes/signature.ts'
-import { LEASE_FILE, SignerHistoryError, SignerLease } from './signer-lease.ts'
+import type { ConsensusKey } from './consensus-key.ts'
+import { LEASE_FILE, readLeaseFile, SignerHistoryError, SignerLease } from './signer-lease.ts'
 import type { LogCondition } from './write-ahead-log.ts'
 
 export interface ValidatorIdentity {
-  /** 32-byte consensus key. */
-  readonly secretKey: Uint8Array
+  readonly key: ConsensusKey
   /** True only the first time a key is used: allows a directory without any history. */
   readonly newValidator: boolean
 }
@@ -23,8 +22,10 @@ export async function secureSigner(
   epoch: number,
 ): Promise<SignerLease> {
   const path = join(directory, LEASE_FILE)
-  const publicKey = publicKeyOf(validator.secretKey)
-  const lease = await SignerLease.read(path, chainId, publicKey)
+  const held = await readLeaseFile(path)
+  if (held) await validator.key.followLease(held.publicKey)
+  const { publicKey } = validator.key
+  const lease = held && (await SignerLease.read(path, chainId, publicKey))
   if (!lease && !validator.newValidator) {
     throw new SignerHistoryError(
       `${directory} has no record of what this validator key signed. Restore it from a backup, ` +

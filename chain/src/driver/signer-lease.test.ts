@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { publicKeyOf } from '../bytes/signature.ts'
+import { ConsensusKey } from './consensus-key.ts'
 import { secureSigner } from './signer-history.ts'
 import { parseLease, SignerHistoryError, SignerLease } from './signer-lease.ts'
 
@@ -71,7 +72,7 @@ describe('signer lease', () => {
 
 describe('what a key may sign after a restart', () => {
   const secure = (condition: 'new' | 'intact' | 'damaged', newValidator: boolean) =>
-    secureSigner(folder, CHAIN, { secretKey, newValidator }, condition, 5)
+    secureSigner(folder, CHAIN, { key: new ConsensusKey(secretKey), newValidator }, condition, 5)
 
   test('without any history only a key declared new', async () => {
     await expect(secure('new', false)).rejects.toThrow(SignerHistoryError)

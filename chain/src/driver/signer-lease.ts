@@ -105,6 +105,11 @@ export class SignerLease {
     await this.#raiseFloor({ epoch, view: Number.MAX_SAFE_INTEGER })
   }
 
+  /** Another key of the same validator signs from now on, never again the former one. */
+  async passTo(publicKey: Uint8Array): Promise<void> {
+    await this.#replace({ publicKey: bytesToHex(publicKey) })
+  }
+
   async #raiseFloor(to: SignedUpTo): Promise<void> {
     const { floor } = this.#file
     if (floor.epoch > to.epoch || (floor.epoch === to.epoch && floor.view >= to.view)) return

@@ -12,6 +12,7 @@ import { createConsensusCrypto } from '../driver/consensus-crypto.ts'
 import { ConsensusDriver } from '../driver/consensus-driver.ts'
 import { encodeMessage } from '../driver/message-codec.ts'
 import { MemoryNetwork } from '../driver/testing/memory-transport.ts'
+import { ConsensusKey } from '../driver/consensus-key.ts'
 import { ChainManager } from '../manager/chain-manager.ts'
 import { installNativeCrypto } from '../native/install-native-crypto.ts'
 import { buildGenesis } from '../rules/genesis-state.ts'
@@ -126,7 +127,7 @@ async function start(name: string): Promise<Member> {
     params: all,
     chainId,
     directory: join(folder, name),
-    validator: { secretKey: keyOf(name).secretKey, newValidator: true },
+    validator: { key: new ConsensusKey(keyOf(name).secretKey), newValidator: true },
     reserveBytes: 4096,
     logger,
   })

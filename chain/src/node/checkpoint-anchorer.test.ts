@@ -7,6 +7,7 @@ import type { MainChainClient } from '../anchor/main-chain-client.ts'
 import { MainChainRpcError, MainChainUnreachableError } from '../anchor/main-chain-client.ts'
 import { MemoAnchorer } from '../anchor/memo-anchorer.ts'
 import { bytesToHex } from '../bytes/hex.ts'
+import { ConsensusKey } from '../driver/consensus-key.ts'
 import { formatElaAddress, standardProgramHash } from '../elastos/ela-address.ts'
 import { p256PublicKey } from '../elastos/p256.ts'
 import type { FinalizedBlock } from '../manager/chain-manager.ts'
@@ -145,7 +146,7 @@ class World {
         supersede: (epoch) => memos.supersede(epoch),
         waiting: () => memos.waiting(),
       },
-      consensusKey: keyOf(`validator-${validator}`).secretKey,
+      consensusKey: new ConsensusKey(keyOf(`validator-${validator}`).secretKey),
       isSyncing: () => this.isSyncing,
       logger: pino(
         { level: 'warn' },

@@ -1,7 +1,8 @@
 import type { Logger } from 'pino'
 import type { MemoAnchorer } from '../anchor/memo-anchorer.ts'
-import { bytesToHex, fromHex } from '../bytes/hex.ts'
-import { publicKeyOf, sign } from '../bytes/signature.ts'
+import { fromHex } from '../bytes/hex.ts'
+import { sign } from '../bytes/signature.ts'
+import type { ConsensusKey } from '../driver/consensus-key.ts'
 import { memoAnchorDigest } from '../elastos/memo-anchor.ts'
 import type { ChainManager, FinalizedBlock } from '../manager/chain-manager.ts'
 import { isCheckpointHeight, type NetworkParams } from '../params/network-params.ts'
@@ -13,7 +14,7 @@ export interface CheckpointAnchorerOptions {
     onFinal(listener: (block: FinalHeader) => void): () => void
   }
   readonly memos: Pick<MemoAnchorer, 'submit' | 'refresh' | 'supersede' | 'waiting'>
-  readonly consensusKey: Uint8Array
+  readonly consensusKey: ConsensusKey
   /** While the node catches up, checkpoints are old ones that others anchored long ago. */
   readonly isSyncing: () => boolean
   readonly logger: Logger
@@ -116,9 +117,7 @@ export class CheckpointAnchorer {
 
   #validatorIndex(epoch: number): number {
     const { manager, consensusKey } = this.#options
-    const publicKey = bytesToHex(publicKeyOf(consensusKey))
-    const validators = manager.validators(epoch) ?? []
-    return validators.findIndex((each) => bytesToHex(each.publicKey) === publicKey)
+    return consensusKey.indexIn(manager.validators(epoch) ?? []) ?? -1
   }
 
   async #send({ epoch, hash }: Checkpoint, height: number): Promise<void> {
@@ -129,7 +128,7 @@ export class CheckpointAnchorer {
       checkpointHash: hash,
       validatorIndex: this.#validatorIndex(epoch),
     }
-    const signature = sign(memoAnchorDigest(commitment, manager.chainId), consensusKey)
+    const signature = sign(memoAnchorDigest(commitment, manager.chainId), consensusKey.secretKey)
     await memos.submit({ ...commitment, signature })
     this.#sentEpoch = epoch
     logger.info({ epoch, height }, 'checkpoint sent to the main chain')

@@ -2,6 +2,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vi
 import { CertifiedChain } from '../audit/testing/certified-chain.ts'
 import { assert } from '../bytes/assert.ts'
 import { bytesToHex } from '../bytes/hex.ts'
+import { ConsensusKey } from '../driver/consensus-key.ts'
 import type { ChainManager } from '../manager/chain-manager.ts'
 import { installNativeCrypto } from '../native/install-native-crypto.ts'
 import type { FinalHeaderHandler } from '../net/final-gossip.ts'
@@ -41,7 +42,7 @@ function announced(height: number): FinalHeader {
 
 function announcerOn(
   manager: ChainManager,
-  { isHeld = false, consensusKey }: { isHeld?: boolean; consensusKey?: Uint8Array } = {},
+  { isHeld = false, consensusKey }: { isHeld?: boolean; consensusKey?: ConsensusKey } = {},
 ) {
   let hear: FinalHeaderHandler = () => 'ignore'
   const published: Uint8Array[] = []
@@ -77,7 +78,7 @@ describe('final headers by gossip', () => {
   })
 
   test('a validator passes it on; consensus brings it the block', () => {
-    const consensusKey = keyOf('validator-2').secretKey
+    const consensusKey = new ConsensusKey(keyOf('validator-2').secretKey)
     const { tell, catchUps } = announcerOn(managers.behind, { consensusKey })
     expect(tell(announced(HEIGHT))).toBe('accept')
     vi.runAllTimers()
@@ -122,7 +123,7 @@ describe('final headers by gossip', () => {
     const hashOf = (bytes: Uint8Array) =>
       bytesToHex(blockHash(FinalHeaderType.deserialize(bytes).header))
     for (let validator = 0; validator < 4; validator++) {
-      const consensusKey = keyOf(`validator-${validator}`).secretKey
+      const consensusKey = new ConsensusKey(keyOf(`validator-${validator}`).secretKey)
       let said: Uint8Array[] | undefined
       await managerOf(chain, (manager) => {
         said ??= announcerOn(manager, { consensusKey }).published

@@ -1,7 +1,7 @@
 import { bytesEqual, bytesToHex, type Hex } from '../bytes/hex.ts'
 import { decodeCanonical } from '../bytes/ssz.ts'
-import { publicKeyOf } from '../bytes/signature.ts'
 import type { VoteVerifier } from '../consensus/machine-interface.ts'
+import type { ConsensusKey } from '../driver/consensus-key.ts'
 import type { ChainManager, FinalizedBlock } from '../manager/chain-manager.ts'
 import { checkCertificate } from '../light/finality.ts'
 import { FINAL_HEADER_BYTES_MAX } from '../net/final-gossip.ts'
@@ -16,7 +16,7 @@ export interface FinalAnnouncerOptions {
   readonly network: Pick<FullNodeNetwork, 'onFinalHeader' | 'publishFinalHeader'>
   readonly crypto: VoteVerifier
   /** Of a validator: it announces the blocks that it proposed. */
-  readonly consensusKey: Uint8Array | undefined
+  readonly consensusKey: ConsensusKey | undefined
   /** Before fork choice has spoken, old keys could name any block final. */
   readonly isHeld: () => boolean
   /** The network is proven to be at this height, and this node did not get there by itself. */
@@ -35,7 +35,6 @@ const PATIENCE_INTERVALS = 2
  */
 export class FinalAnnouncer {
   readonly #options: FinalAnnouncerOptions
-  readonly #publicKey: Uint8Array | undefined
   readonly #unsubscribe: () => void
   /** Hashes of the newest final blocks by height. */
   readonly #final = new Map<number, Hex>()
@@ -46,7 +45,6 @@ export class FinalAnnouncer {
 
   constructor(options: FinalAnnouncerOptions) {
     this.#options = options
-    this.#publicKey = options.consensusKey && publicKeyOf(options.consensusKey)
     options.network.onFinalHeader((_peer, message) => this.#judge(message))
     this.#unsubscribe = options.manager.onFinal((block) => this.#afterBlock(block))
   }
@@ -59,9 +57,10 @@ export class FinalAnnouncer {
   #afterBlock({ hash, header, certificate }: FinalizedBlock): void {
     this.#final.set(header.height, hash)
     this.#final.delete(header.height - RECENT_BLOCKS)
-    const { manager, network } = this.#options
+    const { manager, network, consensusKey } = this.#options
     const proposer = manager.validators(header.epoch)?.[header.proposer]
-    const isOurs = proposer && this.#publicKey && bytesEqual(proposer.publicKey, this.#publicKey)
+    const isOurs =
+      proposer && consensusKey && bytesEqual(proposer.publicKey, consensusKey.publicKey)
     if (!isOurs || !certificate || this.#told.has(hash)) return
     this.#remember(hash)
     network.publishFinalHeader(FinalHeaderType.serialize({ header, certificate }))
@@ -94,9 +93,9 @@ export class FinalAnnouncer {
   #accept(height: number, hash: Hex): void {
     this.#remember(hash)
     this.#highest = Math.max(this.#highest, height)
-    const { manager, catchUp } = this.#options
+    const { manager, catchUp, consensusKey } = this.#options
     // A validator hears votes; an import would only interrupt it.
-    const isBrought = this.#publicKey !== undefined || height <= manager.final.header.height
+    const isBrought = consensusKey !== undefined || height <= manager.final.header.height
     if (isBrought || this.#timer) return
     this.#timer = setTimeout(() => {
       this.#timer = undefined

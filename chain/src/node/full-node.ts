@@ -10,6 +10,7 @@ import { bytesEqual, fromHex } from '../bytes/hex.ts'
 import type { Result } from '../bytes/result.ts'
 import { createConsensusCrypto } from '../driver/consensus-crypto.ts'
 import { ConsensusDriver } from '../driver/consensus-driver.ts'
+import type { ConsensusKey } from '../driver/consensus-key.ts'
 import { ChainManager } from '../manager/chain-manager.ts'
 import { HistoryProofs } from '../manager/history-proofs.ts'
 import { SignatureThreads } from '../native/signature-threads.ts'
@@ -63,7 +64,7 @@ export interface FullNodeOptions {
   /** Undefined for a node that only follows. */
   readonly validator:
     | {
-        readonly consensusKey: Uint8Array
+        readonly consensusKey: ConsensusKey
         /** P-256 secret that pays memo anchors. */
         readonly mainKey: Uint8Array
         /**
@@ -379,7 +380,7 @@ export class FullNode {
       chainId: genesis.chainId,
       directory: join(folder, 'consensus'),
       validator: validator && {
-        secretKey: validator.consensusKey,
+        key: validator.consensusKey,
         newValidator: validator.newValidator === 'ifNotBehind' ? !joined : validator.newValidator,
       },
       watchMs: watchMsOf(this.#options),

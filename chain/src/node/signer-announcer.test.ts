@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { publicKeyOf } from '../bytes/signature.ts'
+import { ConsensusKey } from '../driver/consensus-key.ts'
 import { PRESENCES_MAX, PresencesType, SignedPresenceType } from '../types/signer-presence.ts'
 import { SignerAnnouncer } from './signer-announcer.ts'
 import { SignerBoard } from './signer-board.ts'
@@ -19,7 +20,7 @@ function world() {
     const heard: string[] = []
     const announcer = new SignerAnnouncer({
       chainId: CHAIN,
-      consensusKey: more.key ?? KEY,
+      consensusKey: new ConsensusKey(more.key ?? KEY),
       instance: new Uint8Array(32).fill(instance),
       nowMs,
       peers: () => more.peers ?? ['p', 'q'],

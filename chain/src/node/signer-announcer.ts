@@ -1,6 +1,7 @@
 import { bytesEqual, bytesToHex } from '../bytes/hex.ts'
-import { publicKeyOf, sign } from '../bytes/signature.ts'
+import { sign } from '../bytes/signature.ts'
 import { decodeCanonical } from '../bytes/ssz.ts'
+import type { ConsensusKey } from '../driver/consensus-key.ts'
 import {
   PRESENCES_BYTES_MAX,
   PresencesType,
@@ -12,7 +13,7 @@ import { isPresenceSigned, presenceDigest } from './signer-board.ts'
 
 export interface SignerAnnouncerOptions {
   readonly chainId: Uint8Array
-  readonly consensusKey: Uint8Array
+  readonly consensusKey: ConsensusKey
   /** 32 random bytes of this process. */
   readonly instance: Uint8Array
   readonly nowMs: () => number
@@ -31,13 +32,13 @@ export interface SignerAnnouncerOptions {
  */
 export class SignerAnnouncer {
   readonly #options: SignerAnnouncerOptions
-  readonly #self: Omit<SignerPresence, 'timeMs'>
+  readonly #self: Omit<SignerPresence, 'publicKey' | 'timeMs'>
   #timer: NodeJS.Timeout | undefined
 
   constructor(options: SignerAnnouncerOptions) {
     this.#options = options
-    const { consensusKey, instance, nowMs } = options
-    this.#self = { publicKey: publicKeyOf(consensusKey), instance, startedMs: nowMs() }
+    const { instance, nowMs } = options
+    this.#self = { instance, startedMs: nowMs() }
   }
 
   start(everyMs: number): void {
@@ -52,8 +53,9 @@ export class SignerAnnouncer {
   /** Asks every peer once; resolves to how many answered. */
   async round(): Promise<number> {
     const { chainId, consensusKey, nowMs, peers, tell } = this.#options
-    const presence = { ...this.#self, timeMs: nowMs() }
-    const signature = sign(presenceDigest(chainId, { presence }), consensusKey)
+    const { publicKey, secretKey } = consensusKey
+    const presence = { ...this.#self, publicKey, timeMs: nowMs() }
+    const signature = sign(presenceDigest(chainId, { presence }), secretKey)
     const bytes = SignedPresenceType.serialize({ presence, signature })
     const answers = await Promise.all(
       peers().map(async (peer) => {
@@ -68,10 +70,10 @@ export class SignerAnnouncer {
   }
 
   #judge(other: SignedPresence): void {
-    const { chainId, onTwin, onYounger } = this.#options
+    const { chainId, consensusKey, onTwin, onYounger } = this.#options
     const { publicKey, instance, startedMs, timeMs } = other.presence
     const { startedMs: ownMs } = this.#self
-    if (!bytesEqual(publicKey, this.#self.publicKey)) return
+    if (!bytesEqual(publicKey, consensusKey.publicKey)) return
     // What it said before we started, the process that we follow may have said.
     if (bytesEqual(instance, this.#self.instance) || timeMs <= ownMs) return
     if (!isPresenceSigned(chainId, other)) return

@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { bytesEqual } from '../bytes/hex.ts'
-import { publicKeyOf } from '../bytes/signature.ts'
 import { votesOf } from '../consensus/certificate.ts'
+import type { ConsensusKey } from '../driver/consensus-key.ts'
 import type { ChainManager } from '../manager/chain-manager.ts'
 import type { FullNodeNetwork } from '../net/full-node-network.ts'
 import type { BlockSync } from '../sync/block-sync.ts'
@@ -21,7 +21,7 @@ const ROUNDS_PER_WATCH = 4
 export interface SignerWatchOptions {
   readonly manager: Pick<ChainManager, 'chainId' | 'final' | 'store' | 'validators'>
   readonly network: Pick<FullNodeNetwork, 'peers' | 'tellSigner'>
-  readonly consensusKey: Uint8Array
+  readonly consensusKey: ConsensusKey
   /** How long a process listens before it signs, ms. */
   readonly watchMs: number
   readonly onTwin: () => void
@@ -97,7 +97,7 @@ export async function votesOnChain({
   manager,
   consensusKey,
 }: Pick<SignerWatchOptions, 'manager' | 'consensusKey'>): Promise<Vote[]> {
-  const publicKey = publicKeyOf(consensusKey)
+  const { publicKey } = consensusKey
   const { height: tip } = manager.final.header
   const votes: Vote[] = []
   for (let height = tip; height > Math.max(0, tip - BLOCKS_SEARCHED); height--) {

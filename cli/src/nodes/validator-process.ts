@@ -4,10 +4,11 @@ import { isIP } from 'node:net'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { asInternalHash } from '@ioex/chain/elastos'
-import { publicKeyOf } from '@ioex/chain/bytes'
+import { ConsensusKey } from '@ioex/chain/driver'
 import { checkpointHeight } from '@ioex/chain/params'
 import { FullNode, type JoinProgress } from '@ioex/chain/node'
 import { type RpcServer, startRpcServer } from '@ioex/rpc/server'
+import { consensusSuccession } from '../operate/consensus-succession.ts'
 import { SyncWatch } from '../operate/sync-progress.ts'
 import { ValidatorWatch } from '../operate/validator-watch.ts'
 import { factsOf, validatorHealth } from './validator-health.ts'
@@ -35,7 +36,10 @@ export async function startValidator(
   }
   const startedAtMs = Date.now()
   const key = (kind: NodeKeyKind) => readKey(keyPath(config.data, kind), kind, passphrase)
-  const consensusKey = await key('consensus')
+  const consensusKey = new ConsensusKey(
+    await key('consensus'),
+    consensusSuccession(config.data, passphrase, logger),
+  )
   const node = await FullNode.start({
     genesis: await readGenesis(config.genesis, config.forks),
     folder: config.data,
@@ -64,7 +68,7 @@ export async function startValidator(
       process.exit(1)
     },
   })
-  const watch = new ValidatorWatch(node.manager, publicKeyOf(consensusKey), logger)
+  const watch = new ValidatorWatch(node.manager, consensusKey, logger)
   const sync = new SyncWatch(
     () => ({ height: node.manager.final.header.height, target: node.targetHeight }),
     logger,

@@ -15,7 +15,7 @@ import {
 import type { CommandContext } from '../command-context.ts'
 import { PassphraseSource } from '../keys/passphrase.ts'
 import { createWallet } from '../wallet/wallet-file.ts'
-import { formerNodeKeys, nextNodeKey, swapNodeKey } from './node-key-swap.ts'
+import { formerNodeKeys, nextKey, swapKey } from './key-swap.ts'
 import { keyOf, keyPath } from './node-keys.ts'
 import { registerNode, rotateNodeKey, unregisterNode } from './register-actions.ts'
 
@@ -170,7 +170,7 @@ describe('a node on the chain', () => {
     }
     await expect(rotateNodeKey(context(), flags)).rejects.toThrow(/the line is dead/)
     expect(await readNodeKey()).toEqual(old)
-    const next = publicKeyOf(await nextNodeKey(data, passphrase))
+    const next = publicKeyOf(await nextKey(data, 'node', passphrase))
     onSend = () => undefined
     await rotateNodeKey(context(), flags)
     expect(await readNodeKey()).toEqual(next)
@@ -180,7 +180,7 @@ describe('a node on the chain', () => {
   test('whatever step of the swap is the last, the next run ends it', async () => {
     await registerNode(context(), flags)
     const old = await readNodeKey()
-    const next = publicKeyOf(await nextNodeKey(data, passphrase))
+    const next = publicKeyOf(await nextKey(data, 'node', passphrase))
     // The chain has the new key, and of the files only the old one was moved.
     await rotateNodeKey(context(), flags)
     await rename(keyPath(data, 'node'), join(data, 'keys', 'node-next.key'))
@@ -188,8 +188,8 @@ describe('a node on the chain', () => {
     expect(await readNodeKey()).toEqual(next)
     expect((await formerNodeKeys(data, passphrase)).map(publicKeyOf)).toEqual([old])
     expect((await readdir(join(data, 'keys'))).sort()).toEqual(['node-former-1.key', 'node.key'])
-    await nextNodeKey(data, passphrase)
-    await swapNodeKey(data)
+    await nextKey(data, 'node', passphrase)
+    await swapKey(data, 'node')
     expect(await formerNodeKeys(data, passphrase)).toHaveLength(2)
   })
 })

@@ -13,7 +13,7 @@ import { CommandError } from '../output/failure.ts'
 import { factsText } from '../output/table.ts'
 import { sendOwnerTransaction } from '../wallet/owner-transaction.ts'
 import { readWallet, type Wallet } from '../wallet/wallet-file.ts'
-import { hasNextNodeKey, nextNodeKey, swapNodeKey } from './node-key-swap.ts'
+import { hasNextKey, nextKey, swapKey } from './key-swap.ts'
 import { keyPath } from './node-keys.ts'
 
 export interface RegisterFlags {
@@ -55,11 +55,11 @@ export async function rotateNodeKey(context: CommandContext, flags: RegisterFlag
   const registration = await open(context, flags)
   const { settings, passphrase } = context
   const { data } = settings
-  const isResumed = await hasNextNodeKey(data)
-  const next = await nextNodeKey(data, passphrase)
+  const isResumed = await hasNextKey(data, 'node')
+  const next = await nextKey(data, 'node', passphrase)
   const done = await nodeOf(registration, publicKeyOf(next))
   if (done) {
-    await swapNodeKey(data)
+    await swapKey(data, 'node')
     context.output.note('The chain had the new key already: only its file was put in place.')
     return
   }
@@ -77,7 +77,7 @@ export async function rotateNodeKey(context: CommandContext, flags: RegisterFlag
   const value = await terms(registration, flags, { nodeKey: next, known, roles, replaces })
   // The old key serves until the new one is final.
   const sent = await send(registration, value, true)
-  await swapNodeKey(data)
+  await swapKey(data, 'node')
   await report(registration, value, sent, `replaces the key of node ${known.index}`)
 }
 

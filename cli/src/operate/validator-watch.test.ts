@@ -1,4 +1,5 @@
 import { leaderSchedule } from '@ioex/chain/consensus'
+import { ConsensusKey } from '@ioex/chain/driver'
 import type { FinalizedBlock } from '@ioex/chain/manager'
 import pino from 'pino'
 import { presets } from '@ioex/genesis/presets'
@@ -6,8 +7,8 @@ import { publicKeyOf, sha256, utf8ToBytes } from '@ioex/chain/bytes'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { ValidatorWatch, type WatchedChain } from './validator-watch.ts'
 
-const keys = ['a', 'b', 'c', 'd'].map((name) => publicKeyOf(sha256(utf8ToBytes(name))))
-const set = keys.map((publicKey) => ({ publicKey, weight: 5 }))
+const secrets = ['a', 'b', 'c', 'd'].map((name) => sha256(utf8ToBytes(name)))
+const set = secrets.map((secret) => ({ publicKey: publicKeyOf(secret), weight: 5 }))
 const START = '11'.repeat(32)
 const leaders = leaderSchedule(set, START, 1)
 const leaderOf = (view: number) => leaders[view % leaders.length] as number
@@ -32,7 +33,11 @@ beforeEach(() => {
     validators: () => set,
     finalAt: () => Promise.resolve({ hash: START }),
   } as unknown as WatchedChain
-  watch = new ValidatorWatch(chain, keys[OWN] as Uint8Array, pino({}, { write }))
+  watch = new ValidatorWatch(
+    chain,
+    new ConsensusKey(secrets[OWN] as Uint8Array),
+    pino({}, { write }),
+  )
 })
 
 /** A final block of a view on a parent of another, with the parent's signers. */

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
-import { bytesToHex, type Hex } from '@ioex/chain/bytes'
 import { leaderSchedule, signersOf } from '@ioex/chain/consensus'
+import type { ConsensusKey } from '@ioex/chain/driver'
 import type { ChainManager, FinalizedBlock } from '@ioex/chain/manager'
 import { checkpointHeight } from '@ioex/chain/params'
 
@@ -40,7 +40,7 @@ export type WatchedChain = Pick<
 /** Counts what a validator misses and says so in the log, once each time it gets worse. */
 export class ValidatorWatch {
   readonly #chain: WatchedChain
-  readonly #publicKey: Hex
+  readonly #key: Pick<ConsensusKey, 'indexIn'>
   readonly #logger: Logger
   #leaders: { readonly epoch: number; readonly list: readonly number[] } | undefined
   #record: ValidatorRecord = {
@@ -54,9 +54,9 @@ export class ValidatorWatch {
   #lateAnchorEpoch = 0
   #work: Promise<void> = Promise.resolve()
 
-  constructor(chain: WatchedChain, publicKey: Uint8Array, logger: Logger) {
+  constructor(chain: WatchedChain, key: Pick<ConsensusKey, 'indexIn'>, logger: Logger) {
     this.#chain = chain
-    this.#publicKey = bytesToHex(publicKey)
+    this.#key = key
     this.#logger = logger
     chain.onFinal((block) => {
       this.#work = this.#work
@@ -77,9 +77,9 @@ export class ValidatorWatch {
   async #take({ header, justification }: FinalizedBlock): Promise<void> {
     const { epoch, view, parentView, height, proposer } = header
     const set = this.#chain.validators(epoch) ?? []
-    const index = set.findIndex(({ publicKey }) => bytesToHex(publicKey) === this.#publicKey)
+    const index = this.#key.indexIn(set)
     this.#watchAnchors(epoch)
-    if (index < 0) {
+    if (index === undefined) {
       this.#record = { ...this.#record, index: undefined, power: 0, missedInRow: 0 }
       return
     }
@@ -118,10 +118,8 @@ export class ValidatorWatch {
   ): boolean {
     const signedEpoch = certificate.statement.epoch
     const set = signedEpoch === epoch ? undefined : (this.#chain.validators(signedEpoch) ?? [])
-    const own = set
-      ? set.findIndex(({ publicKey }) => bytesToHex(publicKey) === this.#publicKey)
-      : index
-    return signersOf(certificate).includes(own)
+    const own = set ? this.#key.indexIn(set) : index
+    return own !== undefined && signersOf(certificate).includes(own)
   }
 
   #watchAnchors(epoch: number): void {

@@ -1,7 +1,8 @@
-import type { Command } from 'commander'
+import { type Command, InvalidArgumentError } from 'commander'
 import { amountOption, argument, contextOf } from '../command-context.ts'
 import type { KeyFlags } from '../operate/init-actions.ts'
 import type { StakeFlags } from '../operate/stake-actions.ts'
+import type { OwnerFlags, TermsFlags } from '../operate/validator-terms.ts'
 import { parseAmount, UNITS_PER_IOEX } from '../output/amount.ts'
 import { addExamples } from '../verb-examples.ts'
 
@@ -19,6 +20,8 @@ Examples:
   $ ioex validator unbond 5000 --data wallet
   $ ioex validator release --data wallet                what unbond asked back, once it is due
   $ ioex validator delegate ioex1… 250
+  $ ioex validator set --commission 5 --data v1 --wallet wallet
+  $ ioex validator rotate-key --data v1 --wallet wallet
   $ ioex validator lease export lease.json --data old
   $ ioex validator lease import lease.json --data new
 `
@@ -32,7 +35,7 @@ export function addKeyFlags(command: Command): Command {
     .option('--no-passphrase', 'keep new keys in clear: whoever reads the files has them')
 }
 
-/** validator init | status | bond | unbond | delegate | release | lease */
+/** validator init | status | bond | unbond | delegate | release | set | rotate-key | lease */
 export function registerValidator(program: Command): void {
   const validator = program.command('validator').description("a validator's keys, state and stake")
   addKeyFlags(validator.command('init'))
@@ -44,6 +47,7 @@ export function registerValidator(program: Command): void {
     })
   registerStatus(validator)
   registerStake(validator)
+  registerTerms(validator)
   registerLease(validator)
   addExamples(validator, EXAMPLES)
 }
@@ -118,4 +122,33 @@ function registerStake(validator: Command): void {
     .action(async (flags: StakeFlags, command: Command) => {
       await (await actions()).release(await contextOf(command), flags)
     })
+}
+
+function registerTerms(validator: Command): void {
+  const actions = () => import('../operate/validator-terms.ts')
+  const withOwner = (command: Command) =>
+    command
+      .option('--wallet <dir>', "folder of the owner's wallet, default the validator's own folder")
+      .option('--no-wait', 'do not wait until it is final')
+  withOwner(validator.command('set'))
+    .description('change commission, payout or main-chain key, from the epoch after the next on')
+    .option('--commission <percent>', "what it keeps of its delegators' rewards", commission)
+    .option('--payout <address>', 'where its rewards go')
+    .option('--main-chain-key', "the folder's keys/main-chain.key pays memo anchors from now on")
+    .action(async (flags: TermsFlags, command: Command) => {
+      await (await actions()).setTerms(await contextOf(command), flags)
+    })
+  withOwner(validator.command('rotate-key'))
+    .description('make a new consensus key; the running validator changes over by itself')
+    .action(async (flags: OwnerFlags, command: Command) => {
+      await (await actions()).rotateConsensusKey(await contextOf(command), flags)
+    })
+}
+
+/** Percent with two decimals at most, as 1/10,000. */
+function commission(text: string): number {
+  const [, whole, decimals = ''] = /^(\d{1,3})(?:\.(\d{1,2}))?%?$/.exec(text) ?? []
+  const points = Number(`${whole}${decimals.padEnd(2, '0')}`)
+  if (whole !== undefined && points <= 10_000) return points
+  throw new InvalidArgumentError('give a percentage from 0 to 100, such as 2.5')
 }

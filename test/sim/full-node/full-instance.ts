@@ -4,6 +4,7 @@ import { utf8ToBytes } from '../../../chain/src/bytes/hex.ts'
 import type { BlockHost } from '../../../chain/src/driver/block-host.ts'
 import { createConsensusCrypto } from '../../../chain/src/driver/consensus-crypto.ts'
 import { ConsensusDriver } from '../../../chain/src/driver/consensus-driver.ts'
+import { ConsensusKey } from '../../../chain/src/driver/consensus-key.ts'
 import type { DriverClock } from '../../../chain/src/driver/driver-clock.ts'
 import { ChainManager } from '../../../chain/src/manager/chain-manager.ts'
 import type { FullNodeNetwork } from '../../../chain/src/net/full-node-network.ts'
@@ -104,7 +105,7 @@ export class FullInstance {
       params: genesis.params,
       chainId: genesis.chainId,
       directory: this.#folder,
-      validator: { secretKey: keyOf(this.name).secretKey, newValidator: true },
+      validator: { key: new ConsensusKey(keyOf(this.name).secretKey), newValidator: true },
       reserveBytes: RESERVE_BYTES,
       logger,
       clock: this.#clock(),

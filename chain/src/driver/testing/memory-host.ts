@@ -30,6 +30,8 @@ export class MemoryHost implements BlockHost {
   readonly halts: HaltReason[] = []
   /** Thrown by the next commit. */
   diskError: Error | undefined
+  /** Sets from an epoch on, where they are not those of the start. */
+  readonly laterSets = new Map<number, readonly EpochValidator[]>()
   onBehindHint: (hint: BehindHint) => void = () => {}
   readonly #genesis: FinalBlock
   readonly #validators: readonly EpochValidator[]
@@ -69,11 +71,16 @@ export class MemoryHost implements BlockHost {
   epochSetup(epoch: number): Promise<EpochSetup> {
     return this.#alone(() => ({
       epoch,
-      validators: this.#validators,
-      previousValidators: epoch === 1 ? [] : this.#validators,
+      validators: this.#setOf(epoch),
+      previousValidators: epoch === 1 ? [] : this.#setOf(epoch - 1),
       start: this.finalAt((epoch - 1) * this.#epochBlocks),
       lastHeight: epoch * this.#epochBlocks,
     }))
+  }
+
+  #setOf(epoch: number): readonly EpochValidator[] {
+    const from = [...this.laterSets.keys()].filter((first) => first <= epoch)
+    return this.laterSets.get(Math.max(...from)) ?? this.#validators
   }
 
   buildBlock({ fields, parentHash }: BuildRequest): Promise<BuiltBlock | undefined> {
