@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -89,7 +89,7 @@ describe('nodes of four operators, joined by a genesis file', () => {
     const init = (...args: string[]) => run(...args, '--network', 'ci')
     const entries = [
       await init('validator', 'init', '--data', 'v1'),
-      await init('validator', 'init', '--data', 'v2', '--no-passphrase'),
+      await init('validator', 'init', '--data', 'v2', '--no-passphrase', '--bond', '20000'),
     ]
     const boots = await init(
       'node',
@@ -114,6 +114,8 @@ describe('nodes of four operators, joined by a genesis file', () => {
       boots.path as string,
       '--allocation',
       `${entries[0]?.owner}=1000`,
+      '--allocation',
+      `${entries[1]?.owner}=1`,
     )
     await run(
       'node',
@@ -221,12 +223,39 @@ describe('nodes of four operators, joined by a genesis file', () => {
     expect(health.nodes[0].validator.lastSigned).toBeGreaterThan(0)
   })
 
+  test('change their terms and their consensus key while they run', async () => {
+    const at = (i: number) => ['--data', `v${i + 1}`, '--rpc', `http://127.0.0.1:${ports.rpc[i]}`]
+    const status = (i: number) =>
+      run('validator', 'status', ...at(i), '--health', `http://127.0.0.1:${ports.health[i]}`)
+    const set = ['validator', 'set', '--commission', '2.5', ...at(1)]
+    expect(await run(...set)).toMatchObject({ state: 'final', commission: 250 })
+
+    const before = await status(0)
+    const rotated = await run('validator', 'rotate-key', ...at(0))
+    expect(rotated.consensusKey).not.toBe(before.consensusKey)
+    expect(rotated).toMatchObject({ state: 'final', commission: 0 })
+    const keys = () => readdir(join(folder, 'v1', 'keys'))
+    expect(await keys()).toContain('consensus-next.key')
+    // Neither can finalise without the other, so blocks that go on carry votes of the new key.
+    const first = Number(rotated.fromEpoch)
+    const epoch = async () => (await rpc(0).call('chain_getStatus', {})).epoch
+    await until('the epoch after the change', async () => (await epoch()) > first)
+    expect(await status(0)).toMatchObject({ consensusKey: rotated.consensusKey, power: 10_000 })
+    expect(await status(1)).toMatchObject({ commission: 250 })
+    expect((await keys()).sort()).toEqual([
+      'consensus-former-1.key',
+      'consensus.key',
+      'main-chain.key',
+      'node.key',
+    ])
+  })
+
   test('see their validators and move their stake', async () => {
     const at = (i: number) => ['--data', `v${i + 1}`, '--rpc', `http://127.0.0.1:${ports.rpc[i]}`]
     const status = (i: number) =>
       run('validator', 'status', ...at(i), '--health', `http://127.0.0.1:${ports.health[i]}`)
     const before = await status(0)
-    expect(before).toMatchObject({ power: 10_000, totalPower: 20_000, peers: 1, jailed: false })
+    expect(before).toMatchObject({ power: 10_000, totalPower: 30_000, peers: 1, jailed: false })
     expect(before).toMatchObject({ missedViews: expect.any(Number), health: { status: 'ok' } })
     const other = await status(1)
     expect(other.owner).not.toBe(before.owner)
