@@ -6,7 +6,7 @@ import { launchChromium } from '../test/e2e/browser/chromium.ts'
 import { bundleScript, servePage } from '../test/e2e/browser/served-page.ts'
 import { browserClock } from './browser-clock.ts'
 import { type Comparison, repeated, type Scale, type Unmeasured } from './comparison.ts'
-import { lightDay, VALIDATORS } from './light-day.ts'
+import { lightDay, validatorsOf } from './light-day.ts'
 import type * as LightPage from './light-page.ts'
 import { catchUp, type LightDay } from './light-page.ts'
 
@@ -22,7 +22,7 @@ const WAYS = ['hops', 'skip'] as const
  */
 export async function* inBrowser(scale: Scale): AsyncGenerator<Comparison | Unmeasured> {
   const given = lightDay(scale)
-  const size = `epochs=${given.handovers.length}/validators=${VALIDATORS}`
+  const size = `epochs=${given.handovers.length}/validators=${validatorsOf(scale).length}`
   const nameOf = (way: string) => `rpc/client::catch-up-in-chromium/way=${way}/${size}`
   const { path, reason } = findProgram('chromium')
   if (path === undefined) {

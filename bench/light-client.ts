@@ -12,19 +12,20 @@ import { CertificateType, HeaderType } from '@ioex/chain/types'
 import { chain, genesisOf } from '../chain/src/light/testing/certified-chain.ts'
 import { type Bench, type Comparison, repeated, type Scale } from './comparison.ts'
 import { inBrowser } from './light-browser.ts'
-import { epochsOf, handoversOf, proofSetAt, QUORUM, VALIDATORS, validators } from './light-day.ts'
+import { epochsOf, handoversOf, proofSetAt, quorumOf, validatorsOf } from './light-day.ts'
 import { RAW_VERIFY, verifyRaw } from './raw-signatures.ts'
 
 /** A header that a client does not know yet, and records under it: what one answer brings. */
 function proofSet(scale: Scale): Comparison {
   const { accounts, header, certificate, found } = proofSetAt(5, scale)
+  const validators = validatorsOf(scale)
   const trusted = genesisOf(validators)
   const asked = found.length
   const recordBytes = found.reduce((sum, { proven }) => sum + bytesOf(proven), 0)
   const headerBytes =
     HeaderType.serialize(header).length + CertificateType.serialize(certificate).length
   return {
-    name: `chain/light::proof-set/accounts=${accounts}/records=${asked}/validators=${VALIDATORS}`,
+    name: `chain/light::proof-set/accounts=${accounts}/records=${asked}/validators=${validators.length}`,
     unit: 'proof sets',
     work: 1,
     subject: repeated(() => {
@@ -35,7 +36,7 @@ function proofSet(scale: Scale): Comparison {
         assert(verified.ok, 'the record is proven')
       }
     }),
-    against: { name: RAW_VERIFY, workload: repeated(() => verifyRaw(QUORUM)) },
+    against: { name: RAW_VERIFY, workload: repeated(() => verifyRaw(quorumOf(validators))) },
     result: sha256(CertificateType.serialize(certificate)),
     facts: { recordBytes: Math.round(recordBytes / asked), headerBytes },
   }
@@ -49,10 +50,11 @@ function bytesOf({ record, proof }: ProvenRecord): number {
 function day(scale: Scale): Comparison {
   const epochs = epochsOf(scale)
   const handovers = handoversOf(scale)
+  const validators = validatorsOf(scale)
   const start = genesisOf(validators)
   const bytes = handovers.map((each) => EpochHandoverType.serialize(each))
   return {
-    name: `chain/light::follow/epochs=${epochs}/validators=${VALIDATORS}`,
+    name: `chain/light::follow/epochs=${epochs}/validators=${validators.length}`,
     unit: 'epochs',
     work: epochs,
     subject: repeated(() => {
@@ -63,7 +65,10 @@ function day(scale: Scale): Comparison {
         trusted = hopped.value
       }
     }),
-    against: { name: RAW_VERIFY, workload: repeated(() => verifyRaw(QUORUM * epochs)) },
+    against: {
+      name: RAW_VERIFY,
+      workload: repeated(() => verifyRaw(quorumOf(validators) * epochs)),
+    },
     result: sha256(...bytes),
     facts: { bytes: bytes.reduce((sum, { length }) => sum + length, 0) },
   }

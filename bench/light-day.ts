@@ -19,16 +19,22 @@ import { type Scale, sized } from './comparison.ts'
 import type { LightDay } from './light-page.ts'
 import { seededBytes, seededIndexes } from './seeded.ts'
 
-/** Of the main network: its validators, how many of equal weight decide, its epochs of a day. */
-export const VALIDATORS = 36
-export const QUORUM = 25
+/** Of the main network. */
+const VALIDATORS = 36
 const EPOCHS_PER_DAY = 24
 const ACCOUNT_BYTES = 64
 
-export const validators: Signer[] = Array.from({ length: VALIDATORS }, (_, i) =>
-  signer(`validator ${i}`),
-)
-const signing = Array.from({ length: QUORUM }, (_, i) => i)
+export const validatorsOf = (scale: Scale): Signer[] =>
+  Array.from({ length: sized(scale, 4, VALIDATORS) }, (_, i) => signer(`validator ${i}`))
+
+/** How many of equal weight decide. */
+export const quorumOf = (validators: readonly Signer[]) =>
+  Math.floor((2 * validators.length) / 3) + 1
+
+/** With no more signatures than are needed. */
+function certified(header: Header, validators: readonly Signer[]): Certificate {
+  return certify(header, validators, [...Array(quorumOf(validators)).keys()])
+}
 
 export const epochsOf = (scale: Scale) => sized(scale, 5, EPOCHS_PER_DAY)
 
@@ -56,15 +62,17 @@ export function proofSetAt(height: number, scale: Scale): ProofSet {
     assert(proven, 'the ledger has the record')
     return { index, proven }
   })
+  const validators = validatorsOf(scale)
   const header = headerAt(height, validators, validators, { stateRoot: stateRoot(ledger) })
-  return { accounts, header, certificate: certify(header, validators, signing), found }
+  return { accounts, header, certificate: certified(header, validators), found }
 }
 
 /** How each epoch of a day hands over to the next. */
 export function handoversOf(scale: Scale): EpochHandover[] {
+  const validators = validatorsOf(scale)
   return Array.from({ length: epochsOf(scale) }, (_, i) => {
     const whole = handover(i + 1, validators)
-    return { ...whole, certificate: certify(whole.header, validators, signing) }
+    return { ...whole, certificate: certified(whole.header, validators) }
   })
 }
 
@@ -75,7 +83,7 @@ export function lightDay(scale: Scale): LightDay {
   return {
     chainId: bytesToHex(chain.chainId),
     epochBlocks: EPOCH_BLOCKS,
-    trust: trustToJson(genesisOf(validators)),
+    trust: trustToJson(genesisOf(validatorsOf(scale))),
     handovers: handoversOf(scale).map((each) => bytesToHex(EpochHandoverType.serialize(each))),
     tip: {
       height,
