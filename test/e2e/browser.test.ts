@@ -1,5 +1,8 @@
-import { join } from 'node:path'
+import { readFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { formatAddress, fromHex } from '@ioex/chain/bytes'
 import { installNativeCrypto } from '@ioex/chain/native'
+import { presets } from '@ioex/genesis/presets'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { findProgram } from '../../scripts/debian-packages.ts'
@@ -18,12 +21,17 @@ function falsified(answer: unknown): unknown {
   })
 }
 
+const root = resolve(import.meta.dirname, '../..')
 const program = findProgram('chromium')
 /** A name that the browser resolves to loopback, as one rebound by its owner would. */
 const FOREIGN = 'page.example'
 
 /** What the bundle leaves in the page. */
-declare const page: typeof Questions
+declare const page: typeof Questions & {
+  provenBalance(nodes: readonly string[], address: string): Promise<bigint>
+}
+/** Of every page. */
+declare const localStorage: { getItem(name: string): string | null }
 
 describe('the light client in a browser', () => {
   let chain: SmallChain
@@ -37,7 +45,7 @@ describe('the light client in a browser', () => {
     // Node checks with the native library, the page in JavaScript: they must agree.
     await installNativeCrypto()
     chain = await SmallChain.create()
-    const script = await bundleScript(join(import.meta.dirname, 'browser/light-questions.ts'))
+    const script = await bundleScript(join(root, 'test/e2e/browser/light-questions.ts'))
     served = await servePage(script, { '/genesis.json': chain.genesis })
     const rebound = `--host-resolver-rules=MAP ${FOREIGN} 127.0.0.1`
     browser = await launchChromium(program.path, [rebound])
@@ -67,8 +75,8 @@ describe('the light client in a browser', () => {
     )
   }
 
-  const askHere = (endpoints: readonly string[]) =>
-    askLightClient(chain.genesis, endpoints, chain.questions)
+  const askHere = (endpoints: readonly string[], names?: Questions.QuestionName[]) =>
+    askLightClient(chain.genesis, endpoints, chain.questions, names)
 
   test('proves accounts, an absent one, a rail, receipts and a reward as in Node', async () => {
     const endpoints = [await chain.serve(), await chain.serve()]
@@ -94,6 +102,34 @@ describe('the light client in a browser', () => {
     )
     const endpoints = [liar.url, honest]
     expect(await askIn(tab, endpoints)).toEqual(await askHere(endpoints.slice(1)))
+  })
+
+  test('the example of the documentation proves a balance, and starts again from there', async () => {
+    const text = await readFile(join(root, 'docs/protocol/light-client.md'), 'utf8')
+    const example = /```ts\n([^]*?)```/.exec(text)?.[1]
+    const script = await bundleScript(join(root, 'test/e2e/browser/example.ts'), example)
+    const own = await servePage(script, { '/genesis.json': chain.genesis })
+    const visitor = await browser.newPage()
+    const endpoints = [await chain.serve(), await chain.serve()]
+    const address = formatAddress(fromHex(chain.questions.account), presets.ci.addressPrefix)
+    const visit = async () => {
+      await visitor.goto(own.url)
+      return visitor.evaluate(
+        async ([nodes, whose]) => {
+          const before = localStorage.getItem('trust')
+          return [before, String(await page.provenBalance(nodes, whose))] as const
+        },
+        [endpoints, address] as const,
+      )
+    }
+    try {
+      const { account } = await askHere(endpoints, ['account'])
+      const { balance } = JSON.parse(account ?? '') as { balance: string }
+      expect(await visit()).toEqual([null, balance])
+      expect(await visit()).toEqual([expect.stringContaining('"epoch":6'), balance])
+    } finally {
+      await own.close()
+    }
   })
 
   test('a page of another site may ask only where the node allows its origin', async () => {

@@ -1,12 +1,21 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { build } from 'vite'
+import { build, type Plugin } from 'vite'
 
-/** One script of everything that `entry` imports, as a web developer's bundler makes it. */
-export async function bundleScript(entry: string): Promise<string> {
+/**
+ * One script of everything that `entry` imports, as a web developer's bundler makes it. With a
+ * `source` there need be no file of this name.
+ */
+export async function bundleScript(entry: string, source?: string): Promise<string> {
+  const given: Plugin = {
+    name: 'given-source',
+    resolveId: (id) => (id === entry && source !== undefined ? entry : undefined),
+    load: (id) => (id === entry ? source : undefined),
+  }
   const outputs = await build({
     configFile: false,
     logLevel: 'silent',
+    plugins: [given],
     build: {
       lib: { entry, name: 'page', formats: ['iife'], fileName: 'page' },
       write: false,
