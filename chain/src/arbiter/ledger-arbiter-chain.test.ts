@@ -1,20 +1,18 @@
 import { setHasher } from '@chainsafe/persistent-merkle-tree'
 import { hasher as asSha256 } from '@chainsafe/persistent-merkle-tree/hasher/as-sha256'
 import { describe, expect, test } from 'vitest'
+import { sideChainPowTransaction } from '../anchor/arbiter-transactions.ts'
 import { SubmittedAnchors } from '../anchor/submitted-anchors.ts'
 import { sha256 } from '../bytes/hash.ts'
 import { utf8ToBytes } from '../bytes/hex.ts'
+import { standardProgramHash } from '../elastos/ela-address.ts'
 import { asInternalHash } from '../elastos/hash-orientation.ts'
 import { LOCAL_ARBITER_SECRETS } from '../elastos/local-arbiters.ts'
 import { decodeHeaderWithAuxPow } from '../elastos/main-header.ts'
 import { merkleBranch, merkleRoot } from '../elastos/merkle.ts'
-import { signP256 } from '../elastos/p256.ts'
+import { p256PublicKey } from '../elastos/p256.ts'
 import type { SideAuxPow } from '../elastos/side-aux-pow.ts'
-import {
-  decodeTransaction,
-  encodeTransaction,
-  type MainTransaction,
-} from '../elastos/transaction.ts'
+import { decodeTransaction } from '../elastos/transaction.ts'
 import { keyOf, SampleChain, UNITS } from '../rules/testing/sample-chain.ts'
 import { addressText, elaAddressOf, fund } from '../rules/testing/sample-deposits.ts'
 import { PayloadKind } from '../types/transactions.ts'
@@ -26,6 +24,7 @@ setHasher(asSha256)
 const T0 = 1_700_000_100
 const EPOCH = 10
 const [arbiter] = LOCAL_ARBITER_SECRETS as [Uint8Array]
+const payTo = standardProgramHash(p256PublicKey(arbiter))
 
 interface View {
   readonly chain: SampleChain
@@ -47,26 +46,8 @@ function viewOf(chain: SampleChain, powChain: boolean, isOnMainChain = false): V
 
 /** What an arbiter does with a template: a SideChainPow, mined, with its proof. */
 function anchored(chain: SampleChain, template: AuxTemplate, height: number) {
-  const payload = {
-    kind: 'side-chain-pow' as const,
-    sideBlockHash: template.hash,
-    sideGenesisHash: asInternalHash(chain.chainId),
-    sideHeight: height,
-    signature: new Uint8Array(0),
-  }
-  const unsigned: MainTransaction = {
-    version: 9,
-    type: 5,
-    payloadVersion: 0,
-    payload,
-    attributes: [],
-    inputs: [],
-    outputs: [],
-    lockTime: 0,
-    programs: [],
-  }
-  const signature = signP256(encodeTransaction(unsigned).slice(3, 71), arbiter)
-  const raw = encodeTransaction({ ...unsigned, payload: { ...payload, signature } })
+  const genesisHash = asInternalHash(chain.chainId)
+  const raw = sideChainPowTransaction({ hash: template.hash, genesisHash, height }, arbiter, payTo)
   const transaction = decodeTransaction(raw)
   if (!transaction.ok) throw new Error(transaction.fault.message)
   const ids = [asInternalHash(sha256()), transaction.value.id]

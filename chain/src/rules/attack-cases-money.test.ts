@@ -4,32 +4,17 @@ import { NONE } from '../types/records.ts'
 import { TopUpKind } from '../types/transactions.ts'
 import { timeAmount } from './settlement.ts'
 import { emissionOf, subsidyOf } from './subsidy.ts'
-import { actor, codeOf, payoutOf, TEST_PRICE, World } from './testing/world.ts'
+import { quietUntil, richWorld } from './testing/rich-world.ts'
+import { actor, codeOf, payoutOf, TEST_PRICE } from './testing/world.ts'
 
 /** Attacks on money that broke earlier drafts of the rules (see attack-cases.test.ts). */
 const payer = actor('payer')
 const node = actor('node')
 const sybil = actor('sybil')
-const NEVER = { q1: 0n, q2: 0n }
 
 beforeAll(async () => {
   await installNativeCrypto()
 })
-
-function richWorld(overrides = {}): World {
-  const world = new World(overrides)
-  world.fund(payer, 10n ** 17n)
-  world.fixBeacon()
-  return world
-}
-
-/** Lets epochs pass in which nobody is challenged, up to before `epoch`. */
-function quietUntil(world: World, epoch: number): void {
-  while (world.epoch < epoch - 1) {
-    world.nextEpoch(NEVER)
-    world.fixBeacon()
-  }
-}
 
 describe('money', () => {
   test('case 8: not activating is not free: filled rails are due the minimum charge', () => {

@@ -1,11 +1,11 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { installNativeCrypto } from '../native/install-native-crypto.ts'
 import { NONE } from '../types/records.ts'
-import { Q_ALWAYS } from './challenge.ts'
 import { isClearedByProof } from './clear-weight.ts'
 import { epochsOf } from './settle-rail.ts'
 import { timeAmount } from './settlement.ts'
-import { actor, codeOf, TEST_PRICE, World } from './testing/world.ts'
+import { ALWAYS, NEVER, proveIn, quietUntil, richWorld } from './testing/rich-world.ts'
+import { actor, codeOf, TEST_PRICE } from './testing/world.ts'
 
 /**
  * Attacks that broke earlier drafts of the rules. Each goes on losing on the production rules.
@@ -13,35 +13,10 @@ import { actor, codeOf, TEST_PRICE, World } from './testing/world.ts'
 const payer = actor('payer')
 const node = actor('node')
 const sybil = actor('sybil')
-const NEVER = { q1: 0n, q2: 0n }
-const ALWAYS = { q1: Q_ALWAYS, q2: Q_ALWAYS }
 
 beforeAll(async () => {
   await installNativeCrypto()
 })
-
-function richWorld(overrides = {}): World {
-  const world = new World(overrides)
-  world.fund(payer, 10n ** 17n)
-  world.fixBeacon()
-  return world
-}
-
-/** Lets epochs pass in which nobody is challenged, up to before `epoch`. */
-function quietUntil(world: World, epoch: number): void {
-  while (world.epoch < epoch - 1) {
-    world.nextEpoch(NEVER)
-    world.fixBeacon()
-  }
-}
-
-/** Passes a challenge of `epoch`, quiet before. */
-function proveIn(world: World, epoch: number, clear: number[] = []): void {
-  quietUntil(world, epoch)
-  world.nextEpoch(ALWAYS)
-  world.fixBeacon()
-  world.prove(node, clear)
-}
 
 describe('dilution', () => {
   test('case 1: filler of price 0 is never drawn, however many bytes it has', () => {
@@ -231,7 +206,7 @@ describe('epochs that are paid', () => {
     const world = richWorld()
     quietUntil(world, 10)
     const rail = world.rent(payer, node, { term: 100 })
-    proveIn(world, 10)
+    proveIn(world, node, 10)
     expect(epochsOf(world.draft, world.rail(rail), world.epoch).E).toBe(0)
     quietUntil(world, 58)
     world.nextEpoch(ALWAYS)
@@ -241,7 +216,7 @@ describe('epochs that are paid', () => {
     world.nextEpoch(NEVER)
     world.fixBeacon()
     world.prove(node)
-    proveIn(world, 200)
+    proveIn(world, node, 200)
     // 10..60 forfeited, 60..200 proven, end 110: 50 of 100.
     expect(world.node(node).P).toBe(1 + 140)
     expect(epochsOf(world.draft, world.rail(rail), world.epoch)).toEqual({ E: 50, elapsed: 100 })
@@ -256,12 +231,12 @@ describe('epochs that are paid', () => {
   test('case 5 of the review: a rail filled just before a proof earns only its own epochs', () => {
     const world = richWorld()
     const old = world.rent(payer, node, { term: 300 })
-    proveIn(world, 100)
+    proveIn(world, node, 100)
     quietUntil(world, 190)
     const late = world.rent(payer, node, { term: 300 })
-    proveIn(world, 190)
+    proveIn(world, node, 190)
     expect(epochsOf(world.draft, world.rail(late), world.epoch)).toEqual({ E: 0, elapsed: 0 })
-    proveIn(world, 200)
+    proveIn(world, node, 200)
     expect(epochsOf(world.draft, world.rail(late), world.epoch)).toEqual({ E: 10, elapsed: 10 })
     expect(epochsOf(world.draft, world.rail(old), world.epoch)).toEqual({ E: 100, elapsed: 100 })
   })
@@ -278,8 +253,8 @@ describe('epochs that are paid', () => {
       world.prove(node)
       expect(world.node(node).A).toBe(11)
       expect(epochsOf(world.draft, world.rail(rail), world.epoch)).toEqual({ E: 0, elapsed: 0 })
-      proveIn(world, 20)
-      proveIn(world, 30)
+      proveIn(world, node, 20)
+      proveIn(world, node, 30)
       expect(epochsOf(world.draft, world.rail(rail), world.epoch).E).toBe(10)
     }
   })
@@ -288,12 +263,12 @@ describe('epochs that are paid', () => {
     const world = richWorld()
     world.rent(payer, node)
     const lost = world.rent(payer, node)
-    proveIn(world, 2)
-    proveIn(world, 6)
+    proveIn(world, node, 2)
+    proveIn(world, node, 6)
     quietUntil(world, 9)
     expect(codeOf(world.leave(node, lost, true))).toBe('ok')
     world.dropped.add(lost)
-    for (const epoch of [10, 20, 40]) proveIn(world, epoch)
+    for (const epoch of [10, 20, 40]) proveIn(world, node, epoch)
     expect(world.node(node)).toMatchObject({ P: 39, strikes: 0 })
     expect(epochsOf(world.draft, world.rail(lost), world.epoch)).toEqual({ E: 4, elapsed: 4 })
   })

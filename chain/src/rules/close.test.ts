@@ -4,23 +4,16 @@ import { NONE } from '../types/records.ts'
 import { CloseKind, TopUpKind } from '../types/transactions.ts'
 import { applyClose } from './close.ts'
 import { timeAmount } from './settlement.ts'
-import { actor, codeOf, payoutOf, TEST_PRICE, World } from './testing/world.ts'
+import { RICH, richWorld } from './testing/rich-world.ts'
+import { actor, codeOf, payoutOf, TEST_PRICE } from './testing/world.ts'
 
 const payer = actor('payer')
 const node = actor('node')
 const other = actor('other')
-const RICH = 10n ** 17n
 
 beforeAll(async () => {
   await installNativeCrypto()
 })
-
-function richWorld(overrides = {}): World {
-  const world = new World(overrides)
-  world.fund(payer, RICH)
-  world.fixBeacon()
-  return world
-}
 
 describe('close', () => {
   test('asks for the payer, for others only after end and grace; settles for anyone', () => {

@@ -2,7 +2,8 @@ import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { installNativeCrypto } from '../native/install-native-crypto.ts'
 import { epochsOf } from './settle-rail.ts'
-import { type Actor, actor, codeOf, payoutOf, TEST_PRICE, World } from './testing/world.ts'
+import { richWorld } from './testing/rich-world.ts'
+import { type Actor, actor, codeOf, payoutOf, TEST_PRICE } from './testing/world.ts'
 
 /** Laws of the ledger of contribution that hold whatever a node does, on the production rules. */
 const payer = actor('payer')
@@ -11,13 +12,6 @@ const node = actor('node')
 beforeAll(async () => {
   await installNativeCrypto()
 })
-
-function richWorld(overrides = {}): World {
-  const world = new World(overrides)
-  world.fund(payer, 10n ** 17n)
-  world.fixBeacon()
-  return world
-}
 
 describe('money', () => {
   /** A history of vouchers and proofs, and one way to redeem it. */

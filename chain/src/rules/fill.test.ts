@@ -6,6 +6,7 @@ import { NONE } from '../types/records.ts'
 import type { Fill } from '../types/transactions.ts'
 import { activationFills, applyFill, assignableBytes } from './fill.ts'
 import { slotReserve, timeAmount } from './settlement.ts'
+import { richWorld } from './testing/rich-world.ts'
 import { actor, codeOf, TEST_PRICE, World } from './testing/world.ts'
 
 const payer = actor('payer')
@@ -15,13 +16,6 @@ const GIB = 2 ** 30
 beforeAll(async () => {
   await installNativeCrypto()
 })
-
-function richWorld(overrides = {}): World {
-  const world = new World(overrides)
-  world.fund(payer, 10n ** 17n)
-  world.fixBeacon()
-  return world
-}
 
 function tryFill(world: World, fill: Fill, sender = node) {
   return world.execute(sender, (draft, context) => applyFill(draft, fill, context))

@@ -3,22 +3,15 @@ import { installNativeCrypto } from '../native/install-native-crypto.ts'
 import { NONE } from '../types/records.ts'
 import { TopUpKind } from '../types/transactions.ts'
 import { timeAmount } from './settlement.ts'
-import { actor, codeOf, payoutOf, TEST_PRICE, World } from './testing/world.ts'
+import { RICH, richWorld } from './testing/rich-world.ts'
+import { actor, codeOf, payoutOf, TEST_PRICE } from './testing/world.ts'
 
 const payer = actor('payer')
 const node = actor('node')
-const RICH = 10n ** 15n
 
 beforeAll(async () => {
   await installNativeCrypto()
 })
-
-function richWorld(overrides = {}): World {
-  const world = new World(overrides)
-  world.fund(payer, RICH)
-  world.fixBeacon()
-  return world
-}
 
 describe('a rail from fill to close', () => {
   test('is paid for proven epochs after its first resolution, and no unit is lost', () => {

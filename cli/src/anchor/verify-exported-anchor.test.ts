@@ -1,17 +1,17 @@
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
+import { sideChainPowTransaction } from '@ioex/chain/anchor'
 import { blockFile, type ExportRecord, MANIFEST_FILE, type ReplayedBlock } from '@ioex/chain/audit'
 import {
   asInternalHash,
   decodeHeaderWithAuxPow,
   decodeTransaction,
-  encodeTransaction,
   LOCAL_ARBITER_SECRETS,
-  type MainTransaction,
   merkleBranch,
   merkleRoot,
-  signP256,
+  p256PublicKey,
+  standardProgramHash,
 } from '@ioex/chain/elastos'
 import { blockHash, HeaderType, PayloadKind, type Transaction } from '@ioex/chain/types'
 import { genesisFileText } from '@ioex/genesis/builder'
@@ -40,26 +40,13 @@ function anchoredByArbiter(): CertifiedChain {
   const checkpointHash = blockHash(chain.tip.block.header)
   chain.append()
   const [arbiter] = LOCAL_ARBITER_SECRETS as [Uint8Array]
-  const payload = {
-    kind: 'side-chain-pow' as const,
-    sideBlockHash: asInternalHash(checkpointHash),
-    sideGenesisHash: asInternalHash(sample.chainId),
-    sideHeight: 0,
-    signature: new Uint8Array(0),
+  const checkpoint = {
+    hash: asInternalHash(checkpointHash),
+    genesisHash: asInternalHash(sample.chainId),
+    height: 0,
   }
-  const unsigned: MainTransaction = {
-    version: 9,
-    type: 5,
-    payloadVersion: 0,
-    payload,
-    attributes: [],
-    inputs: [],
-    outputs: [],
-    lockTime: 0,
-    programs: [],
-  }
-  const signature = signP256(encodeTransaction(unsigned).slice(3, 3 + 68), arbiter)
-  const transaction = encodeTransaction({ ...unsigned, payload: { ...payload, signature } })
+  const payTo = standardProgramHash(p256PublicKey(arbiter))
+  const transaction = sideChainPowTransaction(checkpoint, arbiter, payTo)
   const decoded = decodeTransaction(transaction)
   if (!decoded.ok) throw new Error(decoded.fault.message)
   const ids = [asInternalHash(new Uint8Array(32).fill(7)), decoded.value.id]
