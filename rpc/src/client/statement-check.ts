@@ -5,6 +5,7 @@ import { type Statement, statementOf } from '@ioex/chain/rules'
 import { type Epoch, type Receipt } from '@ioex/chain/types'
 import type { ResultOf } from '../contract/methods.ts'
 import { receiptToJson } from '../contract/receipt-json.ts'
+import { statementInputs } from '../contract/statement-inputs.ts'
 import type { ShownHeader } from './head-follower.ts'
 import { shownIn } from './outcome-check.ts'
 import { readStateProof } from './proof-reader.ts'
@@ -80,16 +81,7 @@ function statementToJson(
     forfeits: own.forfeits,
     subsidyState: own.subsidyCredited ? ('credited' as const) : due,
     receipts: own.receipts.map((receipt) => receiptToJson(receipt, params.addressPrefix)),
-    inputs: {
-      phi: params.phi,
-      nu: params.nu,
-      rho: params.rho,
-      epochFees: record.fees.toString(),
-      epochBurned: record.burned.toString(),
-      emission: record.emission.toString(),
-      emissionCap: params.emissionCapUnits.toString(),
-      closed,
-    },
+    inputs: statementInputs(params, record, closed),
   }
 }
 

@@ -3,6 +3,7 @@ import { paramsAt } from '@ioex/chain/params'
 import { addReceipt, noIncome, rewardProof } from '@ioex/chain/rules'
 import type { Receipt } from '@ioex/chain/types'
 import type { ListProofJson } from '../contract/json-forms.ts'
+import { statementInputs } from '../contract/statement-inputs.ts'
 import type { Handlers } from './handler.ts'
 import type { LedgerBlock, LedgerSource } from './ledger-source.ts'
 import { receiptView } from './record-views.ts'
@@ -148,16 +149,7 @@ async function statement(ledger: LedgerSource, id: number | string, epoch: numbe
     ...sumsToJson(sums),
     subsidyState: pending !== undefined ? 'pending' : isCredited ? 'credited' : 'none',
     receipts,
-    inputs: {
-      phi: params.phi,
-      nu: params.nu,
-      rho: params.rho,
-      epochFees: record.fees.toString(),
-      epochBurned: record.burned.toString(),
-      emission: record.emission.toString(),
-      emissionCap: params.emissionCapUnits.toString(),
-      closed,
-    },
+    inputs: statementInputs(params, record, closed),
     height: status.height,
   } as const
 }
