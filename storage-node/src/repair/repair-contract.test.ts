@@ -6,11 +6,8 @@ import { PayloadKind, ReceiptKind } from '@ioex/chain/types'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { keyOf } from '../../../chain/src/rules/testing/sample-chain.ts'
 import { nodeKeyOf, StorageWorld } from '../node/testing/storage-world.ts'
-import type {
-  RepairFund,
-  StorageClient,
-  TransferProgress,
-} from '../scheduler/storage-interfaces.ts'
+import type { RepairFund, StorageClient } from '../scheduler/storage-interfaces.ts'
+import type { TransferProgress } from '../scheduler/transfer-progress.ts'
 
 const MIB = 1024 * 1024
 vi.setConfig({ testTimeout: 90_000, hookTimeout: 60_000 })

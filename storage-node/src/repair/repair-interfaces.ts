@@ -1,5 +1,5 @@
 import type { ContractHealth, SlotState, Vacancy } from '@ioex/chain/rules'
-import type { TransferProgress } from '../scheduler/storage-interfaces.ts'
+import type { TransferProgress } from '../scheduler/transfer-progress.ts'
 
 export interface RepairOptions {
   /** Rebuild open slots also while the contract is safe; otherwise only when repair is due. */

@@ -31,12 +31,8 @@ import {
   type SourceFile,
   statSources,
 } from './put-plan.ts'
-import {
-  type PutRequest,
-  type PutResult,
-  StorageError,
-  type TransferProgress,
-} from './storage-interfaces.ts'
+import { type PutRequest, type PutResult, StorageError } from './storage-interfaces.ts'
+import type { TransferProgress } from './transfer-progress.ts'
 
 /** Reads of a whole slot that its traffic lock pays by default, and the least it pays, bytes. */
 const READS = 3

@@ -7,19 +7,6 @@ import type { OwnerAccount } from '../node/transactions.ts'
 import type { OwnPack } from './own-packs.ts'
 import { StorageError } from './storage-interfaces.ts'
 
-/** What a removal did. */
-export interface RemoveResult {
-  readonly path: string
-  /** Contracts that held nothing else: they are closing now. */
-  readonly closing: readonly number[]
-  /** Contracts that hold other files too and go on. */
-  readonly kept: readonly number[]
-  /** Contract of the pack that says that the file is removed; undefined where none is needed. */
-  readonly tombstone: number | undefined
-  /** Units that come back at most when the closing contracts are settled. */
-  readonly refundMost: bigint
-}
-
 export interface Removal {
   readonly close: readonly OwnPack[]
   readonly keep: readonly OwnPack[]

@@ -5,7 +5,7 @@ import { bytesToHex } from '@ioex/chain/bytes'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { keyOf } from '../../../chain/src/rules/testing/sample-chain.ts'
 import { StorageWorld } from '../node/testing/storage-world.ts'
-import type { TransferProgress } from './storage-interfaces.ts'
+import type { TransferProgress } from './transfer-progress.ts'
 
 const MIB = 1024 * 1024
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })

@@ -33,13 +33,7 @@ import { type OwnPack, ownPacks } from './own-packs.ts'
 import { deviceId, masterSecret } from './owner-secrets.ts'
 import type { Market } from './peer-market.ts'
 import { type Closing, RailCloser } from './rail-closer.ts'
-import {
-  askToClose,
-  fileUnknown,
-  planRemoval,
-  type RemoveResult,
-  tombstoneTerm,
-} from './remove-file.ts'
+import { askToClose, fileUnknown, planRemoval, tombstoneTerm } from './remove-file.ts'
 import { putFiles } from './put-files.ts'
 import { PutJournals } from './put-journal.ts'
 import { readRange } from './put-plan.ts'
@@ -50,6 +44,7 @@ import {
   type GetResult,
   type PutRequest,
   type PutResult,
+  type RemoveResult,
   type StorageClient,
   type StorageClientOptions,
   StorageError,

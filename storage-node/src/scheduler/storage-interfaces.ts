@@ -5,7 +5,7 @@ import type { FileStatus } from '../repair/file-status.ts'
 import type { RepairOptions, RepairRequest, RepairResult } from '../repair/repair-interfaces.ts'
 import type { RepairKeys } from '../repair/repair-keys.ts'
 import type { Closing } from './rail-closer.ts'
-import type { RemoveResult } from './remove-file.ts'
+import type { TransferProgress } from './transfer-progress.ts'
 
 export interface StorageClientOptions {
   /** Folder of journals and caches; losing it loses no file. */
@@ -25,17 +25,6 @@ export interface StorageClientOptions {
    */
   readonly packBytes?: number | undefined
   readonly logger: Logger
-}
-
-/** What a transfer is at; called often, must be quick. */
-export interface TransferProgress {
-  readonly phase: 'reading' | 'opening' | 'sending' | 'confirming' | 'fetching' | 'done'
-  /** Bytes of the user's files. */
-  readonly bytes: number
-  readonly bytesTotal: number
-  /** Peers taking part, and those lost on the way. */
-  readonly peers: number
-  readonly peersLost: number
 }
 
 /** What a contract sets aside for its repair (PROTOCOL 7). */
@@ -185,6 +174,19 @@ export interface StorageClient {
    */
   remove(path: string): Promise<RemoveResult>
   close(): Promise<void>
+}
+
+/** What a removal did. */
+export interface RemoveResult {
+  readonly path: string
+  /** Contracts that held nothing else: they are closing now. */
+  readonly closing: readonly number[]
+  /** Contracts that hold other files too and go on. */
+  readonly kept: readonly number[]
+  /** Contract of the pack that says that the file is removed; undefined where none is needed. */
+  readonly tombstone: number | undefined
+  /** Units that come back at most when the closing contracts are settled. */
+  readonly refundMost: bigint
 }
 
 export type StorageErrorCode =
