@@ -1,10 +1,9 @@
 import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
-import { addressOf, bytesEqual, bytesToHex, publicKeyOf } from '@ioex/chain/bytes'
+import { addressOf, bytesToHex, publicKeyOf } from '@ioex/chain/bytes'
 import { NONE, type Rail, SignedVoucherType } from '@ioex/chain/types'
 import type { Logger } from 'pino'
 import type { ChainClient } from '../node/chain-client.ts'
-import { onceKnown } from '../node/chain-lag.ts'
 import { readMessage, writeMessage } from '../transfer/length-prefixed.ts'
 import type { MeteredRail, RailMeter, RailMeters } from '../transfer/rail-meter.ts'
 import { refusalBytes } from '../transfer/refusal-codec.ts'
@@ -23,6 +22,7 @@ import {
   SIGNED_VOUCHER_BYTES,
   VoucherStreamType,
 } from './relay-messages.ts'
+import { meteredRail, railPaying } from './paying-rail.ts'
 import { splice } from './splice.ts'
 
 const REQUEST_MS = 10_000
@@ -68,7 +68,7 @@ export interface RelayCounters {
  */
 export class RelayService {
   readonly #options: RelayServiceOptions
-  readonly #publicKey: Uint8Array
+  readonly #address: Uint8Array
   readonly #sessions = new Map<string, Session>()
   readonly counters: RelayCounters = {
     sessionsTotal: 0,
@@ -80,7 +80,7 @@ export class RelayService {
 
   constructor(options: RelayServiceOptions) {
     this.#options = options
-    this.#publicKey = publicKeyOf(options.nodeKey)
+    this.#address = addressOf(publicKeyOf(options.nodeKey))
   }
 
   get sessionCount(): number {
@@ -197,13 +197,9 @@ export class RelayService {
   /** The rail as the chain's state has it now, if it may pay for this relay. */
   async #terms(request: RelayRequest): Promise<MeteredRail | { code: string; message: string }> {
     const { chain, unitPrice } = this.#options
-    const rail = await onceKnown(chain, async () => {
-      const record = await chain.rail(request.rail)
-      return record?.live && record.generation === request.generation ? record : undefined
-    })
-    const node = await chain.node(addressOf(this.#publicKey))
+    const rail = await railPaying(chain, this.#address, request)
     const refuse = (code: string, message: string) => ({ code, message })
-    if (!rail || rail.node !== node?.index) {
+    if (!rail) {
       return refuse('RAIL_UNKNOWN', `rail ${request.rail} does not pay this relay`)
     }
     if (isClosing(rail)) {
@@ -215,19 +211,8 @@ export class RelayService {
     if (rail.contract !== NONE || rail.unitPrice < unitPrice) {
       return refuse('PRICE_TOO_LOW', `this relay asks ${unitPrice} units per GiB`)
     }
-    const { payerKey } = request.voucher
-    if (!bytesEqual(addressOf(payerKey), rail.payer)) {
-      return refuse('VOUCHER_INVALID', 'the voucher is not signed by the payer of the rail')
-    }
-    return {
-      chainId: chain.chainId,
-      rail: request.rail,
-      generation: request.generation,
-      payerKey,
-      unitPrice: rail.unitPrice,
-      reservationPrice: rail.reservationPrice,
-      lockUnits: rail.lockUnits,
-    }
+    const terms = meteredRail(chain.chainId, request, rail)
+    return terms ?? refuse('VOUCHER_INVALID', 'the voucher is not signed by the payer of the rail')
   }
 
   async #reach(request: RelayRequest, source: Uint8Array): Promise<Duplex> {

@@ -1,9 +1,8 @@
 import type { Duplex } from 'node:stream'
-import { addressOf, bytesEqual, bytesToHex, publicKeyOf } from '@ioex/chain/bytes'
+import { addressOf, bytesToHex, publicKeyOf } from '@ioex/chain/bytes'
 import { NONE, type Rail } from '@ioex/chain/types'
 import type { Logger } from 'pino'
 import type { ChainClient } from '../node/chain-client.ts'
-import { onceKnown } from '../node/chain-lag.ts'
 import { readMessage, writeMessage } from '../transfer/length-prefixed.ts'
 import type { MeteredRail, RailMeters } from '../transfer/rail-meter.ts'
 import { refusalBytes } from '../transfer/refusal-codec.ts'
@@ -11,6 +10,7 @@ import type { ReservationLedger } from '../transfer/reservation-ledger.ts'
 import { type ReservationHindrance, ReservationMeter } from '../transfer/reservation-meter.ts'
 import { isTransferError, reasonOf, TransferError } from '../transfer/transfer-error.ts'
 import type { ControlPlane } from './control-plane.ts'
+import { meteredRail, railPaying } from './paying-rail.ts'
 import {
   RESERVE_PROTOCOL,
   RESERVE_REQUEST_BYTES,
@@ -218,12 +218,8 @@ export class ReservationService {
   /** The rail as the chain has it now, if it may pay for a link here. Throws PEER_REFUSED. */
   async #terms(request: ReserveRequest): Promise<MeteredRail> {
     const { chain, reservationPrice } = this.#options
-    const rail = await onceKnown(chain, async () => {
-      const record = await chain.rail(request.rail)
-      return record?.live && record.generation === request.generation ? record : undefined
-    })
-    const node = await chain.node(this.#address)
-    if (!rail || rail.node !== node?.index || rail.contract !== NONE) {
+    const rail = await railPaying(chain, this.#address, request)
+    if (!rail || rail.contract !== NONE) {
       throw refusal('RAIL_UNKNOWN', `rail ${request.rail} does not pay this relay`)
     }
     if (rail.unitPrice !== 0n) {
@@ -235,19 +231,9 @@ export class ReservationService {
     if (rail.reservationPrice < reservationPrice) {
       throw refusal('PRICE_TOO_LOW', `this relay asks ${reservationPrice} units for an epoch`)
     }
-    const { payerKey } = request.voucher
-    if (!bytesEqual(addressOf(payerKey), rail.payer)) {
-      throw refusal('VOUCHER_INVALID', 'the voucher is not signed by the payer of the rail')
-    }
-    return {
-      chainId: chain.chainId,
-      rail: request.rail,
-      generation: request.generation,
-      payerKey,
-      unitPrice: rail.unitPrice,
-      reservationPrice: rail.reservationPrice,
-      lockUnits: rail.lockUnits,
-    }
+    const terms = meteredRail(chain.chainId, request, rail)
+    if (terms) return terms
+    throw refusal('VOUCHER_INVALID', 'the voucher is not signed by the payer of the rail')
   }
 }
 
