@@ -1,12 +1,4 @@
-import type { Type } from '@chainsafe/ssz'
-import {
-  buildSumTree,
-  bytesEqual,
-  bytesToHex,
-  decodeCanonical,
-  formatAddress,
-  parseHex,
-} from '@ioex/chain/bytes'
+import { bytesEqual, bytesToHex, formatAddress } from '@ioex/chain/bytes'
 import { type TrustedEpoch, trustingMs } from '@ioex/chain/light'
 import { type NetworkParams, paramsAt } from '@ioex/chain/params'
 import type { RecordPlace } from '@ioex/chain/state'
@@ -18,7 +10,6 @@ import {
   type Epoch,
   type Globals,
   type InventoryEntry,
-  InventoryEntryType,
   type Node,
   NodeRole,
   type Peg,
@@ -34,6 +25,7 @@ import { EndpointPool } from './endpoint-pool.ts'
 import { EpochTrust } from './epoch-trust.ts'
 import { type ForkAlarm, HeadFollower } from './head-follower.ts'
 import { headOf } from './header-chain.ts'
+import { readInventory } from './inventory-reader.ts'
 import { checkOutcome } from './outcome-check.ts'
 import { RecordReader } from './record-reader.ts'
 import { checkStatement, type StatementView } from './statement-check.ts'
@@ -41,13 +33,11 @@ import { createRpcClient, type RpcClient } from './rpc-client.ts'
 import { isNodeFailure, RpcError } from './rpc-error.ts'
 
 const COMPARE_MS = 5000
-const MINIMUM_POLL_MS = 250
+/** One that follows every block asks by long poll; at the tip it asks again and again. */
+const MINIMUM_POLL_MS = { blocks: 250, tip: 5000 } as const
 const OUTCOME_WAIT_MS = 10_000
-/** Inventory entries that a client reads at most. */
-const LIST_ITEMS_MAX = 100_000
 /** Records and inventories remembered because they cannot change. */
 const SETTLED_KEPT = 256
-const WEIGHT_SUM_LIMIT = 1n << 128n
 
 export interface LightChainClientOptions {
   /** RPC addresses of full nodes, best run by different people; the first one leads. */
@@ -66,6 +56,7 @@ export interface LightChainClientOptions {
   /** Every block (default), or the newest one at each poll: for a phone or a page. */
   readonly follows?: 'blocks' | 'tip'
   readonly compareMs?: number
+  /** Least time between two questions for new headers; default 250 ms, 5 s at the tip. */
   readonly minimumPollMs?: number
   readonly requestTimeoutMs?: number
 }
@@ -88,7 +79,7 @@ export class LightChainClient implements ChainView {
   readonly #inventories = new Map<string, readonly InventoryEntry[]>()
 
   constructor(options: LightChainClientOptions) {
-    const { endpoints, params, start, requestTimeoutMs } = options
+    const { endpoints, params, start, requestTimeoutMs, follows = 'blocks' } = options
     const { chainId } = start.newest.header
     if (endpoints.length < 2 && !options.allowSingleEndpoint) {
       throw new RpcError('UNREACHABLE', 'give at least two RPC addresses: one node alone may lie')
@@ -107,8 +98,8 @@ export class LightChainClient implements ChainView {
         aheadMs: params.clockAheadMs,
         onTrust: options.onTrust,
       }),
-      follows: options.follows ?? 'blocks',
-      minimumPollMs: options.minimumPollMs ?? MINIMUM_POLL_MS,
+      follows,
+      minimumPollMs: options.minimumPollMs ?? MINIMUM_POLL_MS[follows],
       compareMs: options.compareMs ?? COMPARE_MS,
       onAlarm: options.onAlarm ?? (() => undefined),
     })
@@ -387,39 +378,6 @@ export class LightChainClient implements ChainView {
   #text(address: Uint8Array): string {
     return formatAddress(address, this.params.addressPrefix)
   }
-}
-
-/** The answerer of a challenge builds its proofs from these entries, so they must be the tree's. */
-async function readInventory(
-  first: ResultOf<'nodes_getInventory'>,
-  root: Uint8Array,
-  client: RpcClient,
-): Promise<InventoryEntry[]> {
-  const size = InventoryEntryType.fixedSize as number
-  const entries: InventoryEntry[] = []
-  let page = first
-  for (;;) {
-    const before = entries.length
-    for (let at = 0; at < page.ssz.length; at += size * 2) {
-      entries.push(decodeRecord(InventoryEntryType, page.ssz.slice(at, at + size * 2), size))
-    }
-    if (page.next === null) break
-    if (entries.length === before || entries.length > LIST_ITEMS_MAX) {
-      throw new RpcError('BAD_RESPONSE', 'the pages of an inventory do not end')
-    }
-    const question = { node: first.node, root: bytesToHex(root), from: entries.length }
-    page = await client.call('nodes_getInventory', question)
-  }
-  const sum = entries.reduce((total, { weight }) => total + weight, 0n)
-  if (sum < WEIGHT_SUM_LIMIT && bytesEqual(buildSumTree(entries).root, root)) return entries
-  throw new RpcError('FALSE_PROOF', 'a node gives inventory entries of another root')
-}
-
-function decodeRecord<T>(type: Type<T>, hex: string, bytesMax: number): T {
-  const bytes = parseHex(hex, bytesMax)
-  const decoded = bytes.ok ? decodeCanonical(type, bytes.value, bytesMax) : bytes
-  if (!decoded.ok) throw new RpcError('BAD_RESPONSE', `a record: ${decoded.fault.message}`)
-  return decoded.value
 }
 
 /** Remembers what never changes, up to a bound. */
