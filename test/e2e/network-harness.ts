@@ -73,7 +73,7 @@ export class TestNetwork {
   }
 
   static async create(
-    size: Size & Partial<Pick<DevnetOptions, 'preset'>>,
+    size: Size & Partial<Pick<DevnetOptions, 'preset' | 'mainConfirms'>>,
     settings: StartSettings = {},
   ): Promise<TestNetwork> {
     const data = await mkdtemp(join(tmpdir(), 'ioex-e2e-'))

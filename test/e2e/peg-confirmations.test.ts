@@ -16,7 +16,10 @@ const HOME = formatElaAddress(programHashOf(AddressPrefix.standard, utf8ToBytes(
 /** A twenty-second epoch ends, is anchored, and the arbiters see it; on a busy machine. */
 const LONG_MS = 300_000
 
-/** The `local` preset has the confirmations of the main and test networks; `ci` has three. */
+/**
+ * The `local` preset has the confirmations of the main and test networks; `ci` has three. Every
+ * validator asks for the Confirms of main blocks.
+ */
 describe('the peg with six confirmations, main blocks on demand', () => {
   let network: TestNetwork
   let client: RpcClient
@@ -24,8 +27,9 @@ describe('the peg with six confirmations, main blocks on demand', () => {
   let address: string
 
   beforeAll(async () => {
-    const size = { validators: 4, bootstraps: 0, peers: 0, preset: 'local' as const }
-    network = await TestNetwork.create(size, { mainBlockMs: 0 })
+    const size = { validators: 4, bootstraps: 0, peers: 0 }
+    const options = { ...size, preset: 'local', mainConfirms: true } as const
+    network = await TestNetwork.create(options, { mainBlockMs: 0 })
     const [url] = network.running.rpcUrls()
     client = createRpcClient({ url: url as string })
     mainUrl = network.running.mainChain.rpcUrl
@@ -79,6 +83,25 @@ describe('the peg with six confirmations, main blocks on demand', () => {
     await settled()
     expect(await balance()).toBe(before + 9n * ELA)
     expect(await deposit()).toMatchObject({ state: 'recorded', deposit: { state: 'credited' } })
+  })
+
+  test('main headers go on record while the main chain has no arbiters, and after it', async () => {
+    const { mainChain, nodes } = network.running
+    const modes = () =>
+      Promise.all(
+        nodes.map(async (node) => {
+          const { mainConfirms } = (await node.ask('status')) as { mainConfirms?: { mode: string } }
+          return mainConfirms?.mode
+        }),
+      )
+    await mainChain.setPowMode(true)
+    await mine(3)
+    await settled()
+    expect(await modes()).toEqual(nodes.map(() => 'pow'))
+    await mainChain.setPowMode(false)
+    await mine(2)
+    await settled()
+    expect(await modes()).toEqual(nodes.map(() => 'dpos'))
   })
 
   test(

@@ -8,7 +8,8 @@ import { parseElaAddress } from '../elastos/ela-address.ts'
 import { buildGenesisBlock } from '../elastos/genesis-block.ts'
 import { type InternalHash, toInternalHex } from '../elastos/hash-orientation.ts'
 import { ELASTOS_REG_NET, type HeaderContext } from '../elastos/header-rules.ts'
-import { LOCAL_ARBITER_KEYS } from '../elastos/local-arbiters.ts'
+import { LOCAL_ARBITER_KEYS, LOCAL_ARBITER_SECRETS } from '../elastos/local-arbiters.ts'
+import type { Confirm } from '../elastos/confirm.ts'
 import { mineAuxPow } from '../elastos/merge-mining.ts'
 import { MainNetMagic } from '../elastos/p2p-message.ts'
 import {
@@ -17,6 +18,7 @@ import {
   encodeTransaction,
 } from '../elastos/transaction.ts'
 import { TransactionKind } from '../elastos/transaction-payload.ts'
+import { signConfirm } from '../elastos/sign-confirm.ts'
 import { bytesEqual } from '../bytes/hex.ts'
 import {
   type BlockFile,
@@ -38,6 +40,8 @@ const GENESIS_NONCE = 2083236893
 const EXTRA_NONCE_BYTES = 8
 /** Templates that merged miners may still be working on. */
 const TEMPLATES_MAX = 64
+/** Confirms kept; older ones are signed again, which gives the same bytes. */
+const CONFIRMS_MAX = 64
 /** Tries of one grind; at the limit of this network two are enough on average. */
 const GRIND_ATTEMPTS_MAX = 1_000_000
 const DEFAULT_REWARD = 500_000_000n
@@ -112,6 +116,7 @@ export class BuiltInMainChain {
   private readonly file: BlockFile
   private readonly lock: FolderLock
   private readonly templates = new Map<string, BlockTemplate>()
+  private readonly confirms = new Map<string, Confirm>()
   /** Whatever changes the chain runs one after the other. */
   private queue: Promise<unknown> = Promise.resolve()
   private timer: NodeJS.Timeout | undefined
@@ -228,6 +233,30 @@ export class BuiltInMainChain {
         return fault('MAIN_BLOCK_UNKNOWN', 'no miner was given this block, or it is old')
       return this.takeBlock(sealTemplate(template, auxPow))
     })
+  }
+
+  /**
+   * What the arbiters signed for a block of the best chain; undefined for genesis and while the
+   * chain runs without them. They take turns in being the ones who do not vote.
+   */
+  confirmOf(node: BlockNode): Confirm | undefined {
+    const { crossChain } = this.ledger
+    const { height } = node.header
+    const isOurs = crossChain.arbiters === LOCAL_ARBITER_KEYS
+    if (!isOurs || height === 0 || node.isPow || !this.ledger.isBest(node)) return undefined
+    const known = this.confirms.get(node.key)
+    if (known) return known
+    const first = crossChain.dutyIndex(height - 1) + height
+    const signers = Array.from({ length: crossChain.agreement }, (_item, i) => {
+      return LOCAL_ARBITER_SECRETS[(first + i) % LOCAL_ARBITER_SECRETS.length] as Uint8Array
+    })
+    const confirm = signConfirm(node.hash, signers)
+    this.confirms.set(node.key, confirm)
+    for (const oldest of this.confirms.keys()) {
+      if (this.confirms.size <= CONFIRMS_MAX) break
+      this.confirms.delete(oldest)
+    }
+    return confirm
   }
 
   readBlock(node: BlockNode): Promise<Uint8Array> {

@@ -31,6 +31,8 @@ export interface FollowedBlock {
   /** Transactions that bring coin to our side chain, good or to be refunded. */
   readonly deposits: readonly TransactionInclusion[]
   readonly powAnchors: readonly PowAnchorSighting[]
+  /** The block switches the main chain's consensus: first height that arbiters confirm again. */
+  readonly dposFrom: number | undefined
   /** Context for the block after it. */
   readonly context: HeaderContext
   readonly work: bigint
@@ -103,6 +105,7 @@ export async function fetchBlock(
     anchors: anchorsIn(content.ids, content.transactions, header.value, options.sideGenesisHash),
     deposits: depositsIn(content.ids, content.transactions, header.value, options.sideGenesisHash),
     powAnchors: powAnchorsIn(content, header.value, options.sideGenesisHash),
+    dposFrom: dposFromIn(content, header.value),
     context: advanceContext(context, header.value, options.params),
     work: checked.value.work,
   }
@@ -196,6 +199,18 @@ function powAnchorsIn(
     sightings.push({ ...inclusion, checkpointHash: payload.sideBlockHash })
   }
   return sightings
+}
+
+/** While the main chain runs without its arbiters no height is confirmed. */
+const NEVER = Number.POSITIVE_INFINITY
+
+function dposFromIn({ transactions }: BlockContent, { header }: DecodedHeader): number | undefined {
+  for (const { transaction } of transactions.values()) {
+    const { payload } = transaction
+    if (payload.kind === 'revert-to-pow') return NEVER
+    if (payload.kind === 'revert-to-dpos') return header.height + payload.workHeightInterval
+  }
+  return undefined
 }
 
 /** The proof for the transaction at `index` of a block. */

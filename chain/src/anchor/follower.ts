@@ -8,6 +8,12 @@ import {
 import type { HeaderContext, MainChainParams } from '../elastos/header-rules.ts'
 import { decodeTransaction } from '../elastos/transaction.ts'
 import {
+  ConfirmCheck,
+  ConfirmNews,
+  type ConfirmPolicy,
+  type ConfirmStatus,
+} from './confirm-check.ts'
+import {
   fetchBlock,
   type FollowedBlock,
   inclusionOf,
@@ -51,6 +57,10 @@ export interface FollowerOptions {
   readonly sideGenesisHash?: Uint8Array
   readonly pollMs?: number
   readonly windowBlocks?: number
+  /** Headers wait here until the main chain's arbiters have confirmed them. Off by default. */
+  readonly confirms?: ConfirmPolicy | undefined
+  /** Told when many headers begin to wait, when the main chain changes its mode, and of the end. */
+  readonly onConfirms?: (status: ConfirmStatus) => void
   /** Told after the best chain changed. */
   readonly onChange?: () => void
   /** Told once each time a source comes to stand on another branch than the followed one. */
@@ -62,6 +72,8 @@ export interface FollowerOptions {
 /** A block of the best chain, and since when it is in it, by the monotonic clock. */
 interface HeldBlock extends FollowedBlock {
   readonly sinceMs: number
+  /** First height at or above this one that the main chain's arbiters confirm. */
+  readonly dposFrom: number
 }
 
 export interface MainTip {
@@ -76,6 +88,13 @@ export interface FollowerStatus {
   /** What went wrong in the last poll, in plain words; with several sources, where all failed. */
   readonly problem: string | undefined
   readonly sources: readonly SourceStatus[]
+  /** Undefined where no Confirms are asked for. */
+  readonly confirms: ConfirmStatus | undefined
+}
+
+/** A source's branch leaves a confirmed block and has no Confirm of its own. */
+export class MainConfirmMissingError extends Error {
+  override name = 'MainConfirmMissingError'
 }
 
 /** A source answers, but so slowly that its turn ended. */
@@ -97,7 +116,11 @@ export class MainChainFollower {
   private readonly sources: readonly MainSource[]
   /** Context of the block below the window's first. */
   private base: HeaderContext
+  /** What the blocks below the window say of the mode at its start. */
+  private baseDposFrom = 0
   private readonly blocks: HeldBlock[] = []
+  private readonly confirms: ConfirmCheck | undefined
+  private readonly news = new ConfirmNews()
   private readonly places = new Map<string, { height: number; index: number }>()
   /** Left blocks by hash, with the hash of the block below. Insertion order is age. */
   private readonly orphans = new Map<string, { height: number; previous: string }>()
@@ -112,12 +135,19 @@ export class MainChainFollower {
     this.options = options
     this.base = options.start
     this.released = options.start.previous.height
+    const { confirms } = options
+    this.confirms = confirms && new ConfirmCheck(confirms, options.start.previous)
     const first = { name: 'main node', client: options.client }
     this.sources = [first, ...(options.others ?? [])].map((source) => new MainSource(source))
   }
 
   get tip(): MainTip {
     return this.context(this.blocks.length).previous
+  }
+
+  /** Headers up to here may be served and voted for; without Confirms, any. */
+  get confirmedHeight(): number {
+    return this.confirms?.heightIn(this) ?? Number.POSITIVE_INFINITY
   }
 
   /** The header rules' context for a block after the tip. */
@@ -135,6 +165,7 @@ export class MainChainFollower {
       nodeHeight: Math.max(this.released, ...heights),
       problem: this.problem,
       sources: this.sources.map((source) => source.status()),
+      confirms: this.confirms?.status(this),
     }
   }
 
@@ -165,13 +196,14 @@ export class MainChainFollower {
   /**
    * Raw headers with AuxPow that lead on from the given tip, at most `limit`. If that block has
    * left the best chain, they start above the last block that both chains share. Empty when we
-   * do not know the block or have nothing newer.
+   * do not know the block or have nothing newer that counts.
    */
   headersAfter(tip: MainTip, limit = Number.POSITIVE_INFINITY): Uint8Array[] {
     const shared = this.sharedHeight(tip)
     if (shared === undefined) return []
     const from = shared - this.baseHeight
-    return this.blocks.slice(from, from + limit).map(({ rawHeader }) => rawHeader)
+    const end = Math.min(from + limit, this.confirmedHeight - this.baseHeight)
+    return this.blocks.slice(from, Math.max(from, end)).map(({ rawHeader }) => rawHeader)
   }
 
   /** The block of the best chain at this height, if it is in the window. */
@@ -179,11 +211,17 @@ export class MainChainFollower {
     return this.blocks[height - this.baseHeight - 1]
   }
 
-  /** Height of the newest block that has been in our best chain for so long. */
+  /** Whether the block belongs to a time when the main chain ran without its arbiters. */
+  isPowAt(height: number): boolean {
+    const block = this.blocks[height - this.baseHeight - 1]
+    return block !== undefined && height < block.dposFrom
+  }
+
+  /** Height of the newest block that counts and has been in our best chain for so long. */
   heightKnownFor(ms: number): number {
     const before = performance.now() - ms
     const newest = this.blocks.findLast(({ sinceMs }) => sinceMs <= before)
-    return newest?.header.header.height ?? this.baseHeight
+    return Math.min(newest?.header.header.height ?? this.baseHeight, this.confirmedHeight)
   }
 
   /** Whether our view of the main chain contradicts this header at its height. */
@@ -239,6 +277,7 @@ export class MainChainFollower {
     const surplus = this.released - KEPT_BELOW_BLOCKS - this.baseHeight
     if (surplus <= 0) return
     this.base = this.context(surplus)
+    this.baseDposFrom = (this.blocks[surplus - 1] as HeldBlock).dposFrom
     for (const block of this.blocks.splice(0, surplus)) this.forget(block)
   }
 
@@ -305,6 +344,8 @@ export class MainChainFollower {
       if (this.closing) return
       try {
         await this.takeTurn(source)
+        // Before others show branches: what is confirmed is not left for mere work.
+        await this.updateConfirms()
         source.succeed()
       } catch (error) {
         failures.push(error)
@@ -319,6 +360,14 @@ export class MainChainFollower {
     const isNobodyLeft = this.sources.every(({ problem }) => problem !== undefined)
     this.problem = isNobodyLeft ? errorText(error) : undefined
     if (isNobodyLeft) throw error
+  }
+
+  private async updateConfirms(): Promise<void> {
+    if (!this.confirms || this.closing) return
+    const sound = this.sources.filter(({ problem }) => problem === undefined)
+    await this.confirms.update(this, sound)
+    const news = this.news.of(this.confirms.status(this))
+    if (news) this.options.onConfirms?.(news)
   }
 
   /** Reads what one source has more than we. */
@@ -386,7 +435,7 @@ export class MainChainFollower {
         context = block.context
         branch.push(block)
         toBeat -= block.work
-        if (toBeat >= 0n) continue
+        if (toBeat >= 0n || !(await this.mayAdopt(keep, block, source))) continue
         this.adopt(keep, branch)
         keep = this.blocks.length
         toBeat = 0n
@@ -396,11 +445,41 @@ export class MainChainFollower {
     } finally {
       if (changed) this.options.onChange?.()
     }
+    if (branch.length > 0 && toBeat < 0n) {
+      throw new MainConfirmMissingError(
+        `the main node's branch leaves the confirmed block ${this.confirms?.confirmedHeight} and ` +
+          'has no Confirm',
+      )
+    }
     const isForked = branch.length > 0 && height > source.height
     if (branch.length > 0 && !isForked && Date.now() > deadlineMs) {
       throw new MainSourceSlowError('the main node shows its branch too slowly')
     }
+    if (isForked && (await this.isConfirmedInstead(keep, branch, source))) {
+      this.adopt(keep, branch)
+      this.options.onChange?.()
+      return false
+    }
     return isForked
+  }
+
+  /** Only a branch with a Confirm may take the place of a block that has one. */
+  private async mayAdopt(keep: number, last: FollowedBlock, source: MainSource): Promise<boolean> {
+    const { confirms } = this
+    if (!confirms || this.baseHeight + keep >= confirms.confirmedHeight) return true
+    return confirms.confirm(last, [source])
+  }
+
+  /** With Confirms on, less work with a Confirm wins over more without. */
+  private async isConfirmedInstead(
+    keep: number,
+    branch: readonly FollowedBlock[],
+    source: MainSource,
+  ): Promise<boolean> {
+    const { confirms } = this
+    const last = branch.at(-1)
+    if (!confirms || !last || this.baseHeight + keep < confirms.confirmedHeight) return false
+    return confirms.confirm(last, [source])
   }
 
   /** The blocks of the window from `keep` on give way to the branch. */
@@ -413,7 +492,8 @@ export class MainChainFollower {
     }
     const sinceMs = performance.now()
     for (const block of branch) {
-      this.blocks.push({ ...block, sinceMs })
+      const dposFrom = block.dposFrom ?? this.blocks.at(-1)?.dposFrom ?? this.baseDposFrom
+      this.blocks.push({ ...block, sinceMs, dposFrom })
       const { height } = block.header.header
       this.orphans.delete(toInternalHex(block.header.hash))
       block.transactionIds.forEach((id, index) => {

@@ -1,5 +1,7 @@
+export * from './arbiter-sets.ts'
 export * from './arbiter-transactions.ts'
 export * from './built-in-main-chain.ts'
+export * from './confirm-check.ts'
 export * from './deposit-transaction.ts'
 export * from './folder-lock.ts'
 export * from './cross-chain-rules.ts'

@@ -1,13 +1,21 @@
 import { bytesToHex, parseHex } from '../bytes/hex.ts'
 import { BLOCK_BYTES_MAX } from '../elastos/block.ts'
+import { type Confirm, decodeConfirm } from '../elastos/confirm.ts'
 import { parseEla } from '../elastos/ela-amount.ts'
 import { type DisplayHash, parseDisplayHash } from '../elastos/hash-orientation.ts'
+import { P256_PUBLIC_KEY_BYTES } from '../elastos/p256.ts'
+import type { ArbiterSet } from './arbiter-sets.ts'
 
 const DEFAULT_TIMEOUT_MS = 15_000
 /** A block as hex, and the envelope. */
 const RESPONSE_BYTES_MAX = 2 * BLOCK_BYTES_MAX + 64 * 1024
 const UNSPENT_MAX = 100_000
 const TRANSACTIONS_MAX = 10_000
+/** The main network has 36. */
+const ARBITERS_MAX = 1024
+const CONFIRM_BYTES_MAX = 256 * 1024
+/** Codes by which a node says that it has no such block, or no Confirm of it. */
+const NO_CONFIRM: ReadonlySet<number> = new Set([44003, 44004])
 
 export interface MainChainClientOptions {
   readonly url: string
@@ -55,6 +63,10 @@ export interface MainChainClient {
   /** Ids of a block's transactions, in order. */
   getBlockTransactionIds(hash: DisplayHash): Promise<DisplayHash[]>
   getRawTransaction(txid: DisplayHash): Promise<Uint8Array>
+  /** Undefined where the node has none of the block, as in the main chain's PoW mode. */
+  getConfirm(hash: DisplayHash): Promise<Confirm | undefined>
+  /** The arbiters of the node's tip. */
+  getArbiters(): Promise<ArbiterSet>
   listUnspent(address: string): Promise<UnspentOutput[]>
   sendRawTransaction(raw: Uint8Array): Promise<DisplayHash>
   /** Any other method, for tools; the result as it came. */
@@ -85,6 +97,26 @@ export function createMainChainClient(options: MainChainClientOptions): MainChai
     async getRawTransaction(txid) {
       const raw = await call('getrawtransaction', { txid, verbose: false })
       return bytes(raw, 'getrawtransaction', BLOCK_BYTES_MAX)
+    },
+    async getConfirm(hash) {
+      const method = 'getconfirmbyhash'
+      const params = { blockhash: hash, verbosity: 0 }
+      const raw = await call(method, params).catch((error: unknown) => {
+        if (error instanceof MainChainRpcError && NO_CONFIRM.has(error.code)) return undefined
+        throw error
+      })
+      if (raw === undefined) return undefined
+      const confirm = decodeConfirm(bytes(raw, method, CONFIRM_BYTES_MAX))
+      if (!confirm.ok) throw malformed(method)
+      return confirm.value
+    },
+    async getArbiters() {
+      const method = 'getarbitersinfo'
+      const { arbiters } = record(await call(method, {}), method)
+      const named = list(arbiters, method, ARBITERS_MAX)
+      // An arbiter that is out of order has an empty text for a key.
+      const keys = named.filter((key) => key !== '').map((key) => publicKey(key, method))
+      return { keys, count: named.length }
     },
     async listUnspent(address) {
       const entries = await call('listunspent', { addresses: [address] })
@@ -181,6 +213,12 @@ function bytes(value: unknown, method: string, maximum: number): Uint8Array {
   const parsed = typeof value === 'string' ? parseHex(value, maximum) : undefined
   if (!parsed?.ok) throw malformed(method)
   return parsed.value
+}
+
+function publicKey(value: unknown, method: string): Uint8Array {
+  const key = bytes(value, method, P256_PUBLIC_KEY_BYTES)
+  if (key.length !== P256_PUBLIC_KEY_BYTES) throw malformed(method)
+  return key
 }
 
 function unspentOutput(entry: unknown): UnspentOutput {

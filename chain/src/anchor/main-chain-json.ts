@@ -2,6 +2,7 @@ import { bytesToHex } from '../bytes/hex.ts'
 import { compactToTarget } from '../elastos/difficulty.ts'
 import { encodeAuxPow } from '../elastos/aux-pow.ts'
 import type { DecodedBlock } from '../elastos/block.ts'
+import type { Confirm } from '../elastos/confirm.ts'
 import { formatElaAddress } from '../elastos/ela-address.ts'
 import { formatEla } from '../elastos/ela-amount.ts'
 import { ELA_ASSET_ID } from '../elastos/genesis-block.ts'
@@ -20,6 +21,19 @@ const OUTPUT_NUMBERS: Record<OutputPayload['kind'], number> = {
   'return-deposit': OutputKind.returnDeposit,
   'dpos-vote': OutputKind.dposVote,
   stake: OutputKind.stake,
+}
+
+/** A Confirm as `getconfirmbyhash` shows it where the bytes are not asked for. */
+export function confirmJson({ proposal, votes }: Confirm) {
+  return {
+    blockhash: toDisplayHash(proposal.blockHash),
+    sponsor: bytesToHex(proposal.sponsor),
+    viewoffset: proposal.viewOffset,
+    votes: votes.map(({ signer, accept }) => ({
+      signer: bytesToHex(signer),
+      accept: accept === 1,
+    })),
+  }
 }
 
 /** One entry of `listunspent`, as an Elastos node writes it. */

@@ -2,6 +2,7 @@ import { bytesToHex, parseHex } from '../bytes/hex.ts'
 import type { Fault, Result } from '../bytes/result.ts'
 import { type AuxPow, decodeAuxPow, ELA_CHAIN_ID } from '../elastos/aux-pow.ts'
 import { decodeBlock } from '../elastos/block.ts'
+import { type Confirm, encodeConfirm } from '../elastos/confirm.ts'
 import { parseElaAddress } from '../elastos/ela-address.ts'
 import { ByteReader } from '../elastos/byte-reader.ts'
 import { formatEla, parseEla, SELA_PER_ELA } from '../elastos/ela-amount.ts'
@@ -14,6 +15,7 @@ import {
 } from '../elastos/hash-orientation.ts'
 import { type DecodedTransaction, decodeTransaction, readInputs } from '../elastos/transaction.ts'
 import { TransactionKind } from '../elastos/transaction-payload.ts'
+import { DUTY_BLOCKS } from './cross-chain-state.ts'
 import {
   knownAmong,
   methodsHandler,
@@ -22,7 +24,7 @@ import {
   wholeNumberOf,
 } from './json-rpc-methods.ts'
 import { JsonRpcError, type JsonRpcHandler } from './json-rpc-server.ts'
-import { blockJson, transactionJson, utxoJson } from './main-chain-json.ts'
+import { blockJson, confirmJson, transactionJson, utxoJson } from './main-chain-json.ts'
 import type { BlockNode, MainLedger } from './main-ledger.ts'
 import type { MainMempool } from './main-mempool.ts'
 import { MAIN_TRANSACTION_SIZE_MAX } from './main-transaction-rules.ts'
@@ -35,6 +37,7 @@ export const MainRpcCode = {
   refused: 43001,
   unknownTransaction: 44001,
   unknownBlock: 44003,
+  unknownConfirm: 44004,
   internal: 45002,
   doubleSpend: 45010,
   duplicate: 45011,
@@ -52,6 +55,7 @@ export interface MainChainBackend {
   createAuxBlock(payTo: Uint8Array): BlockTemplate
   submitAuxBlock(hash: InternalHash, auxPow: AuxPow): Promise<Result<BlockNode>>
   readBlock(node: BlockNode): Promise<Uint8Array>
+  confirmOf(node: BlockNode): Confirm | undefined
 }
 
 const methods: Readonly<Record<string, RpcMethod<MainChainBackend>>> = {
@@ -66,6 +70,15 @@ const methods: Readonly<Record<string, RpcMethod<MainChainBackend>>> = {
     params: ['height'],
     run: (chain, args) => blockAnswer(chain, blockAt(chain.ledger, args), 2),
   },
+  getconfirmbyhash: {
+    params: ['blockhash', 'verbosity'],
+    run: (chain, args) => confirmAnswer(chain, nodeOf(chain, args), args),
+  },
+  getconfirmbyheight: {
+    params: ['height', 'verbosity'],
+    run: (chain, args) => confirmAnswer(chain, blockAt(chain.ledger, args), args),
+  },
+  getarbitersinfo: { params: [], run: getArbitersInfo },
   getrawtransaction: { params: ['txid', 'verbose'], run: getRawTransaction },
   getrawmempool: { params: [], run: ({ mempool }) => mempool.ids().map(toDisplayHash) },
   sendrawtransaction: { params: ['data'], run: sendRawTransaction },
@@ -108,10 +121,21 @@ export function mainChainRpcHandler(chain: MainChainBackend): JsonRpcHandler {
 }
 
 async function getBlock(chain: MainChainBackend, args: RpcArguments): Promise<unknown> {
-  const hash = hashArgument(args['blockhash'])
-  const node = chain.ledger.node(toInternalHex(hash))
+  const verbosity = integerArgument(args['verbosity'] ?? 1, 'verbosity')
+  return blockAnswer(chain, nodeOf(chain, args), verbosity)
+}
+
+function nodeOf({ ledger }: MainChainBackend, args: RpcArguments): BlockNode {
+  const node = ledger.node(toInternalHex(hashArgument(args['blockhash'])))
   if (!node) throw new JsonRpcError(MainRpcCode.unknownBlock, 'unknown block')
-  return blockAnswer(chain, node, integerArgument(args['verbosity'] ?? 1, 'verbosity'))
+  return node
+}
+
+function confirmAnswer(chain: MainChainBackend, node: BlockNode, args: RpcArguments): unknown {
+  const verbosity = integerArgument(args['verbosity'] ?? 1, 'verbosity')
+  const confirm = chain.confirmOf(node)
+  if (!confirm) throw new JsonRpcError(MainRpcCode.unknownConfirm, 'unknown confirm')
+  return verbosity === 0 ? bytesToHex(encodeConfirm(confirm)) : confirmJson(confirm)
 }
 
 async function blockAnswer(
@@ -216,6 +240,22 @@ function getArbiters({ ledger }: MainChainBackend, args: RpcArguments): unknown 
   return {
     ondutyarbitratorindex: crossChain.dutyIndex(height),
     arbitrators: crossChain.arbiters.map(bytesToHex),
+  }
+}
+
+/** Arbiters of the tip, always the same here: they confirm blocks and sign for side chains. */
+function getArbitersInfo({ ledger }: MainChainBackend): unknown {
+  const { crossChain, height } = ledger
+  const keys = crossChain.arbiters.map(bytesToHex)
+  const turn = height - (height % DUTY_BLOCKS)
+  return {
+    arbiters: keys,
+    candidates: [],
+    nextarbiters: keys,
+    nextcandidates: [],
+    ondutyarbiter: keys[crossChain.dutyIndex(height)],
+    currentturnstartheight: turn,
+    nextturnstartheight: turn + DUTY_BLOCKS,
   }
 }
 

@@ -43,6 +43,8 @@ export interface BlockNode {
   readonly work: bigint
   readonly size: number
   readonly position: BlockPosition
+  /** Of the time without arbiters: nobody confirms it. Known while it is in the best chain. */
+  isPow: boolean
   /** Kept for the last blocks only, to leave or to join the best chain. */
   block: DecodedBlock | undefined
   undo: UtxoUndo | undefined
@@ -265,6 +267,7 @@ export class MainLedger {
       work,
       size: raw.length,
       position,
+      isPow: false,
       block,
       undo: undefined,
     }
@@ -275,7 +278,10 @@ export class MainLedger {
     const { height } = node.header
     assert(height === this.best.length, 'blocks connect in order')
     node.undo = this.utxos.apply(node.block.transactions, height)
+    const wasPow = this.crossChain.powMode
     this.crossChain.apply(node.key, node.block.transactions, node.undo)
+    // The block of either switch is mined without arbiters.
+    node.isPow = wasPow || this.crossChain.powMode
     this.best.push(node)
     for (const [index, { id }] of node.block.transactions.entries()) {
       this.transactions.set(toInternalHex(id), { node, index })

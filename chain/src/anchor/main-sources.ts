@@ -1,4 +1,6 @@
+import type { Confirm } from '../elastos/confirm.ts'
 import type { DisplayHash } from '../elastos/hash-orientation.ts'
+import type { ArbiterSet } from './arbiter-sets.ts'
 
 /** What a follower asks of a main node, over JSON-RPC or P2P. Nothing of it is believed. */
 export interface MainBlockSource {
@@ -18,6 +20,10 @@ export interface MainBlockSource {
   getBlockTransactionIds(hash: DisplayHash): Promise<DisplayHash[]>
   /** `blockHash`: where it stands; without it a P2P peer gives only what waits for a block. */
   getRawTransaction(txid: DisplayHash, blockHash?: DisplayHash): Promise<Uint8Array>
+  /** The arbiters' Confirm of a block as the node shows it; undefined where it has none. */
+  getConfirm?(hash: DisplayHash): Promise<Confirm | undefined>
+  /** The arbiters of the node's tip; only JSON-RPC tells. */
+  getArbiters?(): Promise<ArbiterSet>
   /** What came from here broke a rule of the main chain. */
   refused?(reason: Error): void
   /** Ends its connections; the source is not used again. */

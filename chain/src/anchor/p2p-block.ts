@@ -1,5 +1,6 @@
 import { bytesEqual } from '../bytes/hex.ts'
 import { BLOCK_BYTES_MAX, decodeDposBlock, encodeBlock } from '../elastos/block.ts'
+import { type Confirm, confirmOfBlockMessage } from '../elastos/confirm.ts'
 import { provenLeaves } from '../elastos/filtered-block.ts'
 import type { InternalHash } from '../elastos/hash-orientation.ts'
 import { type DecodedHeader, decodeHeaderWithAuxPow } from '../elastos/main-header.ts'
@@ -104,6 +105,24 @@ class FilteredAnswer {
     }
     this.#transactions.push({ id, raw })
   }
+}
+
+/**
+ * Asks for a block with its Confirm; nothing of it is checked here.
+ * @returns undefined where the node does not have the block, or no Confirm of it
+ */
+export async function askForConfirm(
+  session: P2pSession,
+  hash: InternalHash,
+): Promise<Confirm | undefined> {
+  let confirm: Confirm | undefined
+  const take = (message: P2pMessage) => {
+    if (message.command === 'block') confirm = confirmOfBlockMessage(message.payload, hash)
+    return message.command === 'block' || message.command === 'notfound'
+  }
+  const items = [{ kind: InventoryKind.confirmedBlock, hash }]
+  await session.ask([{ command: 'getdata', items }], take, 'a confirmed block')
+  return confirm
 }
 
 async function askForWholeBlock(

@@ -45,7 +45,7 @@ export interface P2pListenerOptions {
 /** What the listener serves. */
 export type P2pBackend = Pick<
   MainChainBackend,
-  'ledger' | 'mempool' | 'readBlock' | 'submitTransaction'
+  'ledger' | 'mempool' | 'readBlock' | 'confirmOf' | 'submitTransaction'
 >
 
 /**
@@ -277,7 +277,9 @@ class P2pPeer {
     if (!block.ok) return false
     if (isFiltered) this.#giveFiltered(block.value)
     else {
-      const payload = encodeDposBlock({ block: block.value, confirm: undefined })
+      const node = this.#backend.ledger.node(toInternalHex(hash))
+      const confirm = node && this.#backend.confirmOf(node)
+      const payload = encodeDposBlock({ block: block.value, confirm })
       this.#link.send({ command: 'block', payload })
     }
     return true

@@ -1,4 +1,5 @@
 import { bytesEqual } from '../bytes/hex.ts'
+import type { Confirm } from '../elastos/confirm.ts'
 import {
   type DisplayHash,
   fromDisplayHash,
@@ -11,7 +12,7 @@ import { MainForkTooDeepError, MainSourceSlowError } from './follower.ts'
 import { MainChainRpcError, MainChainUnreachableError } from './main-chain-client.ts'
 import { MainRpcCode } from './main-chain-rpc-methods.ts'
 import type { MainBlockSource, MainSender } from './main-sources.ts'
-import { askForBlock, type PeerBlock } from './p2p-block.ts'
+import { askForBlock, askForConfirm, type PeerBlock } from './p2p-block.ts'
 import { P2pChainView, type ViewBase } from './p2p-chain-view.ts'
 import { P2pClosedError, P2pViolationError } from './p2p-link.ts'
 import { P2pSession, type P2pSessionOptions } from './p2p-session.ts'
@@ -96,6 +97,10 @@ export class P2pMainNode implements MainBlockSource, MainSender {
       if (transactions) return transactions.map(({ id }) => toDisplayHash(id))
       throw new MainChainUnreachableError('the main node does not show the parts of a block')
     })
+  }
+
+  getConfirm(hash: DisplayHash): Promise<Confirm | undefined> {
+    return this.#oneByOne((session) => askForConfirm(session, fromDisplayHash(hash)))
   }
 
   /** Of a block where one is named; otherwise only what waits for one. */

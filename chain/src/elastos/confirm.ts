@@ -59,6 +59,29 @@ export function readConfirm(reader: ByteReader): Confirm {
   return { proposal, votes }
 }
 
+/**
+ * The Confirm at the end of a block message, found by the hash of the block that its proposal
+ * names: transactions of types that we cannot read may stand before it. Undefined without one.
+ */
+export function confirmOfBlockMessage(
+  payload: Uint8Array,
+  blockHash: InternalHash,
+): Confirm | undefined {
+  const named = lastIndexOf(payload, blockHash)
+  // A flag, the length of the sponsor's key and the key stand before the hash.
+  const start = named - PUBLIC_KEY_BYTES_MAX - 1
+  if (start < 1 || payload[start - 1] !== 1) return undefined
+  const decoded = decodeConfirm(payload.subarray(start))
+  return decoded.ok ? decoded.value : undefined
+}
+
+function lastIndexOf(bytes: Uint8Array, part: Uint8Array): number {
+  for (let at = bytes.length - part.length; at >= 0; at--) {
+    if (bytes[at] === part[0] && bytesEqual(bytes.subarray(at, at + part.length), part)) return at
+  }
+  return -1
+}
+
 export function encodeConfirm(confirm: Confirm): Uint8Array {
   const writer = new ByteWriter(VOTE_BYTES_MIN * 4)
   writer.fixed(proposalSignedBytes(confirm.proposal)).varBytes(confirm.proposal.signature)
@@ -125,19 +148,20 @@ export function checkConfirm(confirm: Confirm, blockHash?: InternalHash): Result
 }
 
 /**
- * Whether more than two thirds of these arbiters accepted the block. Votes of strangers make the
- * Confirm invalid, as on the main chain.
+ * Whether more than two thirds of the arbiters accepted the block, `count` of them in all, whose
+ * keys these are. Votes of strangers make the Confirm invalid, as on the main chain.
  */
 export function checkConfirmQuorum(
   confirm: Confirm,
   blockHash: InternalHash,
   arbiters: readonly Uint8Array[],
+  count = arbiters.length,
 ): Result<undefined> {
   const known = new Set(arbiters.map(bytesToHex))
   if (confirm.votes.some(({ signer }) => !known.has(bytesToHex(signer)))) {
     return fault('MAIN_CONFIRM_VOTES', 'a vote of the Confirm is of no arbiter')
   }
-  if (confirm.votes.length * 3 <= known.size * 2) {
+  if (confirm.votes.length * 3 <= count * 2) {
     return fault('MAIN_CONFIRM_VOTES', 'the Confirm has no more than two thirds of the arbiters')
   }
   return checkConfirm(confirm, blockHash)

@@ -69,7 +69,7 @@ export interface BlockInputs {
     header: Header,
     transactions: readonly Transaction[],
     ledger: LedgerDraft,
-  ): string | undefined
+  ): string | undefined | Promise<string | undefined>
 }
 
 /** Checks many signatures at once, on more than one thread, and knows the answers for a while. */
@@ -188,9 +188,7 @@ export class ChainManager implements BlockHost {
   }
 
   async validateBlock(envelope: BlockEnvelope): Promise<Validation> {
-    const validation = await this.withSignatures([envelope], () =>
-      Promise.resolve(this.#validate(envelope)),
-    )
+    const validation = await this.withSignatures([envelope], () => this.#validate(envelope))
     if (validation.verdict !== 'valid') {
       const { height, view, proposer } = envelope.header
       this.#options.logger.warn({ height, view, proposer, ...validation }, 'block not voted for')
@@ -274,7 +272,7 @@ export class ChainManager implements BlockHost {
     this.#options.onHalt(unknownVersion(header))
   }
 
-  #validate(envelope: BlockEnvelope): Validation {
+  async #validate(envelope: BlockEnvelope): Promise<Validation> {
     if (this.#candidates.has(envelope.hash)) return { verdict: 'valid' }
     const parent = this.#parentLedger(bytesToHex(envelope.header.parentHash))
     assert(parent, 'the driver asks for blocks whose parent it has')
@@ -290,7 +288,7 @@ export class ChainManager implements BlockHost {
       return { verdict: 'invalid', fault: executed.fault }
     }
     this.#candidates.set(envelope.hash, { ...executed.value, envelope })
-    const objection = this.#options.inputs.objection(envelope.header, body.value, parent)
+    const objection = await this.#options.inputs.objection(envelope.header, body.value, parent)
     if (objection === undefined) return { verdict: 'valid' }
     return { verdict: 'refused', fault: { code: 'OBJECTION', message: objection } }
   }

@@ -1,6 +1,8 @@
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import { MainChainFollower } from '../anchor/follower.ts'
+import type { ConfirmPolicy } from '../anchor/confirm-check.ts'
+import { type FollowerOptions, MainChainFollower } from '../anchor/follower.ts'
 import type { MainNode } from '../anchor/main-node.ts'
 import { sharedMainWallet } from '../anchor/main-wallet.ts'
 import { MemoAnchorer } from '../anchor/memo-anchorer.ts'
@@ -35,7 +37,7 @@ import { SignerBoard } from './signer-board.ts'
 import { SignerWatch } from './signer-watch.ts'
 import { SnapshotMaker } from './snapshot-maker.ts'
 import { reportAnchorLag, reportMainChain, reportPeg } from './peg-alarm.ts'
-import { mainChainObjection, systemTransactions } from './system-lane.ts'
+import { bringsNewerHeader, mainChainObjection, systemTransactions } from './system-lane.ts'
 import { checkpointHeight, isCheckpointHeight } from '../params/network-params.ts'
 import { TransactionEntry } from './transaction-entry.ts'
 import { UnknownAnchors } from './unknown-anchors.ts'
@@ -55,6 +57,8 @@ export interface FullNodeOptions {
   readonly mainChainUrl: string
   /** More main nodes of either kind; of all the branch with the most work is followed. */
   readonly mainChainOtherUrls?: readonly string[] | undefined
+  /** Asks for the Confirms of main blocks before their headers are served or voted for. */
+  readonly mainConfirms?: ConfirmPolicy | undefined
   /** Default snapshot; nodes that audit the whole history use full. */
   readonly sync?: SyncMode | undefined
   /** Told how far a join by snapshot is, which happens before the node is up. */
@@ -173,7 +177,7 @@ export class FullNode {
     const { genesis, logger } = options
     const opened = await openNode(options, (ledger) => createFollower(options, ledger).follower)
     const { store, network, ledger, head } = opened
-    const { follower, mainNodes } = createFollower(options, ledger)
+    const { follower, mainNodes } = createFollower(options, ledger, confirmOptions(options))
     follower.start()
     const submittedAnchors = new SubmittedAnchors()
     const evidenceShelf = new EvidenceFile(join(options.folder, 'evidence'))
@@ -196,8 +200,16 @@ export class FullNode {
           }),
         waiting: (parent) => transactions.waiting(parent),
         isVerified: (root) => transactions.isVerified(root),
-        objection: (header, included, parent) =>
-          mainChainObjection(header, included, parent, follower),
+        async objection(header, included, parent) {
+          // With Confirms a header that we have not read is refused: look for it first.
+          if (options.mainConfirms && bringsNewerHeader(included, follower)) {
+            await Promise.race([
+              follower.poll().catch(() => undefined),
+              setTimeout(genesis.params.skipTimeoutMs / LOOKS_PER_SKIP, undefined, { ref: false }),
+            ])
+          }
+          return mainChainObjection(header, included, parent, follower)
+        },
       },
       signatures,
       logger,
@@ -447,17 +459,38 @@ function syncPeersOf(network: FullNodeNetwork): SyncPeers {
   }
 }
 
+/** A vote waits so much of a skip timeout for a main header that somebody else has seen. */
+const LOOKS_PER_SKIP = 4
+
 /** Headers below the recorded tip from which a node follows: forks and anchors there are seen. */
 const FOLLOW_BELOW_TIP = 256
+/** With Confirms: where the main chain went over to proof of work must be seen, days later too. */
+const CONFIRMS_BELOW_TIP = 1536
+
+function confirmOptions({ mainConfirms, logger }: FullNodeOptions): Partial<FollowerOptions> {
+  if (!mainConfirms) return {}
+  return {
+    confirms: mainConfirms,
+    onConfirms: (status) => {
+      if (status.waiting > 0) {
+        logger.error(status, 'ALARM: main headers wait for the Confirm of the main chain')
+      } else if (status.mode === 'pow') {
+        logger.warn(status, 'the main chain runs on proof of work: headers count without Confirms')
+      } else logger.info(status, 'main headers are confirmed again')
+    },
+  }
+}
 
 /** Follows the main chain from a little below the tip that the ledger has on record. */
 function createFollower(
   options: FullNodeOptions,
   ledger: ChainManager['ledger'],
+  more: Partial<FollowerOptions> = {},
 ): { readonly follower: MainChainFollower; readonly mainNodes: readonly MainNode[] } {
   const { mainChainUrl, mainChainOtherUrls = [], genesis, logger } = options
   const { mainTipHeight, mainBaseHeight } = ledger.globals()
-  const from = Math.max(mainBaseHeight, mainTipHeight - FOLLOW_BELOW_TIP)
+  const below = more.confirms ? CONFIRMS_BELOW_TIP : FOLLOW_BELOW_TIP
+  const from = Math.max(mainBaseHeight, mainTipHeight - below)
   const record = mainHeaderAt(ledger, from)
   assert(record, 'the ledger keeps its recent main headers')
   const start = headerContext(ledger, record)
@@ -478,6 +511,7 @@ function createFollower(
         { name, height, sharedHeight },
         'ALARM: a main node stands on another branch than the one with the most work',
       ),
+    ...more,
   })
   return { follower, mainNodes }
 }

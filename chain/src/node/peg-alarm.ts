@@ -68,9 +68,9 @@ export function reportAnchorLag(
   const { epoch, lastAnchoredEpoch, mainTipHeight } = ledger.globals()
   const lag = epoch - 1 - lastAnchoredEpoch
   if (lag <= LAG_ALARM_EPOCHS) return
-  const { tip, nodeHeight, problem } = follower.status()
+  const { tip, nodeHeight, problem, confirms } = follower.status()
   logger.error(
-    { lag, lastAnchoredEpoch, mainTipHeight, followed: tip.height, nodeHeight, problem },
+    { lag, lastAnchoredEpoch, mainTipHeight, followed: tip.height, nodeHeight, problem, confirms },
     'ALARM: checkpoints find no way to the main chain',
   )
 }

@@ -3,9 +3,17 @@ import { hasher as asSha256 } from '@chainsafe/persistent-merkle-tree/hasher/as-
 import { afterEach, expect, test } from 'vitest'
 import { Cleanups, elaAddressOf, mineBlocks } from '../anchor/testing/test-main-chain.ts'
 import { formatAddress } from '../bytes/address.ts'
+import type { MainChainFollower } from '../anchor/follower.ts'
+import { LOCAL_ARBITER_KEYS } from '../elastos/local-arbiters.ts'
+import { p256PublicKey } from '../elastos/p256.ts'
 import { balanceOf } from '../rules/accounts.ts'
 import { keyOf } from '../rules/testing/sample-chain.ts'
-import { mainChainObjection, systemTransactions, unrecordableFork } from './system-lane.ts'
+import {
+  bringsNewerHeader,
+  mainChainObjection,
+  systemTransactions,
+  unrecordableFork,
+} from './system-lane.ts'
 import { deposit, startTwoChains } from './testing/two-chains.ts'
 
 setHasher(asSha256)
@@ -109,6 +117,7 @@ test('a checkpoint may leave out headers that its proposer could not know yet', 
   await follower.poll()
   const known = (height: number) => ({
     contradicts: () => false,
+    confirmedHeight: Number.POSITIVE_INFINITY,
     heightKnownFor(ms: number) {
       expect(ms).toBe(skipTimeoutMs)
       return height
@@ -125,4 +134,32 @@ test('a checkpoint may leave out headers that its proposer could not know yet', 
   // Read a moment ago: known for no time at all, and at once where no time is asked for.
   expect(follower.heightKnownFor(0)).toBe(3)
   expect(follower.heightKnownFor(24 * 3600_000)).toBe(0)
+})
+
+test('with Confirms a header is proposed and voted for once arbiters have confirmed it', async () => {
+  const { main, chain, follow, follower: careless } = await startWorld()
+  await mineBlocks(main, 3)
+  const strangers = [p256PublicKey(secretKey)]
+  const careful = follow({ confirms: { arbiters: LOCAL_ARBITER_KEYS } })
+  const waiting = follow({ confirms: { arbiters: strangers } })
+  await careless.poll()
+  const headers = systemTransactions(chain.ledger, careless)
+  const objection = (follower: MainChainFollower) =>
+    mainChainObjection({ ...chain.header, height: 1 }, headers, chain.ledger, follower)
+  expect(headers).toHaveLength(1)
+  // Not read yet: the node looks for it before it refuses.
+  expect(bringsNewerHeader(headers, careful)).toBe(true)
+  expect(objection(careful)).toContain('main header 1 has no Confirm here')
+  await careful.poll()
+  await waiting.poll()
+  expect(bringsNewerHeader(headers, careful)).toBe(false)
+  expect(objection(careful)).toBeUndefined()
+  expect(systemTransactions(chain.ledger, careful)).toEqual(headers)
+  expect(objection(waiting)).toContain('main header 1 has no Confirm here')
+  expect(systemTransactions(chain.ledger, waiting)).toEqual([])
+  // It holds nobody up for what it cannot vote for itself.
+  const { epochBlocks } = chain.params
+  const checkpoint = { ...chain.header, height: epochBlocks }
+  expect(waiting.heightKnownFor(0)).toBe(0)
+  expect(mainChainObjection(checkpoint, [], chain.ledger, waiting)).toBeUndefined()
 })

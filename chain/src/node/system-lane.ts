@@ -73,15 +73,16 @@ export function systemTransactions(
 
 /**
  * Why this node will not vote for a block that follows every rule: a header in it contradicts
- * our own main node, or it closes an epoch without headers that everybody could know, which
- * would let its proposer choose among known beacons (PROTOCOL 6.2, 9). Could know: they have been
- * here for a skip timeout, within which a proposal was made or its view is over.
+ * our own main node, or waits for the Confirm that this node asks for, or it closes an epoch
+ * without headers that everybody could know, which would let its proposer choose among known
+ * beacons (PROTOCOL 6.2, 9). Could know: they have been here for a skip timeout, within which a
+ * proposal was made or its view is over.
  */
 export function mainChainObjection(
   header: Header,
   transactions: readonly Transaction[],
   parent: LedgerDraft,
-  follower: Pick<MainChainFollower, 'contradicts' | 'heightKnownFor'>,
+  follower: Pick<MainChainFollower, 'contradicts' | 'heightKnownFor' | 'confirmedHeight'>,
 ): string | undefined {
   let tip = parent.globals().mainTipHeight
   for (const { body } of transactions) {
@@ -94,6 +95,9 @@ export function mainChainObjection(
       if (follower.contradicts({ height, hash: decoded.value.hash })) {
         return `main header ${height} is not the one that our main node has at that height`
       }
+      if (height > follower.confirmedHeight) {
+        return `main header ${height} has no Confirm here of the main chain's arbiters`
+      }
     }
   }
   const behind = follower.heightKnownFor(parent.params.skipTimeoutMs) - tip
@@ -101,6 +105,19 @@ export function mainChainObjection(
     return `the checkpoint leaves out ${behind} main headers`
   }
   return undefined
+}
+
+/** Whether the block brings a main header that this node has not read yet. */
+export function bringsNewerHeader(
+  transactions: readonly Transaction[],
+  follower: Pick<MainChainFollower, 'tip'>,
+): boolean {
+  return transactions.some(({ body: { payload } }) => {
+    if (payload.selector !== PayloadKind.mainHeaders) return false
+    const last = payload.value.headers.at(-1)
+    const decoded = last && decodeHeaderWithAuxPow(last)
+    return decoded?.ok === true && decoded.value.header.height > follower.tip.height
+  })
 }
 
 /** As many of the first headers as fit one transaction. */

@@ -1,7 +1,13 @@
 import { join } from 'node:path'
 import { addressOf, bytesToHex, publicKeyOf } from '@ioex/chain/bytes'
-import { formatElaAddress, p256PublicKey, standardProgramHash } from '@ioex/chain/elastos'
+import {
+  formatElaAddress,
+  LOCAL_ARBITER_KEYS_HEX,
+  p256PublicKey,
+  standardProgramHash,
+} from '@ioex/chain/elastos'
 import { peerIdOf } from '@ioex/chain/net'
+import writeFileAtomic from 'write-file-atomic'
 
 import type { NodeConfig } from '../nodes/node-config.ts'
 import { readOrCreateKey } from '../nodes/key-file.ts'
@@ -9,6 +15,7 @@ import {
   type DevnetOptions,
   type DevnetRecord,
   genesisPath,
+  mainArbitersPath,
   UNDIALABLE_PEERS,
   writeJson,
 } from './devnet-files.ts'
@@ -95,6 +102,8 @@ export async function writeConfigs(
   const friends = seats
     .filter(({ dialable }) => !dialable)
     .map(({ nodeKey }) => bytesToHex(publicKeyOf(nodeKey)))
+  const mainArbiters = options.mainConfirms ? mainArbitersPath(options.data) : undefined
+  if (mainArbiters) await writeFileAtomic(mainArbiters, `${LOCAL_ARBITER_KEYS_HEX.join('\n')}\n`)
   for (const seat of seats) {
     const others = (group: readonly Seat[]) =>
       group.filter(({ name }) => name !== seat.name).map(multiaddrOf)
@@ -106,6 +115,7 @@ export async function writeConfigs(
       listen: seat.p2pPort === undefined ? null : { host: LOOPBACK, port: seat.p2pPort },
       peers: others(seat.role === 'validator' ? validators : bootstraps),
       ...configOfRole(seat, rpcUrls, mainChain, friends),
+      ...(mainArbiters && seat.role === 'validator' && { mainArbiters }),
       // The first node is the one that commands talk to: its token lies where they look for it.
       ...(seat === validators[0] && {
         tokenFile: join(options.data, 'rpc-token'),

@@ -14,6 +14,8 @@ export interface DevnetOptions {
   readonly peers: number
   /** First node's ports start here: +666 JSON-RPC, +668 p2p, +606 arbiters, +336 and +338 main chain. 0: free. */
   readonly portBase: number
+  /** Validators ask for the Confirms of main blocks; only where the network is made. */
+  readonly mainConfirms?: boolean | undefined
 }
 
 /** Peers without a listen address, the last ones of the list. */
@@ -59,6 +61,8 @@ export class DevnetError extends Error {
   }
 }
 
+/** Keys of the built-in main chain's arbiters, for validators that ask for Confirms. */
+export const mainArbitersPath = (data: string) => join(data, 'main-arbiters.txt')
 const recordPath = (data: string) => join(data, 'devnet.json')
 export const genesisPath = (data: string) => join(data, 'genesis.json')
 export const mainChainFolder = (data: string) => join(data, 'main-chain')

@@ -8,6 +8,7 @@ export interface DevnetFlags {
   readonly bootstrap: number
   readonly peers: number
   readonly portBase: number
+  readonly mainConfirms?: boolean
   readonly reset?: boolean
 }
 
@@ -28,5 +29,6 @@ export function addDevnetFlags(command: Command): Command {
       countArgument,
       DEFAULT_PORT_BASE,
     )
+    .option('--main-confirms', "a new network's validators ask for Confirms of main blocks")
     .option('--reset', 'delete the network of the data folder first; the wallet stays')
 }

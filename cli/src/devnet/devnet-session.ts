@@ -84,5 +84,6 @@ function devnetOptions({ settings }: CommandContext, flags: DevnetFlags): Devnet
     bootstraps: flags.bootstrap,
     peers: flags.peers,
     portBase: flags.portBase,
+    mainConfirms: flags.mainConfirms,
   }
 }

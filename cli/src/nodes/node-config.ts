@@ -51,6 +51,11 @@ export const NodeConfigSchema = z.strictObject({
   /** More main-chain nodes of either kind: compared, and followed where the first fails. */
   mainChainOtherUrls: z.array(mainNode).max(8).optional(),
   /**
+   * Asks for the Confirms of main blocks: "nodes" for the arbiters that two main nodes agree on,
+   * or a file of their keys.
+   */
+  mainArbiters: z.string().min(1).optional(),
+  /**
    * The validator's key never signed before: it may start without a signing history. Unset: it
    * may where the folder holds no chain, which is safe only for keys that never leave the folder.
    */

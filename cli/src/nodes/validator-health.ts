@@ -9,6 +9,8 @@ import type { ValidatorWatch } from '../operate/validator-watch.ts'
 const HEIGHTS_SHOWN = 8
 /** Skip timeouts without a final block, after which the chain stands still. */
 const STILL_SKIPS = 8
+/** Main headers that may wait for their Confirm. */
+const CONFIRM_LAG_BLOCKS = 2
 
 /** What a monitor sees of a validator. */
 export function validatorHealth(
@@ -78,8 +80,11 @@ function hindrancesOf(node: FullNode, sync: SyncWatch, finalityLagMs: number): s
   if (finalityLagMs > STILL_SKIPS * skipTimeoutMs) {
     hindrances.push(`no block became final for ${Math.floor(finalityLagMs / 1000)} s`)
   }
-  const { problem } = node.follower.status()
+  const { problem, confirms } = node.follower.status()
   if (problem !== undefined) hindrances.push(`the main chain is not followed: ${problem}`)
+  if (confirms && confirms.waiting > CONFIRM_LAG_BLOCKS) {
+    hindrances.push(`${confirms.waiting} main headers wait for a Confirm: ${confirms.reason}`)
+  }
   return hindrances
 }
 
@@ -87,6 +92,7 @@ function hindrancesOf(node: FullNode, sync: SyncWatch, finalityLagMs: number): s
 export function factsOf(node: FullNode, watch: ValidatorWatch) {
   const { header, hash } = node.manager.final
   const { lastAnchoredEpoch } = node.manager.ledger.globals()
+  const main = node.follower.status()
   return {
     height: header.height,
     target: node.targetHeight,
@@ -96,7 +102,8 @@ export function factsOf(node: FullNode, watch: ValidatorWatch) {
     peers: node.network.peers().length,
     waiting: node.pool.size,
     lastAnchoredEpoch,
-    mainSources: node.follower.status().sources,
+    mainSources: main.sources,
+    ...(main.confirms && { mainConfirms: main.confirms }),
     protocolVersion: header.version,
     validator: watch.record,
   }

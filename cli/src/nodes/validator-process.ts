@@ -17,6 +17,7 @@ import { readGenesis } from './genesis-of.ts'
 import type { PassphraseSource } from '../keys/passphrase.ts'
 import { keyPath } from '../operate/node-keys.ts'
 import { type NodeKeyKind, readKey } from './key-file.ts'
+import { readMainArbiters } from './main-arbiters-file.ts'
 import { createManagerSource } from './manager-source.ts'
 import type { NodeConfig } from './node-config.ts'
 import { ConfigError } from './node-config.ts'
@@ -47,8 +48,7 @@ export async function startValidator(
     listen: [multiaddrOf(listen)],
     announce: config.announce,
     peers: config.peers,
-    mainChainUrl,
-    mainChainOtherUrls: config.mainChainOtherUrls,
+    ...(await mainChainOf(config, mainChainUrl)),
     sync: config.sync,
     onJoining,
     openings: config.openings,
@@ -93,6 +93,11 @@ export async function startValidator(
       await node.stop()
     },
   }
+}
+
+async function mainChainOf(config: NodeConfig, mainChainUrl: string) {
+  const mainConfirms = await readMainArbiters(config)
+  return { mainChainUrl, mainChainOtherUrls: config.mainChainOtherUrls, mainConfirms }
 }
 
 /** Blocks' worth of time for which a halted node still tells others how the epoch ended. */

@@ -44,6 +44,7 @@ const NodeFlagsSchema = z
     fullNodes: list,
     mainChain: z.string().min(1),
     mainChainOthers: list,
+    mainArbiters: z.string().min(1),
     rpcHost: z.string().min(1),
     rpcPort: count,
     rpcPublic: flag,
@@ -75,7 +76,9 @@ export const variableOf = (name: string) =>
   `IOEX_${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`
 
 /** Paths are relative to the place that names them. */
-const PATHS = ['genesis', 'forks', 'data'] as const
+const PATHS = ['genesis', 'forks', 'data', 'mainArbiters'] as const
+/** What is no path although it stands where one may. */
+const isWord = (name: string, value: string) => name === 'mainArbiters' && value === 'nodes'
 
 /** Flags win over variables, these over the file; a path starts from where it was written. */
 export async function gatherNodeFlags(
@@ -133,7 +136,8 @@ function check(source: string, value: unknown, folder: string): NodeFlags {
   }
   const flags = { ...defined(parsed.data) } as NodeFlags
   for (const name of PATHS) {
-    if (flags[name] !== undefined) flags[name] = resolve(folder, flags[name])
+    if (flags[name] !== undefined && !isWord(name, flags[name]))
+      flags[name] = resolve(folder, flags[name])
   }
   return flags
 }

@@ -62,6 +62,19 @@ describe('what flags make of a node', () => {
     )
   })
 
+  test('Confirms: off, of what nodes agree on, or of keys in a file beside the config', async () => {
+    expect(planNode(validator, 'main')[0]).not.toHaveProperty('mainArbiters')
+    for (const [given, planned] of [
+      ['nodes', 'nodes'],
+      ['keys.txt', '/etc/ioex/keys.txt'],
+    ]) {
+      const flags = await gatherNodeFlags({}, { IOEX_MAIN_ARBITERS: given }, '/etc/ioex', undefined)
+      const [config] = planNode({ ...validator, ...flags }, 'main')
+      expect(config).toMatchObject({ mainArbiters: planned })
+      expect(NodeConfigSchema.parse(config)).toEqual(config)
+    }
+  })
+
   test('main-chain nodes over JSON-RPC or P2P', () => {
     const mainChain = 'elap2p://[2001:db8::1]:20338'
     const mainChainOthers = ['http://10.0.0.2:20336', 'elap2p://main.example.org?network=test']

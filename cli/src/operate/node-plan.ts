@@ -109,6 +109,7 @@ function partOfRole(
             mainNodeOf('mainChainOthers', url),
           ),
         }),
+        ...(flags.mainArbiters !== undefined && { mainArbiters: flags.mainArbiters }),
         newValidator: flags.newValidator ?? false,
         ...(flags.haltEpoch !== undefined && { haltEpoch: flags.haltEpoch }),
         ...(flags.sync && { sync: flags.sync }),

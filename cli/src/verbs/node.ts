@@ -77,6 +77,7 @@ export function registerNode(program: Command): void {
     .option('--full-nodes <list>', 'JSON-RPC of at least two full nodes (bootstrap, peer)')
     .option('--main-chain <url>', 'main-chain node: http://… (JSON-RPC) or elap2p://host:port')
     .option('--main-chain-others <urls>', 'more main-chain nodes, compared: most work wins')
+    .option('--main-arbiters <who>', 'main headers need Confirms: "nodes", or a file of keys')
     .option('--rpc-port <port>', 'JSON-RPC of a validator')
     .option('--rpc-host <address>', 'its address, default 127.0.0.1')
     .option('--rpc-public', 'let other machines use the JSON-RPC')

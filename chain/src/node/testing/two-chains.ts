@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { builtInGenesisBlock, startBuiltInMainChain } from '../../anchor/built-in-main-chain.ts'
 import { planDepositTransaction } from '../../anchor/deposit-transaction.ts'
-import { MainChainFollower } from '../../anchor/follower.ts'
+import { type FollowerOptions, MainChainFollower } from '../../anchor/follower.ts'
 import { createMainChainClient } from '../../anchor/main-chain-client.ts'
 import { signTransaction } from '../../anchor/memo-transaction.ts'
 import { SubmittedAnchors } from '../../anchor/submitted-anchors.ts'
@@ -53,7 +53,7 @@ export async function startTwoChains({ allocations, params }: TwoChainsOptions) 
     mainCheckpoint: block.slice(0, header.value.length),
   })
   const client = createMainChainClient({ url: main.rpcUrl })
-  const follow = () => {
+  const follow = (more: Partial<FollowerOptions> = {}) => {
     const start = mainHeaderAt(chain.ledger, chain.ledger.globals().mainBaseHeight)
     assert(start, 'the ledger keeps its headers')
     return new MainChainFollower({
@@ -61,6 +61,7 @@ export async function startTwoChains({ allocations, params }: TwoChainsOptions) 
       params: chain.params.mainChain,
       start: headerContext(chain.ledger, start),
       sideGenesisHash: chain.chainId,
+      ...more,
     })
   }
   const follower = follow()
