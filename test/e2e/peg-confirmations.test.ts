@@ -1,3 +1,4 @@
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { utf8ToBytes } from '@ioex/chain/bytes'
 import { AddressPrefix, formatElaAddress, programHashOf } from '@ioex/chain/elastos'
@@ -5,7 +6,9 @@ import { presets } from '@ioex/genesis/presets'
 import { createRpcClient, type RpcClient } from '@ioex/rpc/client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ioex } from './ioex-process.ts'
-import { balanceOnMain } from './main-chain/main-accounts.ts'
+import { readOrCreateKey } from '../../cli/src/nodes/key-file.ts'
+import type { NodeConfig } from '../../cli/src/nodes/node-config.ts'
+import { balanceOnMain, drain } from './main-chain/main-accounts.ts'
 import { TestNetwork, until } from './network-harness.ts'
 
 const ELA = 100_000_000n
@@ -69,8 +72,7 @@ describe('the peg with six confirmations, main blocks on demand', () => {
   test('a deposit is absent at 5 main blocks and a balance at 6, whatever branch they are of', async () => {
     expect(CONFIRMATIONS).toBe(6)
     const before = await balance()
-    const key = join(network.options.data, 'validator-1', 'keys', 'main-chain.key')
-    const flags = ['--main', mainUrl, '--main-key-file', key, '--no-wait']
+    const flags = ['--main', mainUrl, '--main-key-file', keyFile(1), '--no-wait']
     const { txid } = await command('wallet', 'deposit', '9', ...flags)
     const deposit = () => client.call('peg_getDeposit', { txid: String(txid) })
     await mine(CONFIRMATIONS - 2)
@@ -104,9 +106,40 @@ describe('the peg with six confirmations, main blocks on demand', () => {
     expect(await modes()).toEqual(nodes.map(() => 'dpos'))
   })
 
+  const keyFile = (validator: number) =>
+    join(network.options.data, `validator-${validator}`, 'keys', 'main-chain.key')
+
+  /** A validator that knows its main node over P2P alone from now on, and was paid since. */
+  async function startP2pOnly(validator: number): Promise<void> {
+    const { data } = network.options
+    const node = network.running.node(`validator-${validator}`)
+    await node.stop()
+    const path = join(data, `validator-${validator}`, 'config.json')
+    const config = JSON.parse(await readFile(path, 'utf8')) as NodeConfig
+    const { mainChainOtherUrls: [p2p] = [], ...rest } = config
+    expect(p2p).toMatch(/^elap2p:/)
+    await writeFile(path, JSON.stringify({ ...rest, mainChainUrl: p2p }))
+    await writeFile(join(data, 'logs', `validator-${validator}.log`), '')
+    await node.start()
+    const [from, to] = [
+      await readOrCreateKey(keyFile(1)),
+      await readOrCreateKey(keyFile(validator)),
+    ]
+    let isPaid = false
+    const paid = drain(mainUrl, from, [to]).finally(() => {
+      isPaid = true
+    })
+    while (!isPaid) {
+      await mine(1)
+      await sideBlocks(1)
+    }
+    await paid
+  }
+
   test(
-    'a withdrawal is paid on the main chain by its arbiters',
+    'a withdrawal is paid on the main chain by its arbiters, a memo by a node with P2P alone',
     async () => {
+      await startP2pOnly(4)
       const sent = await command('wallet', 'withdraw', HOME, '3')
       expect(sent).toMatchObject({ state: 'final', to: HOME })
       await until(
@@ -122,6 +155,9 @@ describe('the peg with six confirmations, main blocks on demand', () => {
       const { reserve } = await client.call('chain_getSupply', {})
       const { depositAddress } = await client.call('peg_getStatus', {})
       expect(await balanceOnMain(mainUrl, depositAddress)).toBeGreaterThanOrEqual(BigInt(reserve))
+      // Six epochs later each of the four has had its turn.
+      const log = await readFile(join(network.options.data, 'logs', 'validator-4.log'), 'utf8')
+      expect(log).toContain('checkpoint sent to the main chain')
     },
     LONG_MS,
   )

@@ -18,6 +18,7 @@ import { merkleBranch, merkleRoot } from '../elastos/merkle.ts'
 import { type DecodedTransaction, decodeTransaction } from '../elastos/transaction.ts'
 import { isDepositTo } from '../rules/deposit-content.ts'
 import { MAIN_TRANSACTION_BYTES_MAX } from '../types/transactions.ts'
+import { type AccountChange, accountChangeIn } from './account-change.ts'
 import { isForeignTransaction } from './foreign-transaction.ts'
 import type { MainBlockSource } from './main-sources.ts'
 
@@ -33,6 +34,8 @@ export interface FollowedBlock {
   readonly powAnchors: readonly PowAnchorSighting[]
   /** The block switches the main chain's consensus: first height that arbiters confirm again. */
   readonly dposFrom: number | undefined
+  /** What it does to the account that is watched; undefined for nothing. */
+  readonly account: AccountChange | undefined
   /** Context for the block after it. */
   readonly context: HeaderContext
   readonly work: bigint
@@ -75,6 +78,8 @@ export interface FetchOptions {
   readonly params: MainChainParams
   /** Anchors of and deposits to this side chain are collected. */
   readonly sideGenesisHash: Uint8Array | undefined
+  /** Payments to and from the address of this P-256 key are collected. */
+  readonly accountKey?: Uint8Array | undefined
 }
 
 /**
@@ -106,6 +111,8 @@ export async function fetchBlock(
     deposits: depositsIn(content.ids, content.transactions, header.value, options.sideGenesisHash),
     powAnchors: powAnchorsIn(content, header.value, options.sideGenesisHash),
     dposFrom: dposFromIn(content, header.value),
+    account:
+      options.accountKey && accountChangeIn(content.transactions.values(), options.accountKey),
     context: advanceContext(context, header.value, options.params),
     work: checked.value.work,
   }

@@ -55,6 +55,8 @@ export interface FollowerOptions {
   readonly start: HeaderContext
   /** Anchors of and deposits to this side chain are collected. */
   readonly sideGenesisHash?: Uint8Array
+  /** Payments to and from the address of this P-256 key are collected. */
+  readonly accountKey?: Uint8Array | undefined
   readonly pollMs?: number
   readonly windowBlocks?: number
   /** Headers wait here until the main chain's arbiters have confirmed them. Off by default. */
@@ -62,7 +64,7 @@ export interface FollowerOptions {
   /** Told when many headers begin to wait, when the main chain changes its mode, and of the end. */
   readonly onConfirms?: (status: ConfirmStatus) => void
   /** Told after the best chain changed. */
-  readonly onChange?: () => void
+  readonly onChange?: ((chain: MainChainFollower) => void) | undefined
   /** Told once each time a source comes to stand on another branch than the followed one. */
   readonly onContradiction?: (source: SourceStatus, sharedHeight: number) => void
   /** Told of what went wrong in a poll; the next poll tries again. */
@@ -139,6 +141,11 @@ export class MainChainFollower {
     this.confirms = confirms && new ConfirmCheck(confirms, options.start.previous)
     const first = { name: 'main node', client: options.client }
     this.sources = [first, ...(options.others ?? [])].map((source) => new MainSource(source))
+  }
+
+  /** The block below the oldest one held here. */
+  get floor(): MainTip {
+    return this.base.previous
   }
 
   get tip(): MainTip {
@@ -419,8 +426,9 @@ export class MainChainFollower {
    * @returns true where the source's branch was read whole and has no more work than ours
    */
   private async take(source: MainSource, shared: number, deadlineMs: number): Promise<boolean> {
-    const { params, sideGenesisHash, windowBlocks = DEFAULT_WINDOW_BLOCKS } = this.options
-    const fetching = { client: source.client, params, sideGenesisHash }
+    const { windowBlocks = DEFAULT_WINDOW_BLOCKS, params } = this.options
+    const { sideGenesisHash, accountKey } = this.options
+    const fetching = { client: source.client, params, sideGenesisHash, accountKey }
     const last = Math.min(source.height, this.released + windowBlocks)
     let keep = shared - this.baseHeight
     let toBeat = this.blocks.slice(keep).reduce((sum, block) => sum + block.work, 0n)
@@ -443,7 +451,7 @@ export class MainChainFollower {
         changed = true
       }
     } finally {
-      if (changed) this.options.onChange?.()
+      if (changed) this.options.onChange?.(this)
     }
     if (branch.length > 0 && toBeat < 0n) {
       throw new MainConfirmMissingError(
@@ -457,7 +465,7 @@ export class MainChainFollower {
     }
     if (isForked && (await this.isConfirmedInstead(keep, branch, source))) {
       this.adopt(keep, branch)
-      this.options.onChange?.()
+      this.options.onChange?.(this)
       return false
     }
     return isForked

@@ -1,3 +1,5 @@
+export * from './account-change.ts'
+export * from './account-outputs.ts'
 export * from './arbiter-sets.ts'
 export * from './arbiter-transactions.ts'
 export * from './built-in-main-chain.ts'

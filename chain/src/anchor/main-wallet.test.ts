@@ -57,6 +57,19 @@ describe('paying through several main nodes', () => {
     await expect(wallet.listUnspent('E')).rejects.toThrow(/over JSON-RPC/)
   })
 
+  test('what this node saw arrive counts where no node tells', async () => {
+    const seen = {
+      getBlockCount: () => Promise.resolve(5),
+      listUnspent: () => Promise.resolve([{ sela: 3n }] as unknown as UnspentOutput[]),
+    }
+    const owned = async (...nodes: MainNode[]) =>
+      (await sharedMainWallet(nodes, seen).listUnspent('E')).map(({ sela }) => sela)
+    expect(await owned(node('p2p', takes, undefined))).toEqual([3n])
+    expect(await owned(node('gone', away, 1n))).toEqual([3n])
+    expect(await owned(node('rpc', takes, 1n))).toEqual([1n])
+    expect(await sharedMainWallet([node('gone', away, 1n)], seen).getBlockCount()).toBe(5)
+  })
+
   test('a refusal says more than silence', async () => {
     const wallet = sharedMainWallet([node('a', away, 1n), node('b', refuses, 2n)])
     await expect(wallet.sendRawTransaction(new Uint8Array(1))).rejects.toThrow('double spend')

@@ -13,15 +13,20 @@ export type MainWallet = Pick<
   'getBlockCount' | 'listUnspent' | 'sendRawTransaction' | 'getRawTransaction'
 >
 
+/** Tells what an address owns. */
+type AccountTeller = Pick<MainWallet, 'getBlockCount' | 'listUnspent'>
+
 /**
  * Pays through several main nodes. A transaction goes to all of them and counts as sent when one
  * takes it; what is owned, the first that answers tells. After all refused a transaction another
- * is asked what is owned: the one asked before may have named outputs that do not exist.
+ * is asked what is owned: the one asked before may have named outputs that do not exist. Where no
+ * node tells, what this node itself saw arrive counts.
  */
-export function sharedMainWallet(nodes: readonly MainNode[]): MainWallet {
+export function sharedMainWallet(nodes: readonly MainNode[], seen?: AccountTeller): MainWallet {
   const clients = nodes.flatMap(({ rpc }) => (rpc ? [rpc] : []))
+  const last = seen ? [seen] : []
   let first = 0
-  const inTurn = () => [...clients.slice(first), ...clients.slice(0, first)]
+  const inTurn = () => [...clients.slice(first), ...clients.slice(0, first), ...last]
   return {
     getBlockCount: () => firstAnswer(inTurn(), (client) => client.getBlockCount()),
     listUnspent: (address): Promise<UnspentOutput[]> =>
@@ -39,8 +44,8 @@ export function sharedMainWallet(nodes: readonly MainNode[]): MainWallet {
 }
 
 async function firstAnswer<T>(
-  clients: readonly MainChainClient[],
-  ask: (client: MainChainClient) => Promise<T>,
+  clients: readonly AccountTeller[],
+  ask: (client: AccountTeller) => Promise<T>,
 ): Promise<T> {
   let problem: unknown = new MainChainUnreachableError(
     'no main node over JSON-RPC is named: only these tell what an address owns',

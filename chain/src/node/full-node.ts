@@ -5,6 +5,7 @@ import type { ConfirmPolicy } from '../anchor/confirm-check.ts'
 import { type FollowerOptions, MainChainFollower } from '../anchor/follower.ts'
 import type { MainNode } from '../anchor/main-node.ts'
 import { sharedMainWallet } from '../anchor/main-wallet.ts'
+import type { AccountOutputs } from '../anchor/account-outputs.ts'
 import { MemoAnchorer } from '../anchor/memo-anchorer.ts'
 import { SubmittedAnchors } from '../anchor/submitted-anchors.ts'
 import { assert } from '../bytes/assert.ts'
@@ -30,6 +31,7 @@ import { CheckpointAnchorer } from './checkpoint-anchorer.ts'
 import { EvidenceFile } from './evidence-file.ts'
 import { FinalAnnouncer } from './final-announcer.ts'
 import type { JoinOptions } from './join-network.ts'
+import { openMainAccount } from './main-account.ts'
 import { openMainNodes } from './main-nodes.ts'
 import { type OpenedNode, openNode, type SyncMode } from './open-node.ts'
 import { type OpeningsKept, OpeningsPruner } from './openings-pruner.ts'
@@ -89,6 +91,12 @@ export interface FullNodeOptions {
   readonly onHalt: (reason: string) => void
 }
 
+/** How memos are paid for on the main chain. */
+interface MainPayment {
+  readonly nodes: readonly MainNode[]
+  readonly owned: AccountOutputs | undefined
+}
+
 /** What a node is put together from, each already started. */
 type FullNodeParts = Pick<
   FullNode,
@@ -119,7 +127,7 @@ export class FullNode {
   readonly #opened: OpenedNode
   readonly #logger: Logger
   readonly #options: FullNodeOptions
-  readonly #mainNodes: readonly MainNode[]
+  readonly #payment: MainPayment
   #driver: ConsensusDriver | undefined
   #sync: BlockSync | undefined
   #anchorer: CheckpointAnchorer | undefined
@@ -139,10 +147,10 @@ export class FullNode {
     options: FullNodeOptions,
     parts: FullNodeParts,
     opened: OpenedNode,
-    mainNodes: readonly MainNode[],
+    payment: MainPayment,
   ) {
     this.#options = options
-    this.#mainNodes = mainNodes
+    this.#payment = payment
     this.#logger = options.logger
     this.#opened = opened
     this.manager = parts.manager
@@ -177,7 +185,9 @@ export class FullNode {
     const { genesis, logger } = options
     const opened = await openNode(options, (ledger) => createFollower(options, ledger).follower)
     const { store, network, ledger, head } = opened
-    const { follower, mainNodes } = createFollower(options, ledger, confirmOptions(options))
+    const account = openMainAccount(options)
+    const more = { ...confirmOptions(options), ...account.follower }
+    const { follower, mainNodes } = createFollower(options, ledger, more)
     follower.start()
     const submittedAnchors = new SubmittedAnchors()
     const evidenceShelf = new EvidenceFile(join(options.folder, 'evidence'))
@@ -223,7 +233,8 @@ export class FullNode {
     })
     const { pool } = transactions
     const parts = { manager, pool, network, follower, submittedAnchors, transactions, signatures }
-    const node = new FullNode(options, parts, opened, mainNodes)
+    const payment = { nodes: mainNodes, owned: account.owned }
+    const node = new FullNode(options, parts, opened, payment)
     behind.hint = (height) => node.catchUp(height)
     await node.#begin()
     return node
@@ -416,7 +427,7 @@ export class FullNode {
   #startAnchoring(keys: NonNullable<FullNodeOptions['validator']>, isSyncing: () => boolean): void {
     const { manager, follower } = this
     const memos = new MemoAnchorer({
-      client: sharedMainWallet(this.#mainNodes),
+      client: sharedMainWallet(this.#payment.nodes, this.#payment.owned),
       elaSecretKey: keys.mainKey,
       isConfirmed: (id) => follower.hasTransaction(id),
     })
