@@ -45,7 +45,11 @@ describe('the light client in a browser', () => {
     // Node checks with the native library, the page in JavaScript: they must agree.
     await installNativeCrypto()
     chain = await SmallChain.create()
-    const script = await bundleScript(join(root, 'test/e2e/browser/light-questions.ts'))
+    // The example of the documentation and the questions of this test, in one page.
+    const text = await readFile(join(root, 'docs/protocol/light-client.md'), 'utf8')
+    const example = /```ts\n([^]*?)```/.exec(text)?.[1]
+    const source = `${example}\nexport * from './light-questions.ts'\n`
+    const script = await bundleScript(join(root, 'test/e2e/browser/page.ts'), source)
     served = await servePage(script, { '/genesis.json': chain.genesis })
     const rebound = `--host-resolver-rules=MAP ${FOREIGN} 127.0.0.1`
     browser = await launchChromium(program.path, [rebound])
@@ -105,15 +109,11 @@ describe('the light client in a browser', () => {
   })
 
   test('the example of the documentation proves a balance, and starts again from there', async () => {
-    const text = await readFile(join(root, 'docs/protocol/light-client.md'), 'utf8')
-    const example = /```ts\n([^]*?)```/.exec(text)?.[1]
-    const script = await bundleScript(join(root, 'test/e2e/browser/example.ts'), example)
-    const own = await servePage(script, { '/genesis.json': chain.genesis })
     const visitor = await browser.newPage()
     const endpoints = [await chain.serve(), await chain.serve()]
     const address = formatAddress(fromHex(chain.questions.account), presets.ci.addressPrefix)
     const visit = async () => {
-      await visitor.goto(own.url)
+      await visitor.goto(served.url)
       return visitor.evaluate(
         async ([nodes, whose]) => {
           const before = localStorage.getItem('trust')
@@ -122,14 +122,10 @@ describe('the light client in a browser', () => {
         [endpoints, address] as const,
       )
     }
-    try {
-      const { account } = await askHere(endpoints, ['account'])
-      const { balance } = JSON.parse(account ?? '') as { balance: string }
-      expect(await visit()).toEqual([null, balance])
-      expect(await visit()).toEqual([expect.stringContaining('"epoch":6'), balance])
-    } finally {
-      await own.close()
-    }
+    const { account } = await askHere(endpoints, ['account'])
+    const { balance } = JSON.parse(account ?? '') as { balance: string }
+    expect(await visit()).toEqual([null, balance])
+    expect(await visit()).toEqual([expect.stringContaining('"epoch":6'), balance])
   })
 
   test('a page of another site may ask only where the node allows its origin', async () => {
