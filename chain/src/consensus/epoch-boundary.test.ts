@@ -3,7 +3,14 @@ import { describe, expect, test } from 'vitest'
 import { bytesToHex } from '../bytes/hex.ts'
 import { type Justification, JustificationType, VoteKind } from '../types/consensus-objects.ts'
 import { certificateBytes } from './certificate.ts'
-import { epochOf, nextEpoch, type RelayEffect, startRelay, stepRelay } from './epoch-relay.ts'
+import {
+  epochOf,
+  nextEpoch,
+  type RelayEffect,
+  startRelay,
+  stepRelay,
+  validatorsOf,
+} from './epoch-relay.ts'
 import type { ConsensusEffect, EpochSetup, Proposal } from './machine-interface.ts'
 import { BUNDLE_BYTES_MAX, createMachine } from './machine-state.ts'
 import {
@@ -236,13 +243,16 @@ describe('from one epoch to the next', () => {
     return { bench, relay, effects, receive, nowMs }
   }
 
-  function finish({ bench, relay, effects, receive, nowMs }: ReturnType<typeof relayAtEnd>) {
-    const last = bench.propose(1)
+  function finish(
+    { bench, relay, effects, receive, nowMs }: ReturnType<typeof relayAtEnd>,
+    view = 1,
+  ) {
+    const last = bench.propose(view)
     receive({ type: 'proposal', proposal: last })
     effects.push(
       ...stepRelay(relay, { type: 'blockValidated', nowMs, hash: last.hash, verdict: 'valid' }),
     )
-    const certificate = bench.certificate(finalize, 1, hexToBytes(last.hash))
+    const certificate = bench.certificate(finalize, view, hexToBytes(last.hash))
     const start = { hash: last.hash, header: last.header, certificate }
     const { validators } = bench.setup
     const setup: EpochSetup = {
@@ -294,6 +304,63 @@ describe('from one epoch to the next', () => {
     )
     expect(answers.map(({ epoch }) => epoch)).toEqual([1, 2])
     expect(answers[0]?.certificates).toEqual([certificate])
+  })
+
+  /** A relay in epoch 2 whose first epoch ended in `view`, and what halts it. */
+  function relayInSecond(view: number) {
+    const world = relayAtEnd()
+    const { certificate, setup, next } = finish(world, view)
+    world.receive({ type: 'certificate', certificate })
+    nextEpoch(world.relay, createMachine(configOf(setup)), world.nowMs)
+    world.effects.length = 0
+    const claim = (of: number, signers?: number[]) =>
+      world.bench.certificate(finalize, of, new Uint8Array(32).fill(9), signers)
+    const halts = () => world.effects.flatMap((each) => (each.type === 'halt' ? [each] : []))
+    return { ...world, closing: certificate, setup, next, claim, halts }
+  }
+
+  test('two final chains in an epoch that is over stop the machine and name who made them', () => {
+    const ended = 3
+    for (const [view, guilty] of [
+      // The same view, and one that our chain jumped over.
+      [ended, [1, 2, 3]],
+      [ended - 1, [1, 2, 3]],
+      // Above the last block nothing can be final; how it came there is not known.
+      [ended + 4, []],
+    ] as const) {
+      const { claim, receive, halts, effects, relay } = relayInSecond(ended)
+      receive({ type: 'certificate', certificate: claim(view) })
+      expect(halts()).toMatchObject([{ guilty, certificate: claim(view) }])
+      expect(effects.filter(({ type }) => type === 'evidence')).toHaveLength(guilty.length)
+      expect(validatorsOf(relay, 1)).toHaveLength(4)
+      effects.length = 0
+      receive({ type: 'certificate', certificate: claim(view) }, 'another')
+      expect(effects).toEqual([])
+    }
+  })
+
+  test('a proposal on another end of the epoch before shows the fork, also after a restart', () => {
+    const { setup, next, claim, nowMs } = relayInSecond(1)
+    const { relay } = startRelay(createMachine(configOf(setup)), [], nowMs)
+    const proposal = next.propose(1)
+    const justification = { ...proposal.justification, parent: [claim(1)] }
+    const message = { type: 'proposal', proposal: { ...proposal, justification } } as const
+    const effects = stepRelay(relay, { type: 'message', nowMs, from: 'peer', message })
+    expect(effects.at(-1)).toMatchObject({ type: 'halt', guilty: [1, 2, 3] })
+  })
+
+  test('claims without a quorum stop nothing and cost each peer one check in a while', () => {
+    const { bench, closing, claim, receive, halts, relay, nowMs } = relayInSecond(2)
+    receive({ type: 'certificate', certificate: closing })
+    const again = bench.certificate(finalize, 7, closing.statement.hash)
+    receive({ type: 'certificate', certificate: again })
+    receive({ type: 'certificate', certificate: claim(2, [1, 2]) })
+    receive({ type: 'certificate', certificate: claim(2) })
+    expect(halts()).toEqual([])
+    const message = { type: 'certificate', certificate: claim(2) } as const
+    const later = nowMs + TIMING.rebroadcastMs
+    const effects = stepRelay(relay, { type: 'message', nowMs: later, from: 'peer', message })
+    expect(effects.map(({ type }) => type)).toContain('halt')
   })
 
   test('far epochs are reported; what waits for the next one is bounded', () => {

@@ -6,13 +6,15 @@ import type {
   ConsensusEffect,
   ConsensusEvent,
   ConsensusMessage,
+  EpochValidator,
   LogRecord,
   PeerName,
 } from './machine-interface.ts'
+import { claimsFork, epochBefore, forkOf, type PastEpoch, pastEpochOf } from './past-epoch.ts'
 import { startMachine, stepMachine } from './simplex-machine.ts'
 import { makeBundle } from './standstill.ts'
 
-/** Finished epochs whose finality certificate is still told to peers that are in them. */
+/** Finished epochs whose finality certificate is still told, and whose forks are noticed. */
 const LAST_WORDS_MAX = 8
 const WAITING_MESSAGES_MAX = 256
 const WAITING_MESSAGES_PER_PEER_MAX = 64
@@ -36,6 +38,7 @@ export interface EpochRelay {
   /** epochEnded has left for this machine. */
   announced: boolean
   readonly lastWords: Map<number, Bundle>
+  readonly past: Map<number, PastEpoch>
   waiting: { readonly from: PeerName; readonly message: ConsensusMessage }[]
   readonly answeredAtMs: Map<string, number>
 }
@@ -48,8 +51,11 @@ export function startRelay(
   const lastWords = new Map<number, Bundle>()
   const { epoch, start } = machine.config.setup
   if (start.certificate) lastWords.set(epoch - 1, closingBundle(start.certificate))
+  const past = new Map<number, PastEpoch>()
+  const before = epochBefore(machine.config.setup)
+  if (before) past.set(epoch - 1, before)
   const answeredAtMs = new Map<string, number>()
-  const relay = { machine, announced: false, lastWords, waiting: [], answeredAtMs }
+  const relay = { machine, announced: false, lastWords, past, waiting: [], answeredAtMs }
   return { relay, effects: closing(relay, startMachine(machine, records, nowMs)) }
 }
 
@@ -62,6 +68,8 @@ export function nextEpoch(relay: EpochRelay, machine: MachineState, nowMs: numbe
   assert(certificate, 'an epoch ends with a certificate')
   relay.lastWords.set(epoch, closingBundle(certificate))
   relay.lastWords.delete(epoch - LAST_WORDS_MAX)
+  relay.past.set(epoch, pastEpochOf(relay.machine, certificate))
+  relay.past.delete(epoch - LAST_WORDS_MAX)
   relay.machine = machine
   relay.announced = false
   const effects = closing(relay, startMachine(machine, [], nowMs))
@@ -76,9 +84,14 @@ export function nextEpoch(relay: EpochRelay, machine: MachineState, nowMs: numbe
 export function stepRelay(relay: EpochRelay, event: ConsensusEvent): RelayEffect[] {
   const { machine } = relay
   const current = machine.config.setup.epoch
+  if (machine.halted) return []
   if (event.type !== 'message') return closing(relay, stepMachine(machine, event))
   const { from, message, nowMs } = event
   const epoch = epochOf(message)
+  if (epoch <= current) {
+    const halt = forkInPast(relay, from, message, nowMs)
+    if (halt.length > 0) return halt
+  }
   if (epoch === current) return closing(relay, stepMachine(machine, event))
   if (epoch < current) return answerOlder(relay, from, epoch, nowMs)
   if (epoch > current + 1) return [{ type: 'epochAhead', peer: from, epoch }]
@@ -141,9 +154,58 @@ function answerOlder(
   return bundles.map((bundle) => ({ type: 'sendTo', peer, message: { type: 'bundle', bundle } }))
 }
 
+/** The set of an epoch that is running or still kept. */
+export function validatorsOf(relay: EpochRelay, epoch: number): readonly EpochValidator[] {
+  const { setup } = relay.machine.config
+  return setup.epoch === epoch ? setup.validators : (relay.past.get(epoch)?.validators ?? [])
+}
+
+/**
+ * An epoch that is over became final on another chain, too: the machine stops, as in the running
+ * epoch (consensus 1.8). Of claims that are not on our chain one per peer is verified in half a
+ * rebroadcast interval: no honest peer makes any.
+ */
+function forkInPast(
+  relay: EpochRelay,
+  peer: PeerName,
+  message: ConsensusMessage,
+  nowMs: number,
+): RelayEffect[] {
+  const { machine, past } = relay
+  for (const claim of certificatesIn(message)) {
+    const { epoch } = claim.statement
+    const known = past.get(epoch)
+    if (!known || !claimsFork(known, claim)) continue
+    if (!isDue(relay, `fork/${peer}`, nowMs)) return []
+    const pairs = forkOf(known, claim, machine.config.crypto)
+    if (!pairs) return []
+    machine.halted = true
+    const guilty = pairs.map(({ first }) => first.validator)
+    const reason = `two chains have finality certificates in epoch ${epoch}`
+    const evidence = pairs.map((pair) => ({ type: 'evidence', ...pair }) as const)
+    return [...evidence, { type: 'halt', reason, certificate: claim, guilty }]
+  }
+  return []
+}
+
+function certificatesIn(message: ConsensusMessage): readonly Certificate[] {
+  switch (message.type) {
+    case 'certificate':
+      return [message.certificate]
+    case 'bundle':
+      return message.bundle.certificates
+    case 'proposal':
+      return message.proposal.justification.parent
+    case 'vote':
+      return []
+  }
+}
+
 function isAnswerDue(relay: EpochRelay, peer: PeerName, epoch: number, nowMs: number): boolean {
-  const { answeredAtMs, machine } = relay
-  const key = `${epoch}/${peer}`
+  return isDue(relay, `${epoch}/${peer}`, nowMs)
+}
+
+function isDue({ answeredAtMs, machine }: EpochRelay, key: string, nowMs: number): boolean {
   const last = answeredAtMs.get(key)
   if (last !== undefined && nowMs - last < machine.config.timing.rebroadcastMs / 2) return false
   if (answeredAtMs.size >= ANSWERS_REMEMBERED_MAX) answeredAtMs.clear()

@@ -7,6 +7,7 @@ import {
   type RelayEffect,
   startRelay,
   stepRelay,
+  validatorsOf,
 } from '../consensus/epoch-relay.ts'
 import type {
   ConsensusEvent,
@@ -451,7 +452,8 @@ export class ConsensusDriver {
   }
 
   #failOnFork({ reason, certificate, guilty }: Extract<RelayEffect, { type: 'halt' }>): void {
-    const { validators } = this.#machine().config.setup
+    const { epoch } = certificate.statement
+    const validators = this.#relay ? validatorsOf(this.#relay, epoch) : []
     const keys = guilty.map((index) => validators[index]?.publicKey ?? new Uint8Array(0))
     const message = `${reason}; signed both: ${keys.length} validators`
     this.#fail({ code: 'FORK_PROOF', message, cause: certificate, guilty: keys.map(bytesToHex) })
