@@ -90,6 +90,17 @@ export function signWith(key: Uint8Array, statement: Statement): Uint8Array {
   return mixer.digest(64)
 }
 
+export function isSignedBy(
+  publicKey: Uint8Array,
+  statement: Statement,
+  signature: Uint8Array,
+): boolean {
+  const mixer = new Mixer()
+  mixer.word(publicKey[1] as number)
+  mixStatement(mixer, statement)
+  return mixer.matches(signature)
+}
+
 export function hashHeader(header: Header): Uint8Array {
   const mixer = new Mixer()
   mixer.number(header.epoch)
@@ -119,12 +130,7 @@ export function hashJustification({ parent, skips }: Justification): Uint8Array 
 export function cheapCrypto(key: Uint8Array): ConsensusCrypto {
   return {
     sign: (statement) => signWith(key, statement),
-    verify(statement, publicKey, signature) {
-      const mixer = new Mixer()
-      mixer.word(publicKey[1] as number)
-      mixStatement(mixer, statement)
-      return mixer.matches(signature)
-    },
+    verify: (statement, publicKey, signature) => isSignedBy(publicKey, statement, signature),
     hashHeader,
     hashJustification,
   }

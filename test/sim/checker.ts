@@ -1,16 +1,9 @@
 import { bytesToHex, type Hex } from '../../chain/src/bytes/hex.ts'
-import { isValidCertificate } from '../../chain/src/consensus/certificate.ts'
-import type { EpochValidator, JustifiedBlock } from '../../chain/src/consensus/machine-interface.ts'
+import type { JustifiedBlock } from '../../chain/src/consensus/machine-interface.ts'
 import { type Certificate, type Vote, VoteKind } from '../../chain/src/types/consensus-objects.ts'
-import { cheapCrypto, simulatedKey, validatorOf } from './cheap-crypto.ts'
-
-/** An invariant that does not hold. Everything else that throws is a bug of the machine, too. */
-export class Violation extends Error {
-  override name = 'Violation'
-}
-
-/** Members of an epoch's set. */
-export type SetOf = (epoch: number) => readonly EpochValidator[]
+import { hashJustification, validatorOf } from './cheap-crypto.ts'
+import { type SetOf, Violation } from './violation.ts'
+import type { VoteJudge } from './vote-judge.ts'
 
 interface SentVotes {
   notarize: Hex | undefined
@@ -25,13 +18,15 @@ export class Checker {
   readonly #chain = new Map<number, Hex>()
   readonly #sent = new Map<string, SentVotes>()
   readonly #certified = new Map<string, { notarized?: Hex; nullified?: boolean; final?: Hex }>()
-  readonly #crypto = cheapCrypto(simulatedKey(0))
+  readonly #judge: VoteJudge
+  readonly #reasonHashes = new WeakMap<JustifiedBlock['justification'], Hex>()
 
   /** Where more are faulty than may be, agreement can break; everything else holds. */
   readonly #mayFork: boolean
 
-  constructor(setOfEpoch: SetOf, honest: ReadonlySet<number>, mayFork: boolean) {
+  constructor(setOfEpoch: SetOf, judge: VoteJudge, honest: ReadonlySet<number>, mayFork: boolean) {
     this.#setOf = setOfEpoch
+    this.#judge = judge
     this.#honest = honest
     this.#mayFork = mayFork
   }
@@ -82,7 +77,7 @@ export class Checker {
   /** I2, I3, and that whatever a node believes certified is, by the set of its epoch (I15). */
   certified(certificate: Certificate): void {
     const { kind, epoch, view, hash } = certificate.statement
-    if (!isValidCertificate(certificate, this.#setOf(epoch), this.#crypto)) {
+    if (!this.#judge.isQuorum(certificate)) {
       throw new Violation(`a node accepted a false certificate for ${epoch}/${view}`)
     }
     const place = `${epoch}/${view}`
@@ -111,8 +106,11 @@ export class Checker {
   committed(tip: Hex, tipHeight: number, blocks: readonly JustifiedBlock[], by: Certificate): void {
     let parent = tip
     let height = tipHeight
-    for (const { hash, header } of blocks) {
+    for (const { hash, header, justification } of blocks) {
       height += 1
+      if (!this.#isOwnReason(header.justHash, justification)) {
+        throw new Violation(`a block at height ${height} is kept with a justification not its own`)
+      }
       if (bytesToHex(header.parentHash) !== parent || header.height !== height) {
         throw new Violation(`I5 gap at height ${header.height}`)
       }
@@ -126,6 +124,12 @@ export class Checker {
       throw new Violation(`I5 commit without its certificate at height ${height}`)
     }
     this.certified(by)
+  }
+
+  #isOwnReason(justHash: Uint8Array, reason: JustifiedBlock['justification']): boolean {
+    const known = this.#reasonHashes.get(reason) ?? bytesToHex(hashJustification(reason))
+    this.#reasonHashes.set(reason, known)
+    return known === bytesToHex(justHash)
   }
 
   /** I7, for those whom a fork proof names. */

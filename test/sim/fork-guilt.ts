@@ -8,7 +8,7 @@ import type { EpochValidator } from '../../chain/src/consensus/machine-interface
 import { quorumOf } from '../../chain/src/consensus/quorum.ts'
 import type { Certificate } from '../../chain/src/types/consensus-objects.ts'
 import { validatorOf } from './cheap-crypto.ts'
-import { type SetOf, Violation } from './checker.ts'
+import { type SetOf, Violation } from './violation.ts'
 import type { Instance } from './instance.ts'
 import type { CommittedBlock } from './simulated-disk.ts'
 

@@ -13,10 +13,17 @@ import type {
   JustifiedBlock,
   LogRecord,
 } from '../../chain/src/consensus/machine-interface.ts'
-import { createMachine, type MachineState } from '../../chain/src/consensus/machine-state.ts'
+import {
+  createMachine,
+  leaderOf,
+  type MachineState,
+} from '../../chain/src/consensus/machine-state.ts'
+import { type Vote, VoteKind } from '../../chain/src/types/consensus-objects.ts'
 import { votesIn } from '../../chain/src/consensus/votes-in.ts'
 import { cheapCrypto, hashHeader, simulatedKey, validatorOf } from './cheap-crypto.ts'
-import { Violation } from './checker.ts'
+import { Violation } from './violation.ts'
+import { checkSizes } from './bounds.ts'
+import { Listener } from './listener.ts'
 import { setOf } from './scenario.ts'
 import { completeHeader } from './simulated-blocks.ts'
 import { SimulatedDisk } from './simulated-disk.ts'
@@ -35,11 +42,17 @@ export class Instance {
   readonly lease = new SimulatedLease()
   /** False for a liar that keeps its honest half's proposals to itself. */
   proposesHonestly = true
+  /** What a liar does when its honest half has dealt with an event. */
+  afterStep: (() => void) | undefined
+  /** What a liar answers to who asks it for a block. */
+  falseBlock: ((hash: Hex) => JustifiedBlock | undefined) | undefined
   readonly #world: World
   #relay: EpochRelay | undefined
   /** Counts machines: what was meant for an earlier one does not reach a later one. */
   #generation = 0
   #executed = new Set<Hex>()
+  #listener: Listener | undefined
+  #steps = 0
   /** How often each timer was set: a new setting replaces the old one. */
   readonly #timers = new Map<string, number>()
 
@@ -73,6 +86,7 @@ export class Instance {
     this.#executed = new Set()
     const machine = this.#createMachine()
     const records = this.disk.records(machine.config.setup.epoch)
+    this.#listen(machine)
     const { relay, effects } = startRelay(machine, records, this.nowMs)
     this.#relay = relay
     this.#perform(effects)
@@ -96,18 +110,30 @@ export class Instance {
   }
 
   receive(from: string, message: ConsensusMessage): void {
+    const { machine } = this
+    const runs = machine && !machine.finished && !machine.halted
+    if (runs && message.type === 'vote') this.#listener?.hear(message.vote, machine)
     this.step({ type: 'message', nowMs: this.nowMs, from, message })
   }
 
   step(event: ConsensusEvent): void {
     if (!this.#relay) return
     this.#world.observe(this, event)
+    const generation = this.#generation
+    if (event.type === 'timer' && event.timer === 'skip' && event.view === this.machine?.view) {
+      this.#listener?.timeOver(event.view)
+    }
     this.#perform(stepRelay(this.#relay, event))
-    this.#checkBounds()
+    if (generation === this.#generation) this.#checkStep()
+    this.afterStep?.()
   }
 
   /** A block for a peer that asks. */
   block(hash: Hex): JustifiedBlock | undefined {
+    return this.falseBlock ? this.falseBlock(hash) : this.heldBlock(hash)
+  }
+
+  heldBlock(hash: Hex): JustifiedBlock | undefined {
     return this.machine?.tree.blocks.get(hash) ?? this.disk.byHash.get(hash)
   }
 
@@ -128,6 +154,21 @@ export class Instance {
     const { lastHeight } = this.machine?.config.setup ?? { lastHeight: 0 }
     if (head.header.height > lastHeight) this.start()
     else this.step({ type: 'headMoved', nowMs: this.nowMs, head })
+  }
+
+  /** Twins run honest code: what they must do about votes they hear, they must do, too. */
+  #listen(machine: MachineState): void {
+    const { setup, self, signAbove } = machine.config
+    this.#listener = undefined
+    if (this.#world.scenario.liars.has(this.validator)) return
+    const place = {
+      epoch: setup.epoch,
+      validators: setup.validators,
+      self,
+      signAbove,
+      leaderOf: (view: number) => leaderOf(machine, view),
+    }
+    this.#listener = new Listener(place, this.disk.votes(setup.epoch))
   }
 
   #createMachine(): MachineState {
@@ -174,13 +215,12 @@ export class Instance {
     switch (effect.type) {
       case 'persist':
         this.#append(effect.record)
+        this.#checkRecord(effect.record)
         if (effect.record.type === 'vote') this.disk.sync()
-        if (effect.record.type === 'certificate' && this.honest) {
-          this.#world.checker.certified(effect.record.certificate)
-        }
         return
       case 'broadcast':
         this.#checkSent(effect.message)
+        this.#world.judge.heard(effect.message)
         if (effect.message.type === 'proposal' && !this.proposesHonestly) return
         for (const peer of this.#world.instances) {
           if (peer !== this) this.#world.deliver(this, peer, effect.message)
@@ -206,12 +246,14 @@ export class Instance {
       case 'epochEnded':
         return this.#nextEpoch()
       case 'evidence':
+        this.#listener?.accused(effect.second)
         if (this.honest) this.#world.checker.accused(effect.first, effect.second)
         return
       case 'behind':
       case 'epochAhead':
         return this.#world.requestSync(this)
       case 'doppelganger':
+        this.#listener?.alarmed()
         if (this.honest) throw new Violation('an honest node saw a vote of its own it did not sign')
         return
       case 'halt':
@@ -293,7 +335,9 @@ export class Instance {
     if (!this.#relay) return
     this.#generation += 1
     this.#executed = new Set()
-    this.#perform(nextEpoch(this.#relay, this.#createMachine(), this.nowMs))
+    const machine = this.#createMachine()
+    this.#listen(machine)
+    this.#perform(nextEpoch(this.#relay, machine, this.nowMs))
   }
 
   #checkCommit(blocks: readonly JustifiedBlock[], certificate: CommitCertificate): void {
@@ -307,12 +351,39 @@ export class Instance {
     for (const vote of votesIn(message)) this.#world.checker.sent(this.validator, vote)
   }
 
-  /** I13: memory grows only with the views that are not final. */
-  #checkBounds(): void {
+  #checkRecord(record: LogRecord): void {
+    const { judge, checker } = this.#world
+    if (record.type === 'block') judge.held(record.block)
+    if (record.type === 'reproposal') {
+      judge.reproposed(this.machine?.config.setup.epoch ?? 0, record.view, record.justification)
+    }
+    if (record.type === 'vote') this.#checkVote(record.vote)
+    if (record.type !== 'certificate') return
+    this.#listener?.certified(record.certificate)
+    if (this.honest) checker.certified(record.certificate)
+  }
+
+  /** At the moment of signing. */
+  #checkVote(vote: Vote): void {
+    this.#listener?.signed(vote)
+    const { epoch, kind } = vote.statement
+    if (kind !== VoteKind.notarize || !this.honest) return
+    const { hash, certificate } = this.disk.head()
+    const start = this.disk.blockAt((epoch - 1) * this.#world.scenario.epochBlocks)
+    const ofEpoch = hash !== start.hash && certificate?.statement.epoch === epoch
+    this.#world.judge.judge(vote, {
+      startHash: start.hash,
+      nowMs: this.nowMs,
+      committedView: ofEpoch ? certificate.statement.view : 0,
+    })
+  }
+
+  #checkStep(): void {
     const { machine } = this
-    if (!machine) return
-    const open = Math.max(0, machine.view - machine.finalView)
-    if (machine.rounds.size > open + 34) throw new Violation('I13 rounds grow without bound')
+    if (!this.#relay || !machine) return
+    this.#steps += 1
+    checkSizes(this.#relay, this.#steps)
+    if (!machine.finished && !machine.halted) this.#listener?.check(machine)
   }
 }
 

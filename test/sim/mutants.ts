@@ -10,50 +10,69 @@ import { type Mutant, MUTANTS } from './mutant-list.ts'
  * of the sources and runs seeds until one fails. A mutant that survives is a hole in the
  * simulator (or a rule that another one already implies; then it says so).
  *
- *   node test/sim/mutants.ts [--count 1500] [--only NAME]
+ *   node test/sim/mutants.ts [--count 600] [--only NAME] [--from NAME]
  */
 /** Every room that the simulator reads. */
 const COPIED = ['chain/src', 'genesis/src', 'storage-node/src', 'test/sim']
 
 const { values } = parseArgs({
-  options: { count: { type: 'string', default: '1500' }, only: { type: 'string' } },
+  options: {
+    count: { type: 'string', default: '600' },
+    only: { type: 'string' },
+    from: { type: 'string' },
+  },
 })
 const root = resolve(import.meta.dirname, '../..')
-const chosen = MUTANTS.filter(({ name }) => values.only === undefined || name === values.only)
+const start = values.from === undefined ? 0 : MUTANTS.findIndex(({ name }) => name === values.from)
+const chosen = MUTANTS.slice(start).filter(({ name }) => name === (values.only ?? name))
 let survivors = 0
-for (const mutant of chosen) {
-  const seed = firstFailure(mutant, values.count)
-  const verdict = seed === undefined ? 'SURVIVED' : `caught by seed ${seed}`
-  console.log(
-    `${mutant.name.padEnd(44)} ${verdict}${mutant.redundant ? `; ${mutant.redundant}` : ''}`,
-  )
-  if (seed === undefined && !mutant.redundant) survivors += 1
+const copy = copySources()
+try {
+  for (const mutant of chosen) {
+    const seed = firstFailure(mutant, values.count)
+    const verdict = seed === undefined ? 'SURVIVED' : `caught by seed ${seed}`
+    const why = mutant.redundant ? `; ${mutant.redundant}` : ''
+    console.log(`${mutant.name.padEnd(52)} ${verdict}${why}`)
+    if (seed === undefined && !mutant.redundant) survivors += 1
+  }
+} finally {
+  rmSync(copy, { recursive: true })
 }
 console.log(`${chosen.length} mutants, ${survivors} survived unexpectedly`)
 process.exitCode = survivors === 0 ? 0 : 1
 
+function copySources(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'ioex-mutant-'))
+  writeFileSync(join(folder, 'package.json'), '{"type":"module"}')
+  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
+  for (const room of COPIED) {
+    cpSync(join(root, room), join(folder, room), { recursive: true })
+  }
+  return folder
+}
+
 /** The first seed that a copy of the sources with this mutation fails, if any. */
-function firstFailure({ file, from, to, name }: Mutant, count: string): number | undefined {
-  const copy = mkdtempSync(join(tmpdir(), 'ioex-mutant-'))
+function firstFailure({ file, from, to, name, faulty }: Mutant, count: string): number | undefined {
+  const path = join(copy, file)
+  const text = readFileSync(path, 'utf8')
+  if (text.split(from).length !== 2) throw new Error(`"${name}" does not fit ${file} any more`)
+  writeFileSync(
+    path,
+    text.replace(from, () => to),
+  )
   try {
-    writeFileSync(join(copy, 'package.json'), '{"type":"module"}')
-    symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'))
-    for (const folder of COPIED) {
-      cpSync(join(root, folder), join(copy, folder), { recursive: true })
-    }
-    const path = join(copy, file)
-    const text = readFileSync(path, 'utf8')
-    if (text.split(from).length !== 2) throw new Error(`"${name}" does not fit ${file} any more`)
-    writeFileSync(path, text.replace(from, to))
     const run = spawnSync(
       process.execPath,
-      [join(copy, 'test/sim/main.ts'), '--count', count, '--stop'],
-      { encoding: 'utf8', timeout: 120_000 },
+      [
+        join(copy, 'test/sim/main.ts'),
+        ...['--count', count, '--stop', ...(faulty ? ['--faulty'] : [])],
+      ],
+      { encoding: 'utf8', timeout: 300_000 },
     )
     const seed = /^seed (\d+):/m.exec(run.stderr)?.[1]
     if (run.status !== 0 && seed === undefined) throw new Error(run.stderr)
     return seed === undefined ? undefined : Number(seed)
   } finally {
-    rmSync(copy, { recursive: true })
+    writeFileSync(path, text)
   }
 }

@@ -5,7 +5,7 @@ import type {
   LogRecord,
   Reproposal,
 } from '../../chain/src/consensus/machine-interface.ts'
-import type { Certificate } from '../../chain/src/types/consensus-objects.ts'
+import type { Certificate, Vote } from '../../chain/src/types/consensus-objects.ts'
 import type { Random } from './random.ts'
 
 export interface CommittedBlock extends JustifiedBlock {
@@ -76,6 +76,11 @@ export class SimulatedDisk {
 
   records(epoch: number): LogRecord[] {
     return this.#log.filter((logged) => logged.epoch === epoch).map(({ record }) => record)
+  }
+
+  /** Own votes of an epoch that are in the log. */
+  votes(epoch: number): Vote[] {
+    return this.records(epoch).flatMap((record) => (record.type === 'vote' ? [record.vote] : []))
   }
 
   head(): FinalBlock {

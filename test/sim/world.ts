@@ -8,7 +8,8 @@ import type {
 import type { RelayEffect } from '../../chain/src/consensus/epoch-relay.ts'
 import { decodeMessage, EMPTY_BODY, encodeMessage } from '../../chain/src/driver/message-codec.ts'
 import { HistoryHash, hashHeader } from './cheap-crypto.ts'
-import { Checker, Violation } from './checker.ts'
+import { Checker } from './checker.ts'
+import { Violation } from './violation.ts'
 import { EventHeap } from './event-heap.ts'
 import { checkGuilt, forkHeight } from './fork-guilt.ts'
 import { Instance } from './instance.ts'
@@ -17,6 +18,7 @@ import { SimulatedNetwork } from './network.ts'
 import { Random } from './random.ts'
 import { drawScenario, type Scenario, setOf } from './scenario.ts'
 import { genesisHeader } from './simulated-blocks.ts'
+import { VoteJudge } from './vote-judge.ts'
 
 /**
  * Blocks that every honest node must commit once the network is calm, and how soon: skip timeouts
@@ -66,6 +68,7 @@ export class World {
   readonly heap = new EventHeap()
   readonly network: SimulatedNetwork
   readonly checker: Checker
+  readonly judge: VoteJudge
   readonly genesis: FinalBlock
   readonly instances: Instance[] = []
   /** Validators that are neither twins nor liars. */
@@ -93,7 +96,9 @@ export class World {
     )
     this.honest = honest
     const setOfEpoch = (epoch: number) => setOf(this.scenario, epoch)
-    this.checker = new Checker(setOfEpoch, honest, this.scenario.tooManyFaulty)
+    const { epochBlocks, tooManyFaulty: mayFork } = this.scenario
+    this.judge = new VoteJudge(setOfEpoch, this.timing, epochBlocks, header)
+    this.checker = new Checker(setOfEpoch, this.judge, honest, mayFork)
     for (const index of validators.keys()) {
       this.instances.push(new Instance(this, `${index}`, index, honest.has(index)))
       if (twins.has(index)) this.instances.push(new Instance(this, `${index}'`, index, false))

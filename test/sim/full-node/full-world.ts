@@ -6,7 +6,7 @@ import type { ChainManager, FinalizedBlock } from '../../../chain/src/manager/ch
 import type { Genesis } from '../../../chain/src/rules/genesis-state.ts'
 import { SampleChain } from '../../../chain/src/rules/testing/sample-chain.ts'
 import { HistoryHash } from '../cheap-crypto.ts'
-import { Violation } from '../checker.ts'
+import { Violation } from '../violation.ts'
 import { EventHeap } from '../event-heap.ts'
 import { SimulatedNetwork } from '../network.ts'
 import { Random } from '../random.ts'

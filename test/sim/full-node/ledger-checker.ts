@@ -4,7 +4,7 @@ import { auditSupply } from '../../../chain/src/rules/supply.ts'
 import { stateRoot } from '../../../chain/src/state/ledger.ts'
 import { transactionId } from '../../../chain/src/types/transaction-codec.ts'
 import { ReceiptKind, StakeAction } from '../../../chain/src/types/receipts.ts'
-import { Violation } from '../checker.ts'
+import { Violation } from '../violation.ts'
 
 /** What final ledgers must be like, whatever happened to the nodes that hold them. */
 export class LedgerChecker {

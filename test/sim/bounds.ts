@@ -1,0 +1,59 @@
+import type { EpochRelay } from '../../chain/src/consensus/epoch-relay.ts'
+import type { MachineState } from '../../chain/src/consensus/machine-state.ts'
+import { Violation } from './violation.ts'
+
+/** Votes count this far ahead (consensus 1.3). */
+const VIEWS_AHEAD = 32
+/** What is only seen by going through it is looked at once in so many steps. */
+const LOOK_EVERY = 32
+
+const WAITING_MAX = 256
+const WAITING_PER_PEER_MAX = 64
+const LAST_WORDS_MAX = 9
+const PEERS_MAX = 1024
+const FINAL_LINKS_MAX = 256
+/** Two proposals of its leader, and one more that a quorum certified. */
+const BLOCKS_PER_VIEW_MAX = 3
+
+/** I13: whatever anybody sends, a node's memory grows only with the views that are not final. */
+export function checkSizes(relay: EpochRelay, steps: number): void {
+  const { machine, waiting, lastWords, answeredAtMs } = relay
+  const { rounds, tree, view, finalView, finalLinks } = machine
+  const open = Math.max(0, view - finalView) + VIEWS_AHEAD
+  expectAtMost('rounds', rounds.size, open)
+  expectAtMost('blocks wanted', tree.wanted.size, open)
+  expectAtMost('messages that wait for the next epoch', waiting.length, WAITING_MAX)
+  expectAtMost('last words', lastWords.size, LAST_WORDS_MAX)
+  expectAtMost('peers answered', answeredAtMs.size, PEERS_MAX)
+  expectAtMost('final links', finalLinks.length, FINAL_LINKS_MAX)
+  if (steps % LOOK_EVERY === 0) checkInside(relay)
+}
+
+function checkInside({ machine, waiting }: EpochRelay): void {
+  const ofPeer = new Map<string, number>()
+  for (const { from } of waiting) ofPeer.set(from, (ofPeer.get(from) ?? 0) + 1)
+  expectAtMost('waiting messages of a peer', most(ofPeer), WAITING_PER_PEER_MAX)
+  checkTree(machine)
+  for (const { proposals, cast, notarize, finalize } of machine.rounds.values()) {
+    const members = machine.config.setup.validators.length
+    expectAtMost('proposals of a view', proposals.length, 2)
+    expectAtMost('voters of a view', cast.size, members)
+    expectAtMost('tallies of a view', notarize.length + finalize.length, 4 * members)
+  }
+}
+
+function checkTree({ tree }: MachineState): void {
+  const ofView = new Map<number, number>()
+  for (const { header } of tree.blocks.values()) {
+    ofView.set(header.view, (ofView.get(header.view) ?? 0) + 1)
+  }
+  expectAtMost('blocks of a view', most(ofView), BLOCKS_PER_VIEW_MAX)
+}
+
+function most(counts: ReadonlyMap<unknown, number>): number {
+  return Math.max(0, ...counts.values())
+}
+
+function expectAtMost(what: string, size: number, bound: number): void {
+  if (size > bound) throw new Violation(`I13 ${what}: ${size} where ${bound} are the most`)
+}
