@@ -61,14 +61,9 @@ function firstFailure({ file, from, to, name, faulty }: Mutant, count: string): 
     text.replace(from, () => to),
   )
   try {
-    const run = spawnSync(
-      process.execPath,
-      [
-        join(copy, 'test/sim/main.ts'),
-        ...['--count', count, '--stop', ...(faulty ? ['--faulty'] : [])],
-      ],
-      { encoding: 'utf8', timeout: 300_000 },
-    )
+    const args = [join(copy, 'test/sim/main.ts'), '--count', count, '--stop']
+    if (faulty) args.push('--faulty')
+    const run = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 300_000 })
     const seed = /^seed (\d+):/m.exec(run.stderr)?.[1]
     if (run.status !== 0 && seed === undefined) throw new Error(run.stderr)
     return seed === undefined ? undefined : Number(seed)
