@@ -1,6 +1,15 @@
-import { bytesToHex } from '@ioex/chain/bytes'
+import { bytesToHex, fromHex } from '@ioex/chain/bytes'
 import { asInternalHash, decodeTransaction, merkleBranch, merkleRoot } from '@ioex/chain/elastos'
-import { BlockBodyType, HeaderType, PayloadKind, type Transaction } from '@ioex/chain/types'
+import {
+  BlockBodyType,
+  HeaderType,
+  PayloadKind,
+  PrunedBodyPartType,
+  pruneBlock,
+  ProveType,
+  type Transaction,
+  TransactionBodyType,
+} from '@ioex/chain/types'
 import type { RpcClient } from '@ioex/rpc/client'
 import { describe, expect, test, vi } from 'vitest'
 import {
@@ -102,6 +111,25 @@ async function codeAfter(change: (anchor: Record<string, never>, node: Node) => 
 const set = (target: object, fields: object) => void Object.assign(target, fields)
 
 describe('anchor verify', () => {
+  test('a node that has forgotten the openings in those blocks shows as much', async () => {
+    const node = anchoredNode()
+    const prove = { selector: PayloadKind.prove, value: ProveType.defaultValue() }
+    for (const block of node.blocks) {
+      const whole = BlockBodyType.deserialize(fromHex(block.body)).transactions as Transaction[]
+      const header = HeaderType.deserialize(fromHex(block.header))
+      const [first] = whole
+      const fields = first?.body ?? TransactionBodyType.defaultValue()
+      const body = { ...fields, payload: prove } as Transaction['body']
+      const transactions = [...whole, { body, signature: new Uint8Array(64) }]
+      const pruned = pruneBlock({ header, body: { transactions } })
+      if (!pruned) throw new Error('a proof has openings')
+      block.body = bytesToHex(PrunedBodyPartType.serialize({ transactions: pruned.transactions }))
+      Object.assign(block, { pruned: true })
+    }
+    const verdict = await verifyAnchor(clientOf(node), EPOCH)
+    expect(verdict).toMatchObject({ valid: true, headersChecked: HEADERS_ON_TOP + 1 })
+  })
+
   test('each step holds, headers on top included', async () => {
     const verdict = await verifyAnchor(clientOf(anchoredNode()), EPOCH)
     expect(verdict).toMatchObject({ valid: true, headersChecked: HEADERS_ON_TOP + 1 })

@@ -9,6 +9,7 @@ import {
   blockHash,
   HeaderType,
   PayloadKind,
+  PrunedBodyPartType,
   type Transaction,
 } from '@ioex/chain/types'
 import type { RpcClient } from '@ioex/rpc/client'
@@ -156,11 +157,14 @@ async function headersIn(client: RpcClient, from: number, to: number): Promise<D
     const page: ResultOf<'chain_getRawBlocks'> = await client.call('chain_getRawBlocks', {
       from: next,
       to,
+      // An anchor's own blocks are the first that a node prunes; headers are not what goes.
+      pruned: true,
     })
     for (const block of page.blocks) {
       const body = parseHex(block.body, BODY_BYTES_MAX)
       if (!body.ok) throw new CommandError('ANSWER_MALFORMED', 'the node gave no block')
-      const { transactions } = BlockBodyType.deserialize(body.value)
+      const type = block.pruned ? PrunedBodyPartType : BlockBodyType
+      const { transactions } = type.deserialize(body.value)
       for (const { body: each } of transactions as Transaction[]) {
         if (each.payload.selector !== PayloadKind.mainHeaders) continue
         for (const raw of each.payload.value.headers) {
@@ -184,7 +188,11 @@ async function checkCheckpoint(
 ): Promise<void> {
   const { epochBlocks } = await client.call('chain_getParams', {})
   const height = anchor.epoch * epochBlocks
-  const { blocks } = await client.call('chain_getRawBlocks', { from: height, to: height })
+  const { blocks } = await client.call('chain_getRawBlocks', {
+    from: height,
+    to: height,
+    pruned: true,
+  })
   const raw = blocks[0] && parseHex(blocks[0].header, BODY_BYTES_MAX)
   const header = raw?.ok ? HeaderType.deserialize(raw.value) : undefined
   const isSame =
