@@ -12,6 +12,7 @@ const LONG = [
   'chaos',
   'copies',
   'repair',
+  'peer-duties',
   'main-chain',
   'peg-confirmations',
 ].map((name) => `test/e2e/${name}.test.ts`)

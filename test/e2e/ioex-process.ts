@@ -9,6 +9,8 @@ const MAIN = fileURLToPath(new URL('../../cli/bin/ioex.js', import.meta.url))
 const COMMAND_DEADLINE_MS = 90_000
 const START_DEADLINE_MS = 120_000
 const STOP_DEADLINE_MS = 30_000
+/** Characters of a process's output that a failure shows. */
+const LAST_WORDS = 2000
 
 export interface Outcome {
   readonly code: number | null
@@ -41,6 +43,47 @@ export function ioex(args: readonly string[], env: NodeJS.ProcessEnv = {}): Prom
       resolve({ code, out: out(), err: err() })
     })
   })
+}
+
+/** An `ioex` that stays until it is told to end: a node, or a watch. */
+export class IoexProcess {
+  readonly #child: ChildProcess
+  readonly #ended: Promise<number | string | null>
+  /** What it printed so far, results and log apart. */
+  readonly out: () => string
+  readonly err: () => string
+
+  constructor(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
+    this.#child = spawnIoex(args, env)
+    this.out = textOf(this.#child.stdout)
+    this.err = textOf(this.#child.stderr)
+    this.#ended = new Promise((resolve) => {
+      this.#child.once('close', (code, signal) => resolve(signal ?? code))
+    })
+  }
+
+  /** Waits until it has said something; throws what it said if it ends before. */
+  says(text: string, deadlineMs = START_DEADLINE_MS): Promise<boolean> {
+    return until(
+      `"${text}"`,
+      async () => {
+        const said = this.out() + this.err()
+        if (said.includes(text)) return true
+        const last = said.slice(-LAST_WORDS)
+        throw new Error(this.#child.exitCode === null ? last : `it ended: ${last}`)
+      },
+      deadlineMs,
+    )
+  }
+
+  /** The exit code after a signal, or the signal that ended it; killed when it hangs. */
+  async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | string | null> {
+    this.#child.kill(signal)
+    const deadline = setTimeout(() => this.#child.kill('SIGKILL'), STOP_DEADLINE_MS)
+    const ended = await this.#ended
+    clearTimeout(deadline)
+    return ended
+  }
 }
 
 /** What `ioex devnet --json` says when everything is ready. */

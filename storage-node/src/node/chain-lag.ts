@@ -21,16 +21,24 @@ export async function onceKnown<T>(
   }
 }
 
-/** Waits for the next certified head, at most so long where that is given. */
-export async function nextHead(chain: Pick<ChainClient, 'onHead'>, mostMs?: number): Promise<void> {
+/** Waits for the next certified head, at most so long and until the signal where they are given. */
+export async function nextHead(
+  chain: Pick<ChainClient, 'onHead'>,
+  mostMs?: number,
+  signal?: AbortSignal,
+): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>()
   const unsubscribe = chain.onHead(() => resolve())
+  const stopped = () => resolve()
+  if (signal?.aborted) resolve()
+  signal?.addEventListener('abort', stopped)
   const late = new AbortController()
   try {
     if (mostMs === undefined) await promise
     else await Promise.race([promise, delay(mostMs, undefined, { signal: late.signal })])
   } finally {
     unsubscribe()
+    signal?.removeEventListener('abort', stopped)
     late.abort()
   }
 }

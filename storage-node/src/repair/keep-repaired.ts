@@ -15,8 +15,6 @@ export interface Watch {
  * evicted, at an epoch's pace. A run that fails is tried again in the next epoch.
  */
 export async function keepRepaired({ chain, repair, onFailure, signal }: Watch): Promise<void> {
-  const stopped = Promise.withResolvers<void>()
-  signal.addEventListener('abort', () => stopped.resolve(), { once: true })
   let seen: number | undefined
   while (!signal.aborted) {
     try {
@@ -26,7 +24,7 @@ export async function keepRepaired({ chain, repair, onFailure, signal }: Watch):
     } catch (error) {
       if (!signal.aborted) onFailure(error)
     }
-    await Promise.race([nextHead(chain, HEAD_MS), stopped.promise])
+    await nextHead(chain, HEAD_MS, signal)
   }
 }
 
