@@ -1,20 +1,17 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { blockFile } from '@ioex/chain/audit'
-import { bytesToHex, fromHex } from '@ioex/chain/bytes'
+import { fromHex } from '@ioex/chain/bytes'
 import { installNativeCrypto } from '@ioex/chain/native'
-import { BlockBodyType, NONE, type Receipt, ReceiptKind, UNITS_PER_IOEX } from '@ioex/chain/types'
+import { NONE, UNITS_PER_IOEX } from '@ioex/chain/types'
 import { createRpcClient } from '@ioex/rpc/client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { createAuditedNode } from '../../cli/src/audit/audited-node.ts'
 import { runAudit } from '../../cli/src/audit/run-audit.ts'
-import { allReceipts } from '../../cli/src/demo/ledger-figures.ts'
 import type { ChildNode } from '../../cli/src/devnet/child-node.ts'
-import { ownerAddress } from '../../cli/src/devnet/create-devnet.ts'
 import { genesisPath } from '../../cli/src/devnet/devnet-files.ts'
-import { readOrCreateKey } from '../../cli/src/nodes/key-file.ts'
 import { LIES } from './contribution/falsehoods.ts'
-import { epochOf, type Expected, type Given, HandLedger } from './contribution/hand-ledger.ts'
+import { epochOf, type Expected, type HandLedger } from './contribution/hand-ledger.ts'
+import { payoutOf as payoutIn, RECKONED, reckonChain } from './contribution/read-chain.ts'
 import {
   overclaim,
   poison,
@@ -44,11 +41,6 @@ const EPOCHS = 60
 const RUN_MS = 900_000
 /** What every node's operator has at genesis. */
 const OPERATOR_UNITS = 1_000n * UNITS_PER_IOEX
-/** Receipts that the hand calculation gives in full, apart from hashes that it does not draw. */
-const RECKONED = ['proof', 'storage', 'relay', 'forfeit', 'eviction', 'reward', 'close', 'payout']
-const NOT_DRAWN = ['beacon', 'inventoryRoot']
-const kindNames = Object.keys(ReceiptKind)
-
 describe('contribution, and cheating, on a network of processes', () => {
   let network: TestNetwork
   let cast: Cast
@@ -60,10 +52,8 @@ describe('contribution, and cheating, on a network of processes', () => {
   let claims: Record<string, string | undefined>
   let poisoned: { sent: unknown; refused: number }
   let dropped: number
-  let receipts: readonly Receipt[]
   let actual: readonly Expected[]
   let hand: HandLedger
-  let lastEpoch: number
 
   beforeAll(async () => {
     await installNativeCrypto()
@@ -88,7 +78,7 @@ describe('contribution, and cheating, on a network of processes', () => {
     }
     // What they had sent is final or void by then.
     await untilEpoch(cast, (await epochNow(cast)) + 2)
-    await reckon()
+    ;({ actual, hand } = await reckonChain(cast))
   }, RUN_MS)
   afterAll(async () => {
     await cast?.close()
@@ -97,52 +87,7 @@ describe('contribution, and cheating, on a network of processes', () => {
 
   const rpcUrl = () => network.running.rpcUrls()[0] as string
 
-  /** Reads the whole chain over RPC, and works out by hand what its blocks must have led to. */
-  async function reckon(): Promise<void> {
-    const rpc = createRpcClient({ url: rpcUrl() })
-    const node = createAuditedNode(rpc, 'cioex')
-    const { height: last } = await node.tip()
-    lastEpoch = epochOf(last)
-    const blocks: Given['blocks'][number][] = []
-    while (blocks.length <= last) {
-      for (const { body } of await node.blocks(blocks.length, last)) {
-        const { transactions } = BlockBodyType.deserialize(body)
-        blocks.push({ height: blocks.length, transactions: transactions as never })
-      }
-    }
-    receipts = (await allReceipts(rpc)).filter(({ height }) => height <= last)
-    const beacons = new Map<number, number>()
-    for (let epoch = 1; epoch <= lastEpoch; epoch++) {
-      const height = (await cast.chain.epoch(epoch))?.beaconHeight ?? 0
-      if (height > 0) beacons.set(epoch, height)
-    }
-    const relays = network.running.nodesOf('bootstrap').map(async (one) => {
-      return [addressOfNode(one), await payoutOf(one)] as const
-    })
-    hand = new HandLedger({
-      blocks,
-      beaconHeight: (epoch) => beacons.get(epoch),
-      created: (height, transaction) => createdIn(height, transaction),
-      relays: new Map(await Promise.all(relays)),
-    })
-    actual = receipts
-      .map(asExpected)
-      .filter(({ kind, height }) => RECKONED.includes(kind) && height <= last)
-  }
-
-  function createdIn(height: number, transaction: number) {
-    for (const receipt of receipts) {
-      if (receipt.height !== height || receipt.transaction !== transaction) continue
-      const { body } = receipt
-      if (body.selector === ReceiptKind.creation && body.value.kind !== 0) return body.value
-    }
-    throw new Error(`transaction ${transaction} of block ${height} made nothing`)
-  }
-
-  async function payoutOf(node: ChildNode): Promise<string> {
-    const path = join(network.options.data, node.name, 'keys', 'owner.key')
-    return bytesToHex(ownerAddress({ ownerKey: await readOrCreateKey(path) } as never))
-  }
+  const payoutOf = (node: ChildNode) => payoutIn(network, node)
 
   const of = (kind: string, node: ChildNode) =>
     actual.filter((one) => one.kind === kind && one.value.node === addressOfNode(node))
@@ -265,15 +210,4 @@ describe('contribution, and cheating, on a network of processes', () => {
 
 function sumOf(receipts: readonly Expected[], name: string): bigint {
   return receipts.reduce((sum, { value }) => sum + (value[name] as bigint), 0n)
-}
-
-/** A receipt in the words of the hand calculation: addresses in hex, no drawn hashes. */
-function asExpected({ height, transaction, body }: Receipt): Expected {
-  const value: Record<string, unknown> = {}
-  for (const [name, field] of Object.entries(body.value)) {
-    if (NOT_DRAWN.includes(name)) continue
-    value[name] = field instanceof Uint8Array ? bytesToHex(field) : field
-  }
-  const kind = kindNames.find((name) => ReceiptKind[name as ReceiptKind] === body.selector)
-  return { height, transaction, kind: kind as Expected['kind'], value }
 }

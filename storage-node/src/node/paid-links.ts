@@ -14,8 +14,8 @@ import type { PaidLinksJournal } from './paid-links-journal.ts'
 import { PaidRails } from './paid-rails.ts'
 import type { OwnerAccount } from './transactions.ts'
 
-/** Epochs that a relay which refused is left alone at most: 1, 2, 4, ... */
-const BACKOFF_EPOCHS_MAX = 64
+/** Epochs that a relay which refused or does not answer is left alone at most: 1, 2, 4, 8. */
+const BACKOFF_EPOCHS_MAX = 8
 /** How long a stop waits for the relays to take the last vouchers. */
 const STOP_MS = 5_000
 /** Refusals that are about the rail: another one may do. */

@@ -17,7 +17,7 @@ const RELAY_RAIL_KIND = 3
 /** Rails of one relay that are tried before another one is opened. */
 const CANDIDATES_MAX = 4
 /** Epochs after which a rail whose relay stayed away is closed. */
-const IDLE_EPOCHS = 24
+const IDLE_EPOCHS = 168
 
 export interface PaidRailsOptions {
   readonly chain: ChainClient

@@ -18,7 +18,7 @@ describe('reservation payer', () => {
     expect(payer.own).toEqual({ units: 1, epoch: 20 })
     expect(unitsOf(payer, 20)).toBe(1)
     expect(payer.pay(20)).toBeUndefined()
-    expect(payer.keep(23)).toBe(true)
+    for (const epoch of [21, 22, 23]) expect(payer.keep(epoch)).toBe(true)
     expect(payer.keep(23)).toBe(false)
     expect(unitsOf(payer, 23)).toBe(4)
   })
@@ -42,6 +42,14 @@ describe('reservation payer', () => {
     after.begin({ units: 1, epoch: 20, newest: newestOf(1) }, 20)
     expect(after.pay(20)).toBeUndefined()
     expect(after.own.units).toBe(1)
+  })
+
+  test('pays nothing for the time that the device slept', () => {
+    const payer = new ReservationPayer(rail, undefined)
+    payer.begin({ units: 1, epoch: 20, newest: undefined }, 20)
+    payer.keep(90)
+    expect(payer.own).toEqual({ units: 2, epoch: 90 })
+    expect(unitsOf(payer, 90)).toBeLessThanOrEqual(3)
   })
 
   test('with its folder lost it trusts its own signature, not the relay’s count', () => {

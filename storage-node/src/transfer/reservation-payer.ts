@@ -19,6 +19,8 @@ export interface CountedReservation {
   readonly epoch: number
 }
 
+/** Epochs that may pass between two looks at a link that was there all the time. */
+const EPOCHS_BETWEEN = 2
 /** How far two honest views of the chain may be apart when a link is granted, epochs. */
 const EPOCHS_APART = 2
 /** Units beyond its own count that a payer believes: a link may end for one side an epoch later. */
@@ -86,10 +88,15 @@ export class ReservationPayer {
     this.#kib = newest?.voucher.kib ?? 0
   }
 
-  /** Counts the epochs up to this one; true if there is something new to be written down. */
+  /**
+   * Counts the epochs up to this one; true if there is something new to be written down. A device
+   * that slept was not there to be reached: of a longer gap only the epoch that runs counts.
+   */
   keep(epoch: number): boolean {
     if (!this.#granted || epoch <= this.#own.epoch) return false
-    this.#own = { units: this.#own.units + epoch - this.#own.epoch, epoch }
+    const passed = epoch - this.#own.epoch
+    const more = passed <= EPOCHS_BETWEEN ? passed : 1
+    this.#own = { units: this.#own.units + more, epoch }
     return true
   }
 
