@@ -102,6 +102,27 @@ function refillEnd(contract: Readonly<Contract>, former: Readonly<Rail> | undefi
   return Math.max(former?.end ?? 0, contract.openEpoch + 1 + contract.term)
 }
 
+/**
+ * Epochs that a refill at this price would run: as long as the slot, and as the money that the
+ * former rail can no longer owe. The rules refuse one below the minimum charge.
+ */
+export function refillTerm(
+  draft: LedgerDraft,
+  refill: {
+    readonly contract: Readonly<Contract>
+    readonly former: Readonly<Rail> | undefined
+    readonly price: bigint
+  },
+  nowEpoch: number,
+): number {
+  const { contract, former, price } = refill
+  const left = refillEnd(contract, former) - nowEpoch - 1
+  const weight = price * billedLeaves(contract.leaves)
+  if (!former || weight === 0n) return left
+  const movable = movableLock(draft, former, nowEpoch)
+  return Math.min(left, Number((movable * LEAVES_PER_GIB) / weight))
+}
+
 function fundsOf(
   draft: LedgerDraft,
   { contract: index, vacancy, price, by }: Refilling,
@@ -110,11 +131,8 @@ function fundsOf(
   const contract = contractAt(draft, index)
   const { leaves } = contract
   const former = draft.rails.get(vacancy.formerRail)
-  const left = refillEnd(contract, former) - context.epoch - 1
   const movable = former ? movableLock(draft, former, context.epoch) : 0n
-  const weight = price * billedLeaves(leaves)
-  const reach = former && weight > 0n ? Number((movable * LEAVES_PER_GIB) / weight) : left
-  const term = Math.min(left, reach)
+  const term = refillTerm(draft, { contract, former, price }, context.epoch)
   const { minimumChargeEpochs } = draft.params
   if (term < minimumChargeEpochs) {
     return fault('REFILL_TERM', 'too little of the term, or of its lock, is left for a refill', {

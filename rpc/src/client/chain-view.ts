@@ -49,6 +49,7 @@ export interface ChainView {
   railsOfNode(node: number): Promise<IndexedRecord<Rail>[]>
   contract(index: number): Promise<Contract | undefined>
   contractsOfPayer(payer: Uint8Array): Promise<IndexedRecord<Contract>[]>
+  contractsWithOpenSlots(): Promise<IndexedRecord<Contract>[]>
   epoch(epoch: number): Promise<Epoch | undefined>
   inventory(node: number, root: Uint8Array): Promise<readonly InventoryEntry[] | undefined>
   submit(transaction: Transaction): Promise<string>

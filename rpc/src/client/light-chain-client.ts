@@ -183,6 +183,12 @@ export class LightChainClient implements ChainView {
     return this.#reader.list('contracts_list', { payer: this.#text(payer) }, 'contracts', isOwn)
   }
 
+  /** Active contracts with slots that nobody stores; which slots is for the asker to judge. */
+  contractsWithOpenSlots(): Promise<IndexedRecord<Contract>[]> {
+    const mayBe = (contract: Contract) => contract.live && contract.active
+    return this.#reader.list('contracts_list', { open: true }, 'contracts', mayBe)
+  }
+
   /** An epoch's record never changes once its anchor is FINAL: asked for once. */
   async epoch(epoch: number): Promise<Epoch | undefined> {
     const settled = this.#settledEpochs.get(epoch)

@@ -205,7 +205,7 @@ export class RecordReader {
 }
 
 /** Conditions of any of the lists; each takes its own. */
-type PageParams = ParamsOf<'nodes_list'> | ParamsOf<'rails_list'>
+type PageParams = ParamsOf<'nodes_list'> | ParamsOf<'rails_list'> | ParamsOf<'contracts_list'>
 type PageResult = ResultOf<ListMethod>
 
 /** Collects a list's proven records page by page, from any number of nodes. */

@@ -99,9 +99,15 @@ export const contractsMethods = {
     waits: true,
   }),
   contracts_list: defineMethod({
-    summary: 'Live contracts by index, optionally of one payer',
+    summary: 'Live contracts by index, optionally of one payer or with slots that nobody stores',
     params: z.strictObject({
       payer: addressText.optional(),
+      open: z
+        .boolean()
+        .optional()
+        .describe(
+          'only active ones with a lost slot, an evicted node or a notice; pages may be short',
+        ),
       cursor: cursor.optional(),
       limit: limit.optional(),
       prove: prove.optional(),

@@ -91,7 +91,7 @@ async function findSlot(
 }
 
 /** The node with its challenges decided up to now, as whatever touches it next will find it. */
-async function touched(ledger: LedgerSource, node: Node, epochs: Map<number, Epoch>) {
+export async function touched(ledger: LedgerSource, node: Node, epochs: Map<number, Epoch>) {
   const { params } = ledger
   const { epoch: now } = ledger.status()
   for (let epoch = undecidedFrom(params, node, now); epoch <= now; epoch++) {

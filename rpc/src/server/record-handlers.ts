@@ -5,6 +5,7 @@ import { INVENTORY_ENTRIES_MAX } from '../contract/nodes-methods.ts'
 import { sszToJson } from '../contract/ssz-json.ts'
 import type { Handlers } from './handler.ts'
 import type { LedgerSource } from './ledger-source.ts'
+import { withOpenSlots } from './open-slots.ts'
 import { contractView, nodeView, railView } from './record-views.ts'
 import { withProof } from './state-proofs.ts'
 import { notFound } from './rpc-fault.ts'
@@ -87,8 +88,9 @@ export function contractsHandlers(ledger: LedgerSource) {
       const found = await ledger.contracts(page, {
         ...(params.payer !== undefined && { payer: readAddress(ledger, params.payer) }),
       })
-      const contracts = found.map((contract) => contractView(contract, prefix))
-      const proof = withProof(ledger, params.prove, placesOf('contracts', found))
+      const chosen = params.open === true ? await withOpenSlots(ledger, found) : found
+      const contracts = chosen.map((contract) => contractView(contract, prefix))
+      const proof = withProof(ledger, params.prove, placesOf('contracts', chosen))
       return { contracts, next: nextOf(page, found), height, ...proof }
     },
     async contracts_get({ id, prove }) {

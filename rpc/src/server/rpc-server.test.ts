@@ -276,6 +276,36 @@ test('health right after an eviction: act-now, whatever was safe before', async 
   ledger.contractRecords.set(0, contract)
 })
 
+test('contracts with open slots: a notice, a node evicted by proofs that nobody counted yet', async () => {
+  const contract = ledger.contractRecords.get(0)
+  const rail = ledger.railRecords.get(0)
+  const node = ledger.nodeRecords.get(1)
+  const record = ledger.epochRecords.get(1)
+  if (!contract || !rail || !node || !record) throw new Error('the story has a contract')
+  const open = async () => {
+    const { contracts, proof } = await client.call('contracts_list', { open: true, prove: true })
+    expect(proof?.records).toHaveLength(contracts.length)
+    return contracts.map(({ index }) => index)
+  }
+  ledger.contractRecords.set(0, { ...contract, active: true })
+  expect(await open()).toEqual([])
+  ledger.railRecords.set(0, { ...rail, left: true })
+  expect(await open()).toEqual([0])
+  ledger.contractRecords.set(0, { ...contract, active: true, askEpoch: 1 })
+  expect(await open()).toEqual([])
+  ledger.contractRecords.set(0, { ...contract, active: true })
+  ledger.railRecords.set(0, rail)
+  const { proofWindowEpochs, strikesToEvict } = ledger.params
+  const seen = ledger.status().epoch - proofWindowEpochs
+  ledger.epochRecords.set(seen, { ...record, beaconHeight: 3, q2: 2n ** 64n - 1n })
+  ledger.nodeRecords.set(1, { ...node, inventorySum: 9n, seen, strikes: strikesToEvict - 1 })
+  expect(await open()).toEqual([0])
+  ledger.epochRecords.delete(seen)
+  ledger.epochRecords.set(1, record)
+  ledger.nodeRecords.set(1, node)
+  ledger.contractRecords.set(0, contract)
+})
+
 test('health counts challenges that nobody has touched the node for', async () => {
   const node = ledger.nodeRecords.get(1)
   const record = ledger.epochRecords.get(1)

@@ -3,6 +3,7 @@ import type {
   Account,
   Contract,
   Epoch,
+  Globals,
   InventoryEntry,
   Node,
   Rail,
@@ -63,7 +64,10 @@ export interface ChainClient {
   railsOfNode(node: number): Promise<Indexed<Rail>[]>
   contract(index: number): Promise<Contract | undefined>
   contractsOfPayer(payer: Uint8Array): Promise<Indexed<Contract>[]>
+  /** Active contracts with slots that nobody stores, or that are under notice. */
+  contractsWithOpenSlots(): Promise<Indexed<Contract>[]>
   epoch(epoch: number): Promise<Epoch | undefined>
+  globals(): Promise<Readonly<Globals>>
   /** Entries of the node's inventory whose tree has this root: current or still in its ring. */
   inventory(node: number, root: Uint8Array): Promise<readonly InventoryEntry[] | undefined>
   /** Sends a signed transaction; gives its id (hex). Throws ChainRefusal. */

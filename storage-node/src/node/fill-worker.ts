@@ -1,23 +1,19 @@
 import { fromHex } from '@ioex/chain/bytes'
-import { fillLeaves } from '@ioex/chain/rules'
 import { type Fill, type NodeIdentity, PayloadKind } from '@ioex/chain/types'
 import type { Logger } from 'pino'
 import type { SlotStore } from '../blobs/slot-store.ts'
-import { buildOpenings } from '../proofs/build-openings.ts'
 import type { Grant } from '../transfer/messages.ts'
 import type { SubmittedFill } from '../transfer/provider-context.ts'
 import { Refusal } from '../transfer/refusal.ts'
 import { reasonOf } from '../transfer/transfer-error.ts'
-import { type ChainClient, ChainRefusal } from './chain-client.ts'
+import type { ChainClient } from './chain-client.ts'
+import { fillOpenings } from './fill-openings.ts'
 import type { NodeAccount, NodeTransaction } from './node-account.ts'
 import { refusalCode } from './transactions.ts'
 
 /** Refusals of a fill after which it is built and sent again. */
 const REPEATABLE = new Set(['EXPIRED', 'TRANSACTION_EXPIRED', 'OPENING_LEAF', 'IDENTITY_MISSING'])
 const ATTEMPTS_MAX = 4
-
-/** Epochs that are searched backwards for the newest beacon. */
-const BEACON_EPOCHS = 64
 
 export interface FillWorkerOptions {
   readonly chain: ChainClient
@@ -72,37 +68,15 @@ export class FillWorker {
 
   async #build({ grant, payerKey, signature }: Grant) {
     const { store, chain, account, identity } = this.#options
-    const beacon = await this.#newestBeacon()
-    const { contract, slot, root, leaves } = grant
-    const opened = await store.openSlot(grant)
-    try {
-      const drawn = fillLeaves({ beacon, contract, slot, root, leaves })
-      const openings = await buildOpenings(opened, drawn)
-      if (!openings.ok) {
-        store.markDamaged(grant, openings.fault.message)
-        throw new Refusal('SLOT_DAMAGED', 'the slot was damaged on the disk: upload it again')
-      }
-      const isKnown = (await chain.node(account.address)) !== undefined
-      const value: Fill = {
-        grant,
-        payerKey,
-        grantSignature: signature,
-        openings: openings.value,
-        identity: isKnown ? [] : [identity],
-      }
-      return { selector: PayloadKind.fill, value }
-    } finally {
-      await opened.close()
+    const openings = await fillOpenings(chain, store, grant)
+    const isKnown = (await chain.node(account.address)) !== undefined
+    const value: Fill = {
+      grant,
+      payerKey,
+      grantSignature: signature,
+      openings,
+      identity: isKnown ? [] : [identity],
     }
-  }
-
-  async #newestBeacon(): Promise<Uint8Array> {
-    const { chain } = this.#options
-    const { epoch: now } = await chain.head()
-    for (let epoch = now; epoch >= Math.max(0, now - BEACON_EPOCHS); epoch--) {
-      const record = await chain.epoch(epoch)
-      if (record && record.beaconHeight !== 0) return record.beacon
-    }
-    throw new ChainRefusal('BEACON_MISSING', 'no beacon is fixed yet to draw openings from')
+    return { selector: PayloadKind.fill, value } as const
   }
 }

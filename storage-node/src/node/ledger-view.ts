@@ -1,5 +1,5 @@
 import type { LedgerDraft } from '@ioex/chain/state'
-import type { Contract, Epoch, Node, Rail } from '@ioex/chain/types'
+import type { Contract, Epoch, Globals, Node, Rail } from '@ioex/chain/types'
 import type { ChainClient } from './chain-client.ts'
 
 /**
@@ -15,6 +15,7 @@ export function ledgerView(
     readonly contracts?: ReadonlyMap<number, Contract>
     readonly rails?: ReadonlyMap<number, Rail>
     readonly nodes?: ReadonlyMap<number, Node>
+    readonly globals?: Readonly<Globals>
   },
 ): LedgerDraft {
   const view = {
@@ -24,6 +25,7 @@ export function ledgerView(
     contracts: tableOf(records.contracts ?? new Map()),
     rails: tableOf(records.rails ?? new Map()),
     nodes: tableOf(records.nodes ?? new Map()),
+    ...(records.globals && { globals: () => records.globals }),
   }
   return view as unknown as LedgerDraft
 }

@@ -77,6 +77,8 @@ export interface PeerStatus {
     readonly lastEpoch: number | undefined
   }
   readonly redeems: { readonly sent: number; readonly refused: number }
+  /** Slots taken in the lottery of last resort, and attempts that failed. */
+  readonly claims: { readonly claimed: number; readonly failed: number }
   readonly bytesIn: number
   readonly bytesOut: number
   readonly inboxFiles: number

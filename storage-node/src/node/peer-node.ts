@@ -30,6 +30,7 @@ import { PaidLinksJournal } from './paid-links-journal.ts'
 import { Prover } from './prover.ts'
 import { Redeemer } from './redeemer.ts'
 import { RepairRedeemer } from './repair-redeemer.ts'
+import { SlotClaimer } from './slot-claimer.ts'
 import { SlotKeeper } from './slot-keeper.ts'
 import { OwnerAccount } from './transactions.ts'
 
@@ -130,6 +131,7 @@ class RunningPeer implements PeerNode {
   readonly #runners: HeadRunner[] = []
   #network: PeerNetwork | undefined
   #links: PaidLinks | undefined
+  #claimer: SlotClaimer | undefined
   #reconciledEpoch: number | undefined
 
   constructor(options: PeerNodeOptions, parts: PeerParts) {
@@ -160,8 +162,37 @@ class RunningPeer implements PeerNode {
     run((head) => redeemer.onHead(head))
     run((head) => this.#reconcile(head))
     run(() => repairRedeemer.redeem())
+    const claimer = this.#openClaimer(this.#network)
+    run((head) => claimer.onHead(head))
     const links = this.#openLinks(this.#network)
     if (links) run((head) => links.onHead(head))
+  }
+
+  /** The lottery of last resort: what the node offers, it takes that way too. */
+  #openClaimer(network: PeerNetwork): SlotClaimer {
+    const { chain, nodeKey, price, unitPrice, logger } = this.#options
+    const { store, account } = this.#parts
+    this.#claimer = new SlotClaimer({
+      chain,
+      store,
+      account,
+      identity: { chainId: chain.chainId, nodeKey },
+      price,
+      unitPrice,
+      offeredBytes: () => this.#offeredBytes(),
+      offers: async () => (await network.offers()).map(({ offer }) => offer),
+      onClaimed: () => {
+        this.#reconciledEpoch = undefined
+      },
+      logger,
+    })
+    return this.#claimer
+  }
+
+  /** Who rests or has moved enough today is not asked; what it stores it goes on proving. */
+  #offeredBytes(): number {
+    const { store, gate, leaving } = this.#parts
+    return gate.isOpen && !leaving.isLeaving ? store.freeBytes : 0
   }
 
   /** Links beyond the free one, where the node is told to pay for some. */
@@ -182,8 +213,6 @@ class RunningPeer implements PeerNode {
 
   #offer(): Offer {
     const { price, unitPrice, capacityBytes, limits = NO_LIMITS, tags, identity } = this.#options
-    const { store, gate, leaving } = this.#parts
-    const takesSlots = gate.isOpen && !leaving.isLeaving
     return {
       kind: OfferKind.storage,
       nodeKey: this.nodeKey,
@@ -192,8 +221,7 @@ class RunningPeer implements PeerNode {
       price,
       unitPrice,
       reservationPrice: 0n,
-      // Who rests or has moved enough today is not asked; what it stores it goes on proving.
-      freeBytes: takesSlots ? store.freeBytes : 0,
+      freeBytes: this.#offeredBytes(),
       capacityBytes,
       bytesPerDay: limits.bytesPerDay,
       quietFrom: limits.quiet.fromMinute,
@@ -223,6 +251,7 @@ class RunningPeer implements PeerNode {
       slots: store.figures(),
       proofs: { ...prover.counters, lastEpoch: prover.lastEpoch },
       redeems: { ...redeemer.counters },
+      claims: this.#claimer?.counters ?? { claimed: 0, failed: 0 },
       bytesIn: counters.bytesIn,
       bytesOut: counters.bytesOut,
       inboxFiles: (await inbox.files()).length,

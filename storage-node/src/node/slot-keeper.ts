@@ -6,6 +6,9 @@ import type { SlotRecord } from '../blobs/slot-record.ts'
 import type { SlotStore } from '../blobs/slot-store.ts'
 import type { ChainClient, Indexed } from './chain-client.ts'
 
+/** Epochs of the lottery of last resort in which a slot is still there to be claimed. */
+const CLAIM_EPOCHS = 8
+
 export interface SlotKeeperOptions {
   readonly chain: ChainClient
   readonly store: SlotStore
@@ -56,9 +59,21 @@ export class SlotKeeper {
     if (record.rail !== rail.index || record.generation !== generation) {
       await store.update(record, { rail: rail.index, generation, price, unitPrice })
     }
-    // Unpaid since the end, but the payer has until the end of the grace to prolong it.
-    const isOver = nowEpoch >= end + chain.params.graceEpochs
+    // Unpaid since the end, but the payer has until the end of the grace to prolong it. Where
+    // nobody took over from a node that gave notice, who claims the slot has no other place to
+    // get it.
+    const { graceEpochs, fillDeadlineEpochs } = chain.params
+    const isWaiting = rail.record.left && (await this.#isVacant(rail))
+    const kept = isWaiting ? Math.max(graceEpochs, fillDeadlineEpochs + CLAIM_EPOCHS) : graceEpochs
+    const isOver = nowEpoch >= end + kept
     if (isOver && !mayBeDrawn(rail.record, node)) await this.#delete(record, 'grace is over')
+  }
+
+  /** True while the slot's contract goes on and no other rail stands in its place. */
+  async #isVacant({ index, record }: Indexed<Rail>): Promise<boolean> {
+    const contract = await this.#options.chain.contract(record.contract)
+    const isOpen = contract?.live && contract.active && contract.askEpoch === NONE
+    return isOpen === true && contract.rails[record.slot]?.rail === index
   }
 
   /** No live rail pays for the slot: it ended, or its fill never came. */

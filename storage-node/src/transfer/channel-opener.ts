@@ -80,7 +80,7 @@ export class ChannelOpener {
     const failures: string[] = []
     for (const address of addressesOf(peer)) {
       try {
-        return await this.#openDirect(peer, address)
+        return await openDirectChannel(this.#options.identity, peer.nodeKey, address)
       } catch (error) {
         failures.push(`${address}: ${reasonOf(error)}`)
       }
@@ -98,13 +98,6 @@ export class ChannelOpener {
       failures.length === 0 ? 'it has no address and no known relay' : failures.join('; ')
     const name = bytesToHex(peer.nodeKey).slice(0, 12)
     throw new TransferError('PEER_UNREACHABLE', `peer ${name} cannot be reached: ${tried}`)
-  }
-
-  async #openDirect(peer: Offer, address: string): Promise<OpenChannel> {
-    const socket = await dial(address)
-    const { identity } = this.#options
-    const channel = await openSecureChannel(socket, identity, { expectedPeer: peer.nodeKey })
-    return { channel, relay: undefined, close: () => channel.frames.close() }
   }
 
   async #openRelayed(peer: Offer, relay: Offer, bytes: number): Promise<OpenChannel> {
@@ -206,6 +199,17 @@ export class ChannelOpener {
     }
     throw new TransferError('NO_RELAY_RAIL', 'the chain opened no relay rail')
   }
+}
+
+/** A channel to the node with this key at "host:port" of its offer. */
+export async function openDirectChannel(
+  identity: ChannelIdentity,
+  nodeKey: Uint8Array,
+  address: string,
+): Promise<OpenChannel> {
+  const socket = await dial(address)
+  const channel = await openSecureChannel(socket, identity, { expectedPeer: nodeKey })
+  return { channel, relay: undefined, close: () => channel.frames.close() }
 }
 
 /** Opens a TCP connection to "host:port" of an offer. */

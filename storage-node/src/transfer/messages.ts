@@ -69,6 +69,18 @@ export const RepairBlocksType = new ContainerType({
   lost: U8,
   refill: U32,
 })
+/**
+ * The same for a node that the lottery of last resort draws for this very slot (PROTOCOL 5.2), from
+ * the node that stored it before; nobody pays. `refill` counts the slot's refills so far.
+ */
+export const ClaimBlocksType = new ContainerType({
+  contract: U32,
+  salt: Bytes32,
+  slot: U8,
+  from: U32,
+  to: U32,
+  refill: U32,
+})
 /** A file for the inbox: data frames of any size up to the frame's bound, then an end frame. */
 export const DeliverType = new ContainerType({
   name: byteList(FILE_NAME_BYTES_MAX),
@@ -86,6 +98,7 @@ export const RequestKind = {
   getBlocks: 4,
   deliver: 5,
   repairBlocks: 6,
+  claimBlocks: 7,
 } as const
 export const RequestType = new UnionType([
   Nothing,
@@ -95,6 +108,7 @@ export const RequestType = new UnionType([
   GetBlocksType,
   DeliverType,
   RepairBlocksType,
+  ClaimBlocksType,
 ])
 export const REQUEST_BYTES_MAX = 1024
 
@@ -139,6 +153,7 @@ export type PutSlot = ValueOf<typeof PutSlotType>
 export type Grant = ValueOf<typeof GrantType>
 export type GetBlocks = ValueOf<typeof GetBlocksType>
 export type RepairBlocks = ValueOf<typeof RepairBlocksType>
+export type ClaimBlocks = ValueOf<typeof ClaimBlocksType>
 export type Deliver = ValueOf<typeof DeliverType>
 
 export type Request =
@@ -149,6 +164,7 @@ export type Request =
   | { readonly selector: 4; value: GetBlocks }
   | { readonly selector: 5; value: Deliver }
   | { readonly selector: 6; value: RepairBlocks }
+  | { readonly selector: 7; value: ClaimBlocks }
 
 export function encodeRequest(request: Request): Uint8Array {
   return RequestType.serialize(request)

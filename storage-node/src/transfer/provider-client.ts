@@ -13,6 +13,7 @@ import { FrameKind } from './frame-connection.ts'
 import {
   ANSWER_BYTES_MAX,
   BlocksAnswerType,
+  type ClaimBlocks,
   DATA_PLANE_VERSION,
   type Deliver,
   DoneAnswerType,
@@ -160,6 +161,24 @@ export function fetchRepairBlocks(
     answerType: RepairAnswerType,
     voucherType: SignedRepairVoucherType,
     payer,
+  })
+}
+
+export interface FetchClaimBlocks extends ClaimBlocks {
+  readonly root: Uint8Array
+  readonly leaves: number
+}
+
+/** The same for a node that claims the slot: the one that stored it before gives it for nothing. */
+export function fetchClaimBlocks(
+  channel: SecureChannel,
+  request: FetchClaimBlocks,
+): AsyncGenerator<FetchedBlock> {
+  return fetchPaid(channel, request, {
+    request: { selector: RequestKind.claimBlocks, value: request },
+    answerType: BlocksAnswerType,
+    voucherType: SignedVoucherType,
+    payer: { begin: () => undefined, owe: () => undefined, end: () => undefined },
   })
 }
 

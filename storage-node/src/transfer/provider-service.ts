@@ -14,6 +14,7 @@ import type { ProviderContext } from './provider-context.ts'
 import { Refusal } from './refusal.ts'
 import { acceptSecureChannel, type SecureChannel } from './secure-channel.ts'
 import { serveBlocks } from './serve-blocks.ts'
+import { serveClaim } from './serve-claim.ts'
 import { serveDeliver } from './serve-deliver.ts'
 import { serveGrant } from './serve-grant.ts'
 import { servePutSlot } from './serve-put-slot.ts'
@@ -135,6 +136,8 @@ export class ProviderService {
         return serveBlocks(context, channel, request.value)
       case RequestKind.repairBlocks:
         return serveRepair(context, channel, request.value)
+      case RequestKind.claimBlocks:
+        return serveClaim(context, channel, request.value)
       case RequestKind.deliver:
         return serveDeliver(context, channel, request.value)
     }

@@ -11,7 +11,13 @@ import { SignedVoucherType } from '@ioex/chain/types'
 import { onceKnown } from '../node/chain-lag.ts'
 import type { OpenSlot } from '../blobs/slot-store.ts'
 import { FrameKind } from './frame-connection.ts'
-import { BlocksAnswerType, type GetBlocks, type PaidAnswer, type RepairBlocks } from './messages.ts'
+import {
+  BlocksAnswerType,
+  type ClaimBlocks,
+  type GetBlocks,
+  type PaidAnswer,
+  type RepairBlocks,
+} from './messages.ts'
 import { isOwner, type ProviderContext } from './provider-context.ts'
 import { Refusal } from './refusal.ts'
 import type { MeteredRail } from './rail-meter.ts'
@@ -55,7 +61,7 @@ interface BlockMeter<Signed> {
 
 /** A reading that is paid as it goes. */
 export interface PaidServing<Signed, Meter extends BlockMeter<Signed>> {
-  readonly request: GetBlocks | RepairBlocks
+  readonly request: GetBlocks | RepairBlocks | ClaimBlocks
   readonly answerType: Type<PaidAnswer<Signed>>
   readonly voucherType: Type<Signed>
   open(): Promise<Meter>

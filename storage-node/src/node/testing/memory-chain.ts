@@ -7,6 +7,7 @@ import type {
   Account,
   Contract,
   Epoch,
+  Globals,
   InventoryEntry,
   Node,
   Rail,
@@ -197,6 +198,16 @@ export class MemoryChain implements ChainClient {
     return Promise.resolve(
       contracts.filter(({ record }) => record.live && bytesToHex(record.payer) === key),
     )
+  }
+
+  /** All active ones: whoever asks judges the slots by the rules. */
+  contractsWithOpenSlots(): Promise<Indexed<Contract>[]> {
+    const contracts = entries(this.sample.ledger.contracts)
+    return Promise.resolve(contracts.filter(({ record }) => record.live && record.active))
+  }
+
+  globals(): Promise<Readonly<Globals>> {
+    return Promise.resolve(this.sample.ledger.globals())
   }
 
   epoch(epoch: number): Promise<Epoch | undefined> {
