@@ -147,7 +147,7 @@ describe('a paid link on a network of processes', () => {
     const nodeKey = await readOrCreateKey(join(folder, 'keys', 'node.key'))
     claims = []
     for (const claim of [forged, voucher]) {
-      const value = { rails: [rail], vouchers: [claim] }
+      const value = { rails: [rail], vouchers: [claim], least: 0n }
       const payload = { selector: PayloadKind.redeem, value } as const
       const answer = await sendAsNode(cast.chain, nodeKey, payload).then(
         () => 'taken',
