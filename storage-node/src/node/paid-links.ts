@@ -16,6 +16,8 @@ import type { OwnerAccount } from './transactions.ts'
 
 /** Epochs that a relay which refused or does not answer is left alone at most: 1, 2, 4, 8. */
 const BACKOFF_EPOCHS_MAX = 8
+/** Blocks between two looks for a relay, at most; a quarter of an epoch where that is shorter. */
+const LOOK_BLOCKS = 60
 /** How long a stop waits for the relays to take the last vouchers. */
 const STOP_MS = 5_000
 /** Refusals that are about the rail: another one may do. */
@@ -47,6 +49,8 @@ export class PaidLinks {
   readonly #links = new Map<string, Link>()
   readonly #refused = new Map<string, { tries: number; notBefore: number }>()
   #tidiedEpoch = 0
+  /** Before it nobody is looked for again: reading the directory is work for others. */
+  #lookHeight = 0
   #stopped = false
 
   constructor(options: PaidLinksOptions) {
@@ -74,7 +78,8 @@ export class PaidLinks {
         this.#note(name, head.epoch, error)
       }
     }
-    if (this.#links.size < this.#options.terms.count) await this.#open(head.epoch)
+    const isShort = this.#links.size < this.#options.terms.count
+    if (isShort && head.height >= this.#lookHeight) await this.#open(head)
     if (head.epoch === this.#tidiedEpoch) return
     this.#tidiedEpoch = head.epoch
     const inUse = [...this.#links.values()].flatMap(({ paid }) => (paid ? [paid.rail.index] : []))
@@ -130,7 +135,9 @@ export class PaidLinks {
     return this.#options.journal.put({ rail: rail.index, generation, ...payer.own })
   }
 
-  async #open(epoch: number): Promise<void> {
+  async #open({ epoch, height }: ChainHead): Promise<void> {
+    const { epochBlocks } = this.#options.chain.params
+    this.#lookHeight = height + Math.min(LOOK_BLOCKS, Math.ceil(epochBlocks / 4))
     const relay = await this.#choose(epoch)
     if (!relay) return
     const name = bytesToHex(relay.nodeKey)
