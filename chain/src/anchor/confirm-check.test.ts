@@ -12,7 +12,7 @@ import { p256PublicKey } from '../elastos/p256.ts'
 import { MainNetMagic } from '../elastos/p2p-message.ts'
 import { signConfirm } from '../elastos/sign-confirm.ts'
 import { ArbiterSets } from './arbiter-sets.ts'
-import type { BuiltInMainChain, BuiltInMainChainOptions } from './built-in-main-chain.ts'
+import type { BuiltInMainChain } from './built-in-main-chain.ts'
 import { BURIED_BLOCKS, ConfirmCheck, type ConfirmStatus } from './confirm-check.ts'
 import { type FollowerOptions, MainChainFollower } from './follower.ts'
 import { createMainChainClient, MainChainRpcError } from './main-chain-client.ts'
@@ -26,7 +26,7 @@ const BY_NODES = { arbiters: 'nodes' } as const
 const cleanups = new Cleanups()
 afterEach(() => cleanups.run())
 
-const startChain = (more: Partial<BuiltInMainChainOptions> = {}) =>
+const startChain = (more: Parameters<typeof startTestMainChain>[1] = {}) =>
   startTestMainChain(cleanups, { p2p: { port: 0 }, ...more })
 
 const rpcOf = (chain: BuiltInMainChain) => createMainChainClient({ url: chain.rpcUrl })
@@ -140,6 +140,17 @@ describe('a follower that asks for Confirms', () => {
         reason: undefined,
       })
     }
+  })
+
+  test('serves a header when others had time to read it', async () => {
+    const chain = await startChain({ blocks: 2 })
+    const hasty = follow(chain, { confirms: { ...BY_KEYS, settleMs: 1 } })
+    const patient = follow(chain, { confirms: { ...BY_KEYS, settleMs: 24 * 3600_000 } })
+    for (const follower of [hasty, patient]) await follower.poll()
+    await expect.poll(() => served(chain, hasty)).toBe(2)
+    expect(served(chain, patient)).toBe(0)
+    // To vote for it needs no time.
+    expect(patient.confirmedHeight).toBe(2)
   })
 
   test('goes over reorganisations that the arbiters confirm', async () => {

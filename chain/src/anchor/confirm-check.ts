@@ -19,6 +19,11 @@ const ANSWER_MS = 5000
 export interface ConfirmPolicy {
   /** Compressed P-256 keys of all arbiters; or `nodes`: those that two main nodes agree on. */
   readonly arbiters: 'nodes' | readonly Uint8Array[]
+  /**
+   * A header is served when it has been here for so long: whoever votes looks for its Confirm too,
+   * and reads main blocks a moment earlier or later.
+   */
+  readonly settleMs?: number
 }
 
 export interface ConfirmStatus {

@@ -209,7 +209,7 @@ export class MainChainFollower {
     const shared = this.sharedHeight(tip)
     if (shared === undefined) return []
     const from = shared - this.baseHeight
-    const end = Math.min(from + limit, this.confirmedHeight - this.baseHeight)
+    const end = Math.min(from + limit, this.servedHeight - this.baseHeight)
     return this.blocks.slice(from, Math.max(from, end)).map(({ rawHeader }) => rawHeader)
   }
 
@@ -286,6 +286,11 @@ export class MainChainFollower {
     this.base = this.context(surplus)
     this.baseDposFrom = (this.blocks[surplus - 1] as HeldBlock).dposFrom
     for (const block of this.blocks.splice(0, surplus)) this.forget(block)
+  }
+
+  private get servedHeight(): number {
+    const { settleMs = 0 } = this.options.confirms ?? {}
+    return settleMs > 0 ? this.heightKnownFor(settleMs) : this.confirmedHeight
   }
 
   private get baseHeight(): number {

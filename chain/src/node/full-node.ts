@@ -478,10 +478,12 @@ const FOLLOW_BELOW_TIP = 256
 /** With Confirms: where the main chain went over to proof of work must be seen, days later too. */
 const CONFIRMS_BELOW_TIP = 1536
 
-function confirmOptions({ mainConfirms, logger }: FullNodeOptions): Partial<FollowerOptions> {
+function confirmOptions(options: FullNodeOptions): Partial<FollowerOptions> {
+  const { mainConfirms, genesis, logger } = options
   if (!mainConfirms) return {}
   return {
-    confirms: mainConfirms,
+    // Less than what makes it a header that its proposer must have known.
+    confirms: { ...mainConfirms, settleMs: genesis.params.skipTimeoutMs / 2 },
     onConfirms: (status) => {
       if (status.waiting > 0) {
         logger.error(status, 'ALARM: main headers wait for the Confirm of the main chain')
