@@ -2,6 +2,7 @@ import { bytesToHex, fromHex } from '@ioex/chain/bytes'
 import {
   checkSideAuxPow,
   decodeSideAuxPow,
+  encodeAuxPow,
   encodeSideAuxPow,
   isSideChainPowSignedBy,
   readDisplayHash,
@@ -10,6 +11,12 @@ import {
   toInternalHex,
 } from '@ioex/chain/elastos'
 import { describe, expect, test } from 'vitest'
+import {
+  expectEveryChangeNoticed,
+  offsetOf,
+  unreadOfAuxPow,
+  unreadOfPrograms,
+} from './changed-bytes.ts'
 import { faultCode, internal, readVectors, valueOf } from './vector-file.ts'
 
 interface Vector {
@@ -73,38 +80,22 @@ describe('side-auxpow.json', () => {
     (vector) => {
       const bytes = fromHex(vector.sideauxpow_hex)
       const original = valueOf(decodeSideAuxPow(bytes))
-      const side = {
-        blockHash: internal(vector.side_block_hash_internal),
-        genesisHash,
-        bits: BITS,
-      }
+      const blockHash = internal(vector.side_block_hash_internal)
       const work = toInternalHex(original.mainHeader.bitcoinParentHash)
-      const programs = programRange(original)
-      const tail = bytes.length - 1
-      const parentHeader = tail - 80
-      const unread = parentHeader - 4 - 1 - 4 - 1 - 32
-      for (let at = 0; at < bytes.length; at++) {
-        const changed = Uint8Array.from(bytes)
-        changed[at] = (changed[at] as number) ^ 1
-        const decoded = decodeSideAuxPow(changed)
-        const accepted =
-          decoded.ok &&
-          checkSideAuxPow(decoded.value, side).ok &&
-          toInternalHex(decoded.value.mainHeader.bitcoinParentHash) === work
-        // The real node reads none of these: programs lie outside the hash (their signature was
-        // for the main chain to check), the parent hash is a remark, and an index has no bit
-        // beyond its branch.
-        const isProgram = at >= programs.from && at < programs.to
-        const isParentRemark = at >= unread && at < unread + 32
-        const isParentIndex = at >= unread + 33 && at < unread + 37
-        if (isProgram || isParentRemark || isParentIndex) continue
-        expect(accepted, `byte ${at}`).toBe(false)
+      const isAccepted = (changed: Uint8Array) => {
+        const proof = decodeSideAuxPow(changed)
+        if (!proof.ok) return false
+        const { bitcoinParentHash } = proof.value.mainHeader
+        const checked = checkSideAuxPow(proof.value, { blockHash, genesisHash, bits: BITS })
+        return checked.ok && toInternalHex(bitcoinParentHash) === work
       }
+      const { auxPow } = original.mainHeader
+      const unread = [
+        unreadOfPrograms(original.transaction),
+        ...unreadOfAuxPow(auxPow, offsetOf(bytes, encodeAuxPow(auxPow))),
+      ]
+      const isDecoded = (changed: Uint8Array) => decodeSideAuxPow(changed).ok
+      expectEveryChangeNoticed(bytes, isAccepted, unread, isDecoded)
     },
   )
 })
-
-/** Where the programs of the proof's transaction lie. */
-function programRange({ transaction }: SideAuxPow): { from: number; to: number } {
-  return { from: transaction.unsigned.length, to: transaction.raw.length }
-}
