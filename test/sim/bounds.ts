@@ -14,16 +14,19 @@ const PEERS_MAX = 1024
 const FINAL_LINKS_MAX = 256
 /** Two proposals of its leader, and one more that a quorum certified. */
 const BLOCKS_PER_VIEW_MAX = 3
+/** False heights of views that are still open. */
+const BLOCKS_PASSED_MAX = 2
 
 /** I13: whatever anybody sends, a node's memory grows only with the views that are not final. */
 export function checkSizes(relay: EpochRelay, steps: number): void {
-  const { machine, waiting, lastWords, answeredAtMs } = relay
+  const { machine, waiting, lastWords, past, answeredAtMs } = relay
   const { rounds, tree, view, finalView, finalLinks } = machine
   const open = Math.max(0, view - finalView) + VIEWS_AHEAD
   expectAtMost('rounds', rounds.size, open)
   expectAtMost('blocks wanted', tree.wanted.size, open)
   expectAtMost('messages that wait for the next epoch', waiting.length, WAITING_MAX)
   expectAtMost('last words', lastWords.size, LAST_WORDS_MAX)
+  expectAtMost('epochs that are over', past.size, LAST_WORDS_MAX)
   expectAtMost('peers answered', answeredAtMs.size, PEERS_MAX)
   expectAtMost('final links', finalLinks.length, FINAL_LINKS_MAX)
   if (steps % LOOK_EVERY === 0) checkInside(relay)
@@ -44,10 +47,13 @@ function checkInside({ machine, waiting }: EpochRelay): void {
 
 function checkTree({ tree }: MachineState): void {
   const ofView = new Map<number, number>()
+  let passed = 0
   for (const { header } of tree.blocks.values()) {
+    if (header.height <= tree.head.header.height) passed += 1
     ofView.set(header.view, (ofView.get(header.view) ?? 0) + 1)
   }
   expectAtMost('blocks of a view', most(ofView), BLOCKS_PER_VIEW_MAX)
+  expectAtMost('blocks at heights that are final', passed, BLOCKS_PASSED_MAX)
 }
 
 function most(counts: ReadonlyMap<unknown, number>): number {

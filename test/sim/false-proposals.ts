@@ -42,6 +42,8 @@ const LEADER_LIES = [
   'invented parent',
   'skips',
   'stale parent',
+  'stale parent',
+  'stale parent',
   'justHash',
   'other justification',
   'hash',
@@ -76,14 +78,19 @@ export class FalseProposals {
 
   /** Of a view that the liar leads, or that another leads. */
   forView(view: number): Proposal[] {
-    const { random, index } = this.#pen
+    const { random, index, skips } = this.#pen
     const choice = this.#choice(view)
     if (!choice) return []
-    const isLast = choice.header.height === this.#machine.config.setup.lastHeight
+    const { epoch, lastHeight } = this.#machine.config.setup
+    const isLast = choice.header.height === lastHeight
     if (leaderOf(this.#machine, view) !== index) return isLast ? [] : this.#outOfTurn(view)
     const lie: Lie = isLast ? random.pick(LAST_BLOCK_LIES) : random.pick(LEADER_LIES)
     if (lie === 'another last' || lie === 'again') return this.#again(view, lie)
-    return this.#lie(view, lie)
+    // A skip of the same view in an older epoch is rare, so that it is not left to chance.
+    const isOldSkip = ({ statement }: Certificate) =>
+      statement.epoch < epoch && statement.view === choice.view
+    const jumps = !isLast && skips.some(isOldSkip) && random.chance(0.5)
+    return this.#lie(view, jumps ? 'stale parent' : lie)
   }
 
   /** An honest proposal with a justification that it does not commit to. */
@@ -201,13 +208,16 @@ export class FalseProposals {
   /** Instead of a certificate that a view was skipped: none, or a true one of something else. */
   #falseSkip(view: number): Certificate | undefined {
     const { random, skips, forge } = this.#pen
-    const shape = random.pick(['none', 'forged', 'kind', 'view', 'epoch'] as const)
-    if (shape === 'forged') return forge(VoteKind.nullify, view, ZERO_HASH)
-    if (shape === 'kind') return this.#machine.rounds.get(view)?.notarized
     const { epoch } = this.#machine.config.setup
-    if (shape === 'view') return skips.findLast(({ statement }) => statement.epoch === epoch)
+    const older = skips.filter(({ statement }) => statement.epoch < epoch)
+    const ofView = older.findLast(({ statement }) => statement.view === view)
+    if (ofView && random.chance(0.7)) return ofView
+    const shape = random.pick(['none', 'forged', 'kind', 'view', 'view'] as const)
     if (shape === 'none') return undefined
-    return skips.findLast(({ statement }) => statement.epoch < epoch && statement.view === view)
+    if (shape === 'forged') return forge(VoteKind.nullify, view, ZERO_HASH)
+    const other = skips.findLast(({ statement }) => statement.epoch === epoch)
+    const ofKind = this.#machine.rounds.get(view)?.notarized
+    return shape === 'view' ? (other ?? ofKind) : ofKind
   }
 
   /** For a view that another leads: in the own name, in that of its leader, or signed as it. */

@@ -366,6 +366,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: `${CONSENSUS}/standstill.ts`,
     from: '  answerWithBundle(state, from, bundle.view)\n',
     to: '',
+    redundant: 'costs time: the bundles that all broadcast say the same',
   },
   {
     name: 'votes of a bundle not counted',
@@ -384,6 +385,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: `${CONSENSUS}/proposing.ts`,
     from: 'if (certificate.statement.epoch === header.epoch) onCertificate(state, certificate)',
     to: '',
+    redundant: 'costs time: bundles bring them',
   },
   {
     name: 'fetch asked once',
@@ -414,36 +416,42 @@ export const MUTANTS: readonly Mutant[] = [
     file: `${CONSENSUS}/voting.ts`,
     from: 'if (left?.nullified && state.nowMs < state.skipAtMs) left.leftEarly = true',
     to: '',
+    redundant: 'costs time, a minute in one seed of ten thousands; held by voting.test.ts',
   },
   {
     name: 'finality does not shorten patience',
     file: `${CONSENSUS}/voting.ts`,
     from: 'if (state.leaderFromMs + patienceMs(state) < state.skipAtMs) setPatience(state)',
     to: '',
+    redundant: 'costs time; held by voting.test.ts',
   },
   {
     name: 'proposal not said again after a restart',
     file: `${CONSENSUS}/simplex-machine.ts`,
     from: '  repeatProposal(state)\n  broadcastBundle(state)',
     to: '  broadcastBundle(state)',
+    redundant: 'costs the view, which its timer ends; held by epoch-boundary.test.ts',
   },
   {
     name: 'leader does not wait for the block interval',
     file: `${CONSENSUS}/proposing.ts`,
     from: 'if (state.nowMs >= fromMs) return true',
     to: 'if (state.nowMs >= 0) return true',
+    redundant: 'paces the chain only; held by epoch-boundary.test.ts',
   },
   {
     name: 'built too late and still proposed',
     file: `${CONSENSUS}/proposing.ts`,
     from: "if (view !== state.view || duty?.status !== 'building' || !duty.plan) return",
     to: "if (duty?.status !== 'building' || !duty.plan) return",
+    redundant: 'mayNotarize refuses a view that is over',
   },
   {
     name: 'end of an epoch not told',
     file: `${CONSENSUS}/committing.ts`,
     from: "  emit(state, { type: 'broadcast', message: { type: 'certificate', certificate } })\n",
     to: '',
+    redundant: 'costs time: answers to older epochs tell it',
   },
   {
     name: 'older epochs not answered',
@@ -456,6 +464,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: `${CONSENSUS}/epoch-relay.ts`,
     from: '  keepWaiting(relay, from, message)\n  const proof',
     to: '  const proof',
+    redundant: 'costs time: bundles repeat them',
   },
   {
     name: 'messages of the next epoch without bound',
@@ -468,12 +477,14 @@ export const MUTANTS: readonly Mutant[] = [
     file: `${CONSENSUS}/epoch-relay.ts`,
     from: 'return parent?.statement.epoch === epoch ? parent : undefined',
     to: 'return parent?.statement.epoch === epoch && epoch < 0 ? parent : undefined',
+    redundant: 'costs time: the answer to our bundle ends it',
   },
   {
     name: 'far behind and not told',
     file: `${CONSENSUS}/committing.ts`,
     from: "  emit(state, { type: 'behind', height: header.height, certificate })\n",
     to: '',
+    redundant: 'histories are shorter than 64 blocks; held by voting.test.ts',
   },
   {
     name: 'blocks beside a committed one kept',
@@ -486,6 +497,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: `${CONSENSUS}/standstill.ts`,
     from: 'if (room < 0) break',
     to: '',
+    redundant: 'the loop ends there, too; the bundle is one view larger',
   },
   {
     name: 'no halt at two final chains',
@@ -493,5 +505,6 @@ export const MUTANTS: readonly Mutant[] = [
     from: "  halt(state, 'two chains have finality certificates', certificate, guilty)\n",
     to: '  if (guilty.length < 0) halt(state, "", certificate)\n',
     faulty: true,
+    redundant: 'a node that goes on says nothing else in a history; held by fork-proof.test.ts',
   },
 ]

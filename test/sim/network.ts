@@ -2,10 +2,14 @@ import type { EventHeap } from './event-heap.ts'
 import type { Random } from './random.ts'
 import type { Scenario } from './scenario.ts'
 
+const CALM_MS = [5, 60] as const
+/** A skip timeout of two seconds is over before a proposal is here. */
+const SLOW_MS = [2_200, 2_800] as const
+
 /** What a network needs to know of a scenario. */
 type NetworkScenario = Pick<
   Scenario,
-  'calmFromMs' | 'loss' | 'duplication' | 'delayMaxMs' | 'partitionMs' | 'sidesByView'
+  'calmFromMs' | 'slow' | 'loss' | 'duplication' | 'delayMaxMs' | 'partitionMs' | 'sidesByView'
 >
 
 /** Loses, delays, repeats and cuts off until calm; then delivers everything soon. */
@@ -42,7 +46,8 @@ export class SimulatedNetwork {
     const { loss, duplication, delayMaxMs } = this.#scenario
     const random = this.#random
     if (this.isCalm) {
-      this.#heap.schedule(this.#heap.now + random.between(5, 60), deliver)
+      const [least, most] = this.#scenario.slow ? SLOW_MS : CALM_MS
+      this.#heap.schedule(this.#heap.now + random.between(least, most), deliver)
       return
     }
     if (!this.isConnected(from, to) || !this.#isScripted(from, to, view)) return

@@ -12,6 +12,8 @@ const SPLIT_VIEWS = 100
 /** Beside the seed of all else, so that what it drew before stays as it was. */
 const CHANGES_SEED = 0x1500_0000
 
+const SLOW_SHARE = 0.04
+
 /** Everything that a seed decides before the first event. Times in ms of virtual time. */
 export interface Scenario {
   /** Everybody who is a validator at some time: one node each. */
@@ -27,6 +29,8 @@ export interface Scenario {
   readonly epochBlocks: number
   /** From here on the network is fast, whole and lossless, and nobody crashes. */
   readonly calmFromMs: number
+  /** Calm, but slower than the first skip timeout: only timeouts that grow bring blocks. */
+  readonly slow?: boolean
   readonly loss: number
   readonly duplication: number
   readonly delayMaxMs: number
@@ -74,6 +78,7 @@ export function drawScenario(random: Random, seed: number, tooManyFaulty: boolea
     liars,
     epochBlocks: random.pick([2, 3, 5, 8, 40]),
     calmFromMs,
+    slow: !tooManyFaulty && changes.chance(SLOW_SHARE),
     loss: random.pick([0, 0.05, 0.15, 0.3]),
     duplication: random.pick([0, 0.05]),
     delayMaxMs: random.pick([50, 300, 1_000, 3_000]),

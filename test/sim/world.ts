@@ -26,6 +26,9 @@ import { VoteJudge } from './vote-judge.ts'
  */
 const LIVE_BLOCKS = 5
 const LIVE_WITHIN_MS = 60_000
+/** The same where messages take longer than the first skip timeouts: those have to grow. */
+const SLOW_BLOCKS = 2
+const SLOW_WITHIN_MS = 180_000
 const EPOCH_START_MS = 1_700_000_000_000
 
 const TIMING: ConsensusTiming = {
@@ -170,7 +173,7 @@ export class World {
         if (this.heap.now < calmFromMs) continue
         if (tooManyFaulty) break
         if (this.#isLive(goals)) recoveryMs = Math.max(1, this.heap.now - calmFromMs)
-        else if (this.heap.now > calmFromMs + LIVE_WITHIN_MS) throw new Violation(this.#stuck())
+        else if (this.heap.now > calmFromMs + this.#liveWithinMs) throw new Violation(this.#stuck())
       }
       forks = this.#explainForks()
     } catch (error) {
@@ -222,9 +225,17 @@ export class World {
     const expected = this.instances.filter((instance) => this.#mustLive(instance))
     if (goals.size === 0) {
       const top = Math.max(...expected.map(({ height }) => height))
-      for (const instance of expected) goals.set(instance, top + LIVE_BLOCKS)
+      for (const instance of expected) goals.set(instance, top + this.#liveBlocks)
     }
     return expected.every((instance) => instance.height >= (goals.get(instance) ?? 0))
+  }
+
+  get #liveBlocks(): number {
+    return this.scenario.slow ? SLOW_BLOCKS : LIVE_BLOCKS
+  }
+
+  get #liveWithinMs(): number {
+    return this.scenario.slow ? SLOW_WITHIN_MS : LIVE_WITHIN_MS
   }
 
   #mustLive({ honest }: Instance): boolean {
@@ -241,7 +252,8 @@ export class World {
         : 'down'
       return `  ${name.padEnd(4)}${honest ? 'honest' : 'faulty'} height ${height} ${state} wants ${wanted}`
     })
-    return `I6 no ${LIVE_BLOCKS} blocks in ${LIVE_WITHIN_MS} ms of calm\n${rows.join('\n')}`
+    const goal = `${this.#liveBlocks} blocks in ${this.#liveWithinMs} ms`
+    return `I6 no ${goal} of calm\n${rows.join('\n')}`
   }
 }
 
