@@ -11,6 +11,7 @@ const LONG = [
   'operators',
   'chaos',
   'copies',
+  'faults',
   'repair',
   'peer-duties',
   'main-chain',

@@ -6,7 +6,10 @@ import type { ChildNode } from '../../cli/src/devnet/child-node.ts'
 import { statusOf, TestNetwork, until } from '../e2e/network-harness.ts'
 import { Random } from '../sim/random.ts'
 import { compareChains } from './compare-chains.ts'
+import { createCuttable } from './cuttable-network.ts'
+import { doubleVotes } from './network-checks.ts'
 import { rotOneByte, withoutChain } from './rotten-folder.ts'
+import type { Switchboard } from './switchboard.ts'
 
 export interface ChaosOptions {
   readonly validators: number
@@ -17,12 +20,16 @@ export interface ChaosOptions {
   /** Validators hurt at a time; at most f = floor((n - 1) / 3), or nothing would go on. */
   readonly hurt: number
   readonly seed: number
+  /** Nodes are cut off from each other too; only inside namespaces of their own. */
+  readonly cuts?: boolean | undefined
   readonly log: (line: string) => void
 }
 
 export interface ChaosReport {
   readonly kills: number
   readonly pauses: number
+  /** Nodes cut off from all others for a while. */
+  readonly cuts: number
   /** Bytes flipped in a stopped node's files, and how many starts refused for it. */
   readonly flips: number
   readonly refused: number
@@ -36,6 +43,7 @@ export interface ChaosReport {
 
 /** Bytes rot more rarely than processes die. */
 const BLOWS = ['kill', 'kill', 'kill', 'kill', 'pause', 'pause', 'flip'] as const
+const BLOWS_WITH_CUTS = [...BLOWS, 'cut', 'cut'] as const
 /** Blocks that every node must add once nothing is hurt any more. */
 const LIVE_BLOCKS = 10
 const WATCH_MS = 250
@@ -43,15 +51,23 @@ const WATCH_MS = 250
 const SETTLE_MS = 180_000
 
 /**
- * Real validator processes, hurt at random by kill -9, SIGSTOP and flipped bytes in their files,
- * never more than the protocol bears: finality goes on, nothing final is lost, nobody signs twice.
- * Ends its processes.
+ * Real validator processes, hurt at random by kill -9, SIGSTOP, cut links and flipped bytes in
+ * their files, never more than the protocol bears: finality goes on, nothing final is lost, nobody
+ * signs twice. Ends its processes.
  */
 export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
-  const { validators } = options
+  const { validators, cuts } = options
+  if (cuts) {
+    const { network, board, destroy } = await createCuttable(validators)
+    try {
+      return await new Chaos(options, network, board).run()
+    } finally {
+      await destroy()
+    }
+  }
   const network = await TestNetwork.create({ validators, bootstraps: 0, peers: 0 })
   try {
-    return await new Chaos(options, network).run()
+    return await new Chaos(options, network, undefined).run()
   } finally {
     await network.destroy()
   }
@@ -60,6 +76,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
 class Chaos {
   readonly #options: ChaosOptions
   readonly #network: TestNetwork
+  readonly #board: Switchboard | undefined
   readonly #random: Random
   readonly #falsehoods: string[] = []
   /** What each node once said was final: it may never fall behind it. */
@@ -68,15 +85,17 @@ class Chaos {
   readonly #down = new Set<string>()
   #kills = 0
   #pauses = 0
+  #cuts = 0
   #flips = 0
   #refused = 0
   #best = { height: 0, atMs: Date.now() }
   #longestStandstillMs = 0
   #worstAnchorLag = 0
 
-  constructor(options: ChaosOptions, network: TestNetwork) {
+  constructor(options: ChaosOptions, network: TestNetwork, board: Switchboard | undefined) {
     this.#options = options
     this.#network = network
+    this.#board = board
     this.#random = new Random(options.seed)
   }
 
@@ -91,7 +110,7 @@ class Chaos {
         await this.#hurtSome(Math.min(everyMs / 2, 5_000))
         log(
           `height ${this.#best.height}, ${this.#kills} kills, ${this.#pauses} pauses, ` +
-            `${this.#flips} flipped bytes`,
+            `${this.#cuts} cuts, ${this.#flips} flipped bytes`,
         )
         await setTimeout(Math.max(0, next - Date.now()))
       }
@@ -102,9 +121,12 @@ class Chaos {
     const blocks = await this.#settle()
     await this.#compareChains(blocks)
     await this.#searchLogs()
+    await Promise.all(this.#nodes().map((node) => node.stop()))
+    this.#falsehoods.push(...(await doubleVotes(this.#network)))
     return {
       kills: this.#kills,
       pauses: this.#pauses,
+      cuts: this.#cuts,
       flips: this.#flips,
       refused: this.#refused,
       blocks,
@@ -129,9 +151,10 @@ class Chaos {
     await Promise.all(
       victims.map(async (victim) => {
         const restMs = this.#random.between(0, downMs)
-        const blow = this.#random.pick(BLOWS)
+        const blow = this.#random.pick(this.#board ? BLOWS_WITH_CUTS : BLOWS)
         this.#down.add(victim.name)
         if (blow === 'pause') await this.#paused(victim, restMs)
+        else if (blow === 'cut') await this.#cutOff(victim, restMs)
         else await this.#killed(victim, restMs, blow === 'flip')
         this.#down.delete(victim.name)
       }),
@@ -181,6 +204,14 @@ class Chaos {
     process.kill(pid, 'SIGSTOP')
     await setTimeout(restMs)
     process.kill(pid, 'SIGCONT')
+  }
+
+  /** Each to a side of its own: two that are cut off at a time do not meet there. */
+  async #cutOff(victim: ChildNode, restMs: number): Promise<void> {
+    this.#cuts += 1
+    await this.#board?.move(victim.name, this.#nodes().indexOf(victim) + 1)
+    await setTimeout(restMs)
+    await this.#board?.move(victim.name, 0)
   }
 
   /** Notes what healthy nodes say is final. */

@@ -1,5 +1,7 @@
+import { once } from 'node:events'
 import { parseArgs } from 'node:util'
 import { runChaos } from './chaos-run.ts'
+import { namespacesRefusal, spawnInNamespaces } from './namespaces.ts'
 
 const { values } = parseArgs({
   options: {
@@ -9,6 +11,8 @@ const { values } = parseArgs({
     hurt: { type: 'string' },
     seed: { type: 'string', default: '1' },
     json: { type: 'boolean', default: false },
+    // Given by this program to itself: it runs in namespaces of its own.
+    inside: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 })
@@ -16,10 +20,23 @@ const { values } = parseArgs({
 if (values.help) {
   console.log(`Usage: npm run chaos -- [--validators N] [--minutes M] [--every S] [--hurt K] [--seed N]
 Runs N real validator processes for M minutes; every S seconds K of them (default: as many as the
-protocol bears) are killed with -9, paused, or killed and started with a byte flipped in one of
-their files, at random. Exits 1 if anything final was lost, two nodes differ or somebody signed
-twice. Nothing but a folder in the temporary directory is used.`)
+protocol bears) are killed with -9, paused, cut off from all others, or killed and started with a
+byte flipped in one of their files, at random. Exits 1 if anything final was lost, two nodes differ
+or somebody signed twice. Nothing but a folder in the temporary directory and, for cuts, namespaces
+of its own are used; where these are not permitted it says so and cuts nobody off.`)
   process.exit(0)
+}
+
+const refusal = values.inside ? undefined : namespacesRefusal()
+if (refusal !== undefined) console.error(`${refusal}: nobody is cut off`)
+else if (!values.inside) {
+  const args = [...process.argv.slice(2), '--inside']
+  const child = spawnInNamespaces('main.ts', args, 'inherit')
+  // A Ctrl-C reaches it too: what it started ends first.
+  process.on('SIGINT', () => undefined)
+  process.on('SIGTERM', () => child.kill('SIGTERM'))
+  const [code] = (await once(child, 'close')) as [number | null]
+  process.exit(code ?? 1)
 }
 
 const validators = positive('validators', values.validators)
@@ -30,14 +47,15 @@ const report = await runChaos({
   everyMs: positive('every', values.every) * 1000,
   hurt: values.hurt === undefined ? bearable : positive('hurt', values.hurt),
   seed: positive('seed', values.seed),
+  cuts: values.inside,
   log: (line) => console.error(line),
 })
-const { kills, pauses, flips, refused, blocks, falsehoods } = report
+const { kills, pauses, cuts, flips, refused, blocks, falsehoods } = report
 const { longestStandstillMs, worstAnchorLag } = report
 if (values.json) console.log(JSON.stringify(report))
 else {
   console.log(
-    `${validators} validators, ${kills} kills, ${pauses} pauses, ${flips} flipped bytes ` +
+    `${validators} validators, ${kills} kills, ${pauses} pauses, ${cuts} cuts, ${flips} flipped bytes ` +
       `(${refused} starts refused), ${blocks} blocks, ` +
       `longest standstill ${longestStandstillMs} ms, worst anchor lag ${worstAnchorLag} epochs, ` +
       `${falsehoods.length} falsehoods`,

@@ -74,10 +74,13 @@ export class TestNetwork {
 
   static async create(
     size: Size & Partial<Pick<DevnetOptions, 'preset' | 'mainConfirms'>>,
-    settings: StartSettings = {},
+    /** A function of it makes the network in its folder before the first start. */
+    settings: StartSettings | ((options: DevnetOptions) => Promise<StartSettings>) = {},
   ): Promise<TestNetwork> {
     const data = await mkdtemp(join(tmpdir(), 'ioex-e2e-'))
-    const network = new TestNetwork({ data, preset: 'ci', portBase: 0, ...size }, settings)
+    const options: DevnetOptions = { data, preset: 'ci', portBase: 0, ...size }
+    const prepared = typeof settings === 'function' ? await settings(options) : settings
+    const network = new TestNetwork(options, prepared)
     await network.start()
     return network
   }

@@ -35,12 +35,7 @@ export class DiskReserve {
       await fill(path, bytes)
     } catch (error) {
       rmSync(path, { force: true })
-      if (!isDiskFull(error)) throw error
-      const mebibytes = Math.ceil(bytes / PIECE_BYTES)
-      throw new DiskFullError(
-        `the disk of ${directory} is full: free at least ${2 * mebibytes} MiB, then start again. ` +
-          'Nothing was signed or lost.',
-      )
+      throw orDiskFull(error, directory, bytes)
     }
     return new DiskReserve(path)
   }
@@ -64,6 +59,20 @@ async function fill(path: string, bytes: number): Promise<void> {
   } finally {
     await file.close()
   }
+}
+
+/**
+ * What a start that failed in a directory says where it failed for want of room: with a full disk
+ * nothing is damaged, whatever a database makes of it. Any other error stays as it is.
+ */
+export function orDiskFull(error: unknown, directory: string, bytes = RESERVE_BYTES): unknown {
+  if (!isDiskFull(error)) return error
+  const mebibytes = Math.ceil(bytes / PIECE_BYTES)
+  return new DiskFullError(
+    `the disk of ${directory} is full: free at least ${2 * mebibytes} MiB, then start again. ` +
+      'Nothing was signed or lost.',
+    { cause: error },
+  )
 }
 
 /** Whether a write failed for want of room or quota, in files or in LevelDB. */

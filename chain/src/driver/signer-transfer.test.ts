@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { publicKeyOf } from '../bytes/signature.ts'
 import { DirectoryInUseError, lockDirectory } from './directory-lock.ts'
-import { DiskFullError, DiskReserve, isDiskFull } from './disk-reserve.ts'
+import { DiskFullError, DiskReserve, isDiskFull, orDiskFull } from './disk-reserve.ts'
 import { LEASE_FILE, SignerHistoryError, SignerLease } from './signer-lease.ts'
 import { exportSignerLease, importSignerLease } from './signer-transfer.ts'
 
@@ -134,6 +134,18 @@ describe('the reserve on the disk', () => {
     await expect(held).rejects.toThrow(DiskFullError)
     await expect(held).rejects.toThrow(/free at least 2 MiB/)
     await expect(readFile(join(folder, 'full', 'reserve'))).rejects.toThrow(/ENOENT/)
+  })
+
+  test('a start that fails for want of room is no damage, whatever a database says', () => {
+    const full = new Error('IO error: /chain/000011.ldb: No space left on device')
+    const opened = new Error('the database cannot be opened: move it away', { cause: full })
+    expect(orDiskFull(opened, '/data', 1024 * 1024)).toMatchObject({
+      name: 'DiskFullError',
+      message: expect.stringContaining('the disk of /data is full: free at least 2 MiB'),
+      cause: opened,
+    })
+    const damaged = new Error('checksum mismatch')
+    expect(orDiskFull(damaged, '/data')).toBe(damaged)
   })
 
   test('knows a full disk wherever the error hides it', () => {

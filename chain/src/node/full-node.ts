@@ -14,6 +14,7 @@ import type { Result } from '../bytes/result.ts'
 import { createConsensusCrypto } from '../driver/consensus-crypto.ts'
 import { ConsensusDriver } from '../driver/consensus-driver.ts'
 import type { ConsensusKey } from '../driver/consensus-key.ts'
+import { orDiskFull } from '../driver/disk-reserve.ts'
 import { ChainManager } from '../manager/chain-manager.ts'
 import { HistoryProofs } from '../manager/history-proofs.ts'
 import { SignatureThreads } from '../native/signature-threads.ts'
@@ -183,7 +184,13 @@ export class FullNode {
 
   static async start(options: FullNodeOptions): Promise<FullNode> {
     const { genesis, logger } = options
-    const opened = await openNode(options, (ledger) => createFollower(options, ledger).follower)
+    const { folder, validator } = options
+    const opened = await openNode(
+      options,
+      (ledger) => createFollower(options, ledger).follower,
+    ).catch((error: unknown) => {
+      throw orDiskFull(error, folder, validator?.reserveBytes)
+    })
     const { store, network, ledger, head } = opened
     const account = openMainAccount(options)
     const more = { ...confirmOptions(options), ...account.follower }

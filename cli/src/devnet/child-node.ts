@@ -29,6 +29,8 @@ export interface ChildNodeOptions {
   readonly cacheFolder: string
   /** Flags of Node itself. */
   readonly nodeFlags: readonly string[]
+  /** A command that runs the one after it in its own place, e.g. in other namespaces. */
+  readonly launcher?: readonly string[] | undefined
   /** The node ended by itself after it had been ready. */
   readonly onLost?: () => void
 }
@@ -45,6 +47,7 @@ export class ChildNode {
   readonly #logPath: string
   readonly #cacheFolder: string
   readonly #nodeFlags: readonly string[]
+  readonly #launcher: readonly string[]
   readonly #onLost: (() => void) | undefined
   #process: ChildProcess | undefined
   #isStopping = false
@@ -59,6 +62,7 @@ export class ChildNode {
     this.#logPath = options.logPath
     this.#cacheFolder = options.cacheFolder
     this.#nodeFlags = options.nodeFlags
+    this.#launcher = options.launcher ?? []
     this.#onLost = options.onLost
   }
 
@@ -80,7 +84,9 @@ export class ChildNode {
     this.#state = 'starting'
     this.#isStopping = false
     const log = createWriteStream(this.#logPath, { flags: 'a' })
-    const child = spawn(process.execPath, [...this.#nodeFlags, ENTRY, this.#config], {
+    const node = [process.execPath, ...this.#nodeFlags, ENTRY, this.#config]
+    const [command, ...args] = [...this.#launcher, ...node] as [string, ...string[]]
+    const child = spawn(command, args, {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       // Many processes load the same sources: compiled once, kept for the next start.
       env: { NODE_COMPILE_CACHE: this.#cacheFolder, ...process.env },

@@ -38,6 +38,8 @@ export interface StartSettings {
   readonly reset?: boolean
   /** Time between main blocks; 0: on demand only. The preset's unless told otherwise. */
   readonly mainBlockMs?: number
+  /** The launcher of a node, where it has one. */
+  readonly launcherOf?: (name: string) => readonly string[]
 }
 
 /** A small young generation: V8's default lets a process that mostly waits keep 50 MB for it. */
@@ -71,7 +73,7 @@ export class LocalNetwork {
     record: DevnetRecord,
     mainChain: BuiltInMainChain,
     lock: FolderLock,
-    onLost: StartSettings['onLost'],
+    { onLost, launcherOf }: StartSettings,
   ) {
     this.data = data
     this.record = record
@@ -85,6 +87,7 @@ export class LocalNetwork {
           logPath: logPath(data, name),
           cacheFolder: join(data, 'cache'),
           nodeFlags: NODE_FLAGS[role],
+          launcher: launcherOf?.(name),
           onLost: () => onLost?.(name, logPath(data, name)),
         }),
     )
@@ -103,7 +106,7 @@ export class LocalNetwork {
       await readGenesis(genesisPath(data))
       await freePortsOf(record, wasKilled)
       const mainChain = await startMainChain(data, record, settings.mainBlockMs)
-      network = new LocalNetwork(data, record, mainChain, lock, settings.onLost)
+      network = new LocalNetwork(data, record, mainChain, lock, settings)
     } catch (error) {
       await lock.release()
       throw error
