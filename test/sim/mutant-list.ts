@@ -1,9 +1,11 @@
-/** One rule of the consensus machine taken away by a change of its text. */
+/** One rule taken away by a change of its text. */
 export interface Mutant {
   readonly name: string
   readonly file: string
   readonly from: string
   readonly to: string
+  /** Needs whole nodes with their ledgers, not the bare consensus machine. */
+  readonly fullNode?: true
   /** Why no seed can catch it. */
   readonly redundant?: string
   /** Shows only where more weight is faulty than the protocol bears. */
@@ -11,6 +13,7 @@ export interface Mutant {
 }
 
 const CONSENSUS = 'chain/src/consensus'
+const RULES = 'chain/src/rules'
 
 export const MUTANTS: readonly Mutant[] = [
   {
@@ -506,5 +509,47 @@ export const MUTANTS: readonly Mutant[] = [
     to: '  if (guilty.length < 0) halt(state, "", certificate)\n',
     faulty: true,
     redundant: 'a node that goes on says nothing else in a history; held by fork-proof.test.ts',
+  },
+  {
+    name: 'stake out a set too early',
+    file: `${RULES}/release-stake.ts`,
+    from: 'export const EXIT_EPOCHS = 2',
+    to: 'export const EXIT_EPOCHS = 1',
+    fullNode: true,
+  },
+  {
+    name: 'stake out behind one anchor too few',
+    file: `${RULES}/release-stake.ts`,
+    from: 'if (anchors === unbondingAnchors) return',
+    to: 'if (anchors >= unbondingAnchors - 1) return',
+    fullNode: true,
+  },
+  {
+    name: 'stake out without the waiting time',
+    file: `${RULES}/release-stake.ts`,
+    from: 'return now >= record.anchorFinalEpoch + unbondingEpochs',
+    to: 'return now + unbondingEpochs >= record.anchorFinalEpoch',
+    fullNode: true,
+  },
+  {
+    name: 'stake out behind a CONFIRMED anchor',
+    file: `${RULES}/anchor-states.ts`,
+    from: 'if (confirmations >= params.anchorFinalMainBlocks) return AnchorState.final',
+    to: 'if (confirmations >= params.anchorConfirmedMainBlocks) return AnchorState.final',
+    fullNode: true,
+  },
+  {
+    name: 'stake out behind an anchor whose block is gone',
+    file: `${RULES}/anchor-states.ts`,
+    from: 'if (anchorMainHeight > forkHeight) {',
+    to: 'if (anchorMainHeight < 0) {',
+    fullNode: true,
+  },
+  {
+    name: 'stake never out',
+    file: `${RULES}/release-stake.ts`,
+    from: 'if (record.anchorState !== AnchorState.final) continue',
+    to: 'if (record.anchorState >= 0) continue',
+    fullNode: true,
   },
 ]

@@ -6,14 +6,16 @@ import { parseArgs } from 'node:util'
 import { type Mutant, MUTANTS } from './mutant-list.ts'
 
 /**
- * Is the simulator worth its time? Removes one rule of the consensus machine at a time in a copy
- * of the sources and runs seeds until one fails. A mutant that survives is a hole in the
- * simulator (or a rule that another one already implies; then it says so).
+ * Is the simulator worth its time? Removes one rule of the consensus machine, or of the ledger, at
+ * a time in a copy of the sources and runs seeds until one fails. A mutant that survives is a hole
+ * in the simulator (or a rule that another one already implies; then it says so).
  *
  *   node test/sim/mutants.ts [--count 600] [--only NAME] [--from NAME]
  */
 /** Every room that the simulator reads. */
 const COPIED = ['chain/src', 'genesis/src', 'storage-node/src', 'test/sim']
+/** Histories of whole nodes take a thousand times as long. */
+const FULL_NODE_COUNT = '60'
 
 const { values } = parseArgs({
   options: {
@@ -52,7 +54,8 @@ function copySources(): string {
 }
 
 /** The first seed that a copy of the sources with this mutation fails, if any. */
-function firstFailure({ file, from, to, name, faulty }: Mutant, count: string): number | undefined {
+function firstFailure(mutant: Mutant, count: string): number | undefined {
+  const { file, from, to, name, faulty, fullNode } = mutant
   const path = join(copy, file)
   const text = readFileSync(path, 'utf8')
   if (text.split(from).length !== 2) throw new Error(`"${name}" does not fit ${file} any more`)
@@ -61,8 +64,10 @@ function firstFailure({ file, from, to, name, faulty }: Mutant, count: string): 
     text.replace(from, () => to),
   )
   try {
-    const args = [join(copy, 'test/sim/main.ts'), '--count', count, '--stop']
+    const seeds = fullNode ? FULL_NODE_COUNT : count
+    const args = [join(copy, 'test/sim/main.ts'), '--count', seeds, '--stop']
     if (faulty) args.push('--faulty')
+    if (fullNode) args.push('--full-node')
     const run = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 300_000 })
     const seed = /^seed (\d+):/m.exec(run.stderr)?.[1]
     if (run.status !== 0 && seed === undefined) throw new Error(run.stderr)

@@ -113,6 +113,21 @@ describe('write-ahead log', () => {
     await log.close()
   })
 
+  test('an entry that ends in zeros to the end of the file is torn, unless it nearly arrived', async () => {
+    const path = await written(3)
+    const bytes = await readFile(path)
+    const length = 8 + 17 + 100
+    for (let missing = 1; missing < length; missing += 3) {
+      for (const name of await readdir(folder)) await rm(join(folder, name))
+      const kept = bytes.subarray(0, bytes.length - missing)
+      await writeFile(path, Buffer.concat([kept, Buffer.alloc(missing + (missing % 2) * 50)]))
+      const { entries, condition, log } = await open()
+      expect(condition).toBe(missing < 4 ? 'damaged' : 'intact')
+      expect(entries).toEqual([entry(1), entry(2)])
+      await log.close()
+    }
+  })
+
   test('any changed byte before the last entry is damage, and so is one within it', async () => {
     const path = await written(3, 30)
     const bytes = await readFile(path)

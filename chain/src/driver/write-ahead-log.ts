@@ -301,16 +301,22 @@ function isOpening({ kind, payload }: LogEntry, chainId: Uint8Array): boolean {
   )
 }
 
+/** An entry that arrived whole ends in so many zeros once in 2^32 times. */
+const ZEROS_MIN = 4
+
 /**
- * A crash leaves an end that is shorter than it announces, or zeros where data did not arrive.
- * A complete entry with a wrong sum, or valid entries after the bad place, mean that something
- * which was once durable is gone: perhaps a vote that others have seen.
+ * A crash leaves an end that is shorter than it announces, or zeros where data did not arrive,
+ * which may be from the middle of an entry on. A complete entry with a wrong sum, or valid entries
+ * after the bad place, mean that something which was once durable is gone: perhaps a vote that
+ * others have seen.
  */
 function isTornEnd(bytes: Uint8Array, offset: number): boolean {
   const rest = bytes.subarray(offset)
-  if (rest.every((byte) => byte === 0)) return true
+  const written = rest.findLastIndex((byte) => byte !== 0) + 1
+  if (written === 0) return true
   const data = new DataView(rest.buffer, rest.byteOffset, rest.length)
-  if (rest.length >= 4 && PREFIX_BYTES + data.getUint32(0, true) <= rest.length) return false
+  const end = rest.length >= 4 ? PREFIX_BYTES + data.getUint32(0, true) : Number.POSITIVE_INFINITY
+  if (end <= rest.length && end < written + ZEROS_MIN) return false
   for (let at = offset + 1; at < bytes.length; at++) {
     if (entryAt(bytes, at)) return false
   }

@@ -9,17 +9,17 @@ import type { DriverClock } from '../../../chain/src/driver/driver-clock.ts'
 import { ChainManager } from '../../../chain/src/manager/chain-manager.ts'
 import type { FullNodeNetwork } from '../../../chain/src/net/full-node-network.ts'
 import { openChain } from '../../../chain/src/node/open-chain.ts'
-import { unsigned } from '../../../chain/src/node/system-lane.ts'
+import { mainChainObjection, systemTransactions } from '../../../chain/src/node/system-lane.ts'
 import { TransactionEntry } from '../../../chain/src/node/transaction-entry.ts'
 import { keyOf } from '../../../chain/src/rules/testing/sample-chain.ts'
 import { LevelStore } from '../../../chain/src/store/level-store.ts'
 import { heightKey, Prefix } from '../../../chain/src/store/layout.ts'
 import { BlockSync } from '../../../chain/src/sync/block-sync.ts'
 import { peersOf, serverOf } from '../../../chain/src/sync/testing/served-chain.ts'
-import { PayloadKind } from '../../../chain/src/types/transactions.ts'
 import { FaultyDisk, PowerLoss } from './faulty-disk.ts'
 import { tearLog } from './faulty-log.ts'
 import type { FullWorld } from './full-world.ts'
+import { MainView } from './simulated-main-chain.ts'
 
 const logger = pino({ level: 'silent' })
 const RESERVE_BYTES = 4096
@@ -38,6 +38,7 @@ interface Running {
 export class FullInstance {
   readonly name: string
   disk = new FaultyDisk()
+  readonly mainView: MainView
   readonly #world: FullWorld
   readonly #folder: string
   #running: Running | undefined
@@ -57,6 +58,7 @@ export class FullInstance {
     this.#world = world
     this.name = name
     this.#folder = join(folder, name)
+    this.mainView = new MainView(world.mainChain.best, () => world.heap.now)
   }
 
   get isUp(): boolean {
@@ -207,6 +209,7 @@ export class FullInstance {
   #assemble({ store, opened }: Awaited<ReturnType<typeof openStore>>): Running {
     const { genesis, checker, heap } = this.#world
     const { ledger } = opened
+    const follower = this.mainView.follower()
     const network = {
       onTransaction: (handler: (peer: string, transaction: Uint8Array) => unknown) => {
         this.#gossip = handler
@@ -222,13 +225,13 @@ export class FullInstance {
       store,
       inputs: {
         systemLane: (parent) => {
-          const votes = entry.votes.forBlockOn(parent)
-          if (votes.length === 0) return []
-          return [unsigned(parent, { selector: PayloadKind.lateVotes, value: { votes } })]
+          const lateVotes = entry.votes.forBlockOn(parent)
+          return systemTransactions(parent, follower, { lateVotes })
         },
         waiting: (parent) => entry.waiting(parent),
         isVerified: (root) => entry.isVerified(root),
-        objection: () => undefined,
+        objection: (header, transactions, parent) =>
+          mainChainObjection(header, transactions, parent, follower),
       },
       logger,
       onBehind: () => this.#world.later(this, () => this.catchUp()),

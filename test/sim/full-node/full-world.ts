@@ -1,10 +1,12 @@
 import { mkdtempSync, existsSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fromHex } from '../../../chain/src/bytes/hex.ts'
+import { bytesEqual, fromHex } from '../../../chain/src/bytes/hex.ts'
 import type { ChainManager, FinalizedBlock } from '../../../chain/src/manager/chain-manager.ts'
+import { isCheckpointHeight } from '../../../chain/src/params/network-params.ts'
 import type { Genesis } from '../../../chain/src/rules/genesis-state.ts'
 import { SampleChain } from '../../../chain/src/rules/testing/sample-chain.ts'
+import { setMembers } from '../../../chain/src/rules/validator-set.ts'
 import { HistoryHash } from '../cheap-crypto.ts'
 import { Violation } from '../violation.ts'
 import { EventHeap } from '../event-heap.ts'
@@ -13,27 +15,41 @@ import { Random } from '../random.ts'
 import { forgetLogs, watchLogs } from './faulty-log.ts'
 import { FullInstance } from './full-instance.ts'
 import { LedgerChecker } from './ledger-checker.ts'
-import { PAYERS, RELAYS, UNITS, Workload } from './workload.ts'
+import { SimulatedMainChain } from './simulated-main-chain.ts'
+import { keyNamed, PAYERS, RELAYS, UNITS, Workload } from './workload.ts'
 
 const NAMES = ['validator-0', 'validator-1', 'validator-2', 'validator-3'] as const
 const START_MS = 1_700_000_001_000
 /** Blocks that every node must get once the network is calm, and how soon. */
 const LIVE_BLOCKS = 3
 const LIVE_WITHIN_MS = 60_000
+/** Depth of a main block that no reorganisation reaches. */
+const ANCHOR_FINAL_BLOCKS = 3
+/** Parts of all histories that are long, and their blocks in calm: stake has time to leave. */
+const LONG = 0.25
+const LONG_BLOCKS = 22
+/** Checkpoints of which nobody writes to the main chain. */
+const UNANCHORED = 0.2
 
 const owners = NAMES.map((name) => [`${name}-owner`, 10n * UNITS] as const)
-let shared: Genesis | undefined
+let shared: SampleChain | undefined
 
 /** One genesis for all histories: nodes read their own ledger from their own store. */
-function sampleGenesis(): Genesis {
+function sampleChain(): SampleChain {
   shared ??= new SampleChain({
-    params: { epochBlocks: 5, validatorBondMin: 50n * UNITS },
+    params: {
+      epochBlocks: 3,
+      validatorBondMin: 50n * UNITS,
+      anchorFinalMainBlocks: ANCHOR_FINAL_BLOCKS,
+      unbondingAnchors: 2,
+      unbondingEpochs: 1,
+    },
     balances: Object.fromEntries([
       ...PAYERS.map((name) => [name, 1000n * UNITS] as const),
       ...owners,
     ]),
     nodes: RELAYS,
-  }).genesis
+  })
   return shared
 }
 
@@ -49,6 +65,13 @@ interface FullScenario {
   /** The one node whose disk rots. */
   readonly rots: string | undefined
   readonly actionMs: number
+  readonly mainBlockMs: number
+  /** What a node learns of the main chain is at most so old. */
+  readonly mainDelayMs: number
+  /** Main blocks that another branch takes the place of, per block. */
+  readonly reorganisations: number
+  /** Goes on for as long as stake takes to leave. */
+  readonly isLong: boolean
 }
 
 export interface FullOutcome {
@@ -68,6 +91,7 @@ export interface FullOutcome {
 function drawFullScenario(random: Random): FullScenario {
   return {
     calmFromMs: START_MS + random.between(2_000, 5_000),
+    isLong: random.chance(LONG),
     loss: random.pick([0, 0.05, 0.15]),
     duplication: random.pick([0, 0.05]),
     delayMaxMs: random.pick([30, 100, 400]),
@@ -76,6 +100,9 @@ function drawFullScenario(random: Random): FullScenario {
     commitCrashRate: random.pick([0, 0.05, 0.15]),
     rots: random.chance(0.7) ? random.pick(NAMES) : undefined,
     actionMs: random.pick([40, 100, 300]),
+    mainBlockMs: random.pick([100, 200, 400]),
+    mainDelayMs: random.pick([10, 300]),
+    reorganisations: random.pick([0, 0.1, 0.3]),
   }
 }
 
@@ -83,10 +110,11 @@ function drawFullScenario(random: Random): FullScenario {
 export class FullWorld {
   readonly random: Random
   readonly scenario: FullScenario
-  readonly genesis = sampleGenesis()
+  readonly genesis: Genesis = sampleChain().genesis
   readonly heap = new EventHeap()
   readonly network: SimulatedNetwork
-  readonly checker = new LedgerChecker()
+  readonly checker: LedgerChecker
+  readonly mainChain: SimulatedMainChain
   readonly instances: readonly FullInstance[]
   noticed = 0
   logBytesLost = 0
@@ -107,6 +135,9 @@ export class FullWorld {
     this.heap.now = START_MS
     this.scenario = drawFullScenario(this.random)
     this.#folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'ioex-full-'))
+    const { mainCheckpoint } = sampleChain().document
+    this.checker = new LedgerChecker(this.genesis, mainCheckpoint)
+    this.mainChain = new SimulatedMainChain(this.genesis.chainId, mainCheckpoint)
     this.instances = NAMES.map((name) => new FullInstance(this, name, this.#folder))
     this.network = new SimulatedNetwork(this.scenario, this.heap, this.random, NAMES)
   }
@@ -136,7 +167,9 @@ export class FullWorld {
 
   final(instance: FullInstance, manager: ChainManager, block: FinalizedBlock): void {
     const { height } = block.header
+    const isNews = height > this.checker.height
     this.checker.final(manager, block)
+    if (isNews && isCheckpointHeight(this.genesis.params, height)) this.#anchor(manager, block)
     instance.finalised(height)
     this.#history.add(this.heap.now - START_MS)
     this.#history.addBytes(fromHex(block.hash))
@@ -152,6 +185,7 @@ export class FullWorld {
     try {
       for (const instance of this.instances) await instance.start()
       this.#act()
+      this.#mine()
       let goal: number | undefined
       for (;;) {
         if (!this.heap.step()) throw new Violation('I6 nothing is left to happen')
@@ -159,7 +193,7 @@ export class FullWorld {
         events += 1
         if (checker.violation) throw checker.violation
         if (!this.network.isCalm) continue
-        goal ??= checker.height + LIVE_BLOCKS
+        goal ??= checker.height + (this.scenario.isLong ? LONG_BLOCKS : LIVE_BLOCKS)
         if (this.instances.every(({ height }) => height >= (goal ?? 0))) break
         if (this.heap.now > this.scenario.calmFromMs + LIVE_WITHIN_MS) throw this.#stuck()
       }
@@ -201,11 +235,43 @@ export class FullWorld {
     })
   }
 
+  /** A validator writes a memo for a checkpoint, or nobody does. */
+  #anchor({ ledger }: ChainManager, { hash, header }: FinalizedBlock): void {
+    const { random } = this
+    const members = setMembers(ledger, header.epoch) ?? []
+    if (members.length === 0 || random.chance(UNANCHORED)) return
+    const validatorIndex = random.between(0, members.length - 1)
+    const key = NAMES.map(keyNamed).find(({ publicKey }) =>
+      bytesEqual(publicKey, members[validatorIndex]?.publicKey ?? publicKey),
+    )
+    if (!key) return
+    const { secretKey } = key
+    const checkpointHash = fromHex(hash)
+    this.mainChain.write({ epoch: header.epoch, checkpointHash, validatorIndex, secretKey })
+  }
+
+  #mine(): void {
+    const { heap, random, scenario, network, mainChain } = this
+    heap.schedule(heap.now + random.between(1, 2 * scenario.mainBlockMs), () => {
+      if ((!network.isCalm || scenario.isLong) && random.chance(scenario.reorganisations)) {
+        mainChain.reorganise(random.between(1, ANCHOR_FINAL_BLOCKS - 1))
+      } else {
+        mainChain.mine()
+      }
+      const { best } = mainChain
+      for (const { mainView } of this.instances) {
+        const at = heap.now + random.between(0, scenario.mainDelayMs)
+        heap.schedule(at, () => mainView.see(best))
+      }
+      this.#mine()
+    })
+  }
+
   #stuck(): Violation {
     const heights = this.instances.map(
       ({ name, height, isUp }) => `${name} ${isUp ? height : 'down'}`,
     )
-    return new Violation(`I6 no ${LIVE_BLOCKS} blocks in calm: ${heights.join(', ')}`)
+    return new Violation(`I6 too few blocks in calm: ${heights.join(', ')}`)
   }
 }
 

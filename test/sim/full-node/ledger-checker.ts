@@ -1,10 +1,14 @@
 import { bytesToHex, type Hex } from '../../../chain/src/bytes/hex.ts'
 import type { ChainManager, FinalizedBlock } from '../../../chain/src/manager/chain-manager.ts'
+import { isReleased } from '../../../chain/src/rules/release-stake.ts'
+import type { Genesis } from '../../../chain/src/rules/genesis-state.ts'
 import { auditSupply } from '../../../chain/src/rules/supply.ts'
 import { stateRoot } from '../../../chain/src/state/ledger.ts'
+import { DelegationKind } from '../../../chain/src/types/records.ts'
 import { transactionId } from '../../../chain/src/types/transaction-codec.ts'
-import { ReceiptKind, StakeAction } from '../../../chain/src/types/receipts.ts'
+import { ReceiptKind } from '../../../chain/src/types/receipts.ts'
 import { Violation } from '../violation.ts'
+import { ReleaseModel } from './release-model.ts'
 
 /** What final ledgers must be like, whatever happened to the nodes that hold them. */
 export class LedgerChecker {
@@ -17,6 +21,11 @@ export class LedgerChecker {
   /** Kinds of transactions in final blocks. */
   readonly included = new Map<number, number>()
   violation: Violation | undefined
+  readonly #releases: ReleaseModel
+
+  constructor({ params }: Genesis, mainCheckpoint: Uint8Array) {
+    this.#releases = new ReleaseModel(params, mainCheckpoint, (what) => this.report(what))
+  }
 
   get height(): number {
     return this.#chain.size
@@ -27,7 +36,8 @@ export class LedgerChecker {
     this.violation ??= new Violation(what)
   }
 
-  final(manager: ChainManager, { hash, header, transactions, receipts }: FinalizedBlock): void {
+  final(manager: ChainManager, block: FinalizedBlock): void {
+    const { hash, header, transactions, receipts } = block
     const { height } = header
     const known = this.#chain.get(height)
     // The header holds the state root: one hash says that both are equal.
@@ -46,9 +56,19 @@ export class LedgerChecker {
     }
     for (const { body } of receipts) {
       if (body.selector === ReceiptKind.relay) this.#paid(body.value.rail, body.value.fee)
-      // No checkpoint is ever anchored in these histories.
-      if (body.selector === ReceiptKind.stake && body.value.action === StakeAction.release) {
-        this.report('I14 stake was released without a final anchor of its exit')
+    }
+    this.#releases.block({ height, epoch: header.epoch, transactions, receipts }, hash)
+    if (manager.final.hash === hash) this.#checkExits(manager)
+  }
+
+  /** I14, both ways: the rule lets out exactly what Invariant A lets out. */
+  #checkExits({ ledger }: ChainManager): void {
+    for (const { index, mayLeave } of this.#releases.exits()) {
+      const exit = ledger.delegations.get(index)
+      if (exit?.kind !== DelegationKind.unbonding) {
+        this.report(`I14 the stake on its way out under ${index} is gone`)
+      } else if (isReleased(ledger, exit.exitEpoch) !== mayLeave) {
+        this.report(`I14 stake ${index} ${mayLeave ? 'is held back' : 'could leave too early'}`)
       }
     }
   }

@@ -16,6 +16,14 @@ export const PAYERS = ['alice', 'bob', 'carol'] as const
 export const RELAYS = ['relay-0', 'relay-1'] as const
 const RESERVATION_PRICE = 1_000_000n
 
+const ACTIONS = [
+  ...(['pay', 'pay', 'register', 'open', 'redeem', 'redeem', 'unbond'] as const),
+  ...(['release', 'release', 'release'] as const),
+]
+
+/** Kinds that go without an account: nonce and tip are 0. */
+const FREE: readonly number[] = [PayloadKind.redeem, PayloadKind.releaseStake]
+
 const keys = new Map<string, KeyPair>()
 
 /** Keys are made once for all histories. */
@@ -51,9 +59,7 @@ export class Workload {
   #make(node: FullInstance): Uint8Array | undefined {
     const { random } = this.#world
     const payer = keyNamed(random.pick(PAYERS))
-    switch (
-      random.pick(['pay', 'pay', 'register', 'open', 'redeem', 'redeem', 'unbond', 'store'])
-    ) {
+    switch (random.pick(ACTIONS)) {
       case 'pay': {
         const { address } = keyNamed(random.pick(PAYERS))
         const amount = BigInt(random.between(1, 1_000_000))
@@ -125,10 +131,13 @@ export class Workload {
     })
   }
 
-  /** Before its exit is anchored: no node may take it, no block may hold it. */
+  /** Mostly before its exit is anchored: then no node may take it, no block may hold it. */
   #release(node: FullInstance, sender: KeyPair): Uint8Array | undefined {
-    const value = { delegation: this.#world.random.between(0, 3) }
-    return this.#byOwner(node, sender, { selector: PayloadKind.releaseStake, value })
+    const { random } = this.#world
+    const { delegations } = node.manager?.ledger ?? {}
+    const last = random.chance(0.1) ? 3 : (delegations?.count ?? 0) - 1
+    const value = { delegation: random.between(0, Math.max(0, last)) }
+    return this.#signed(node, sender, 0, { selector: PayloadKind.releaseStake, value })
   }
 
   #byOwner(node: FullInstance, key: KeyPair, payload: Payload): Uint8Array | undefined {
@@ -145,8 +154,15 @@ export class Workload {
     const { random, genesis } = this.#world
     const validUntil = node.height + random.between(5, 60)
     const tip = BigInt(random.between(0, 3))
-    const fees = nonce === 0 && payload.selector === PayloadKind.redeem ? 0n : tip
-    const body = { sender: key.publicKey, nonce, validUntil, maxBaseFee: 10n, tip: fees, payload }
+    const isFree = FREE.includes(payload.selector)
+    const body = {
+      sender: key.publicKey,
+      nonce,
+      validUntil,
+      maxBaseFee: 10n,
+      tip: isFree ? 0n : tip,
+      payload,
+    }
     return encodeTransaction(signTransaction(body, genesis.chainId, key.secretKey))
   }
 }
