@@ -1,15 +1,19 @@
 import { bytesToHex, fromHex, reversed } from '@ioex/chain/bytes'
 import {
   asInternalHash,
+  type AuxPow,
   bitcoinHeaderHash,
   checkAuxPow,
   decodeAuxPow,
   decodeBitcoinHeader,
   decodeBitcoinTransaction,
+  doubleHash,
   encodeAuxPow,
   encodeBitcoinHeader,
   encodeBitcoinTransaction,
   expectedAuxIndex,
+  foldBranch,
+  type InternalHash,
   toInternalHex,
 } from '@ioex/chain/elastos'
 import { describe, expect, test } from 'vitest'
@@ -44,6 +48,9 @@ interface Vector {
   readonly auxpow_hex: string
   readonly also_valid_for_chain_id?: number
   readonly aux_tree_height?: number
+  readonly nonce?: number
+  /** What an unmodified node said to the same proof with the slot of chain 6. */
+  readonly negative?: { readonly what: string; readonly submitauxblock_response: object | null }
   readonly decoded: Decoded
 }
 
@@ -107,6 +114,24 @@ describe('auxpow.json', () => {
     }
   })
 
+  test.each(file.vectors.filter(({ negative }) => negative))(
+    'the same in the slot of another chain: $source, height $aux_tree_height',
+    ({ auxpow_hex, aux_block_hash_hex, nonce = 0, aux_tree_height = 0, negative }) => {
+      const auxPow = valueOf(decodeAuxPow(fromHex(auxpow_hex)))
+      const hash = internal(aux_block_hash_hex)
+      const slot = expectedAuxIndex(nonce, 6, aux_tree_height)
+      expect(negative?.what).toBe(
+        `same construction but index computed with chain id 6 (index ${slot})`,
+      )
+      const moved = movedTo(auxPow, hash, slot)
+      expect(checkAuxPow(moved, hash, 6).ok).toBe(true)
+      // A tree of one leaf has one slot, for every chain: nothing was sent to the node then.
+      const isRefused = aux_tree_height > 0
+      expect(negative?.submitauxblock_response === null).toBe(!isRefused)
+      expect(faultCode(checkAuxPow(moved, hash))).toBe(isRefused ? 'MAIN_AUXPOW_SLOT' : undefined)
+    },
+  )
+
   test.each(file.vectors)('every changed byte is noticed: $source', (vector) => {
     const bytes = fromHex(vector.auxpow_hex)
     const hash = internal(vector.aux_block_hash_hex)
@@ -121,3 +146,18 @@ describe('auxpow.json', () => {
     expectEveryChangeNoticed(bytes, isAccepted, unreadOfAuxPow(original, 0))
   })
 })
+
+/** The proof of a miner who put the block into another slot of the same tree. */
+function movedTo(auxPow: AuxPow, hash: InternalHash, auxIndex: number): AuxPow {
+  const commitment = (index: number) =>
+    bytesToHex(reversed(foldBranch(reversed(hash), auxPow.auxBranch, index)))
+  const coinbase = bytesToHex(auxPow.parentCoinbase)
+  expect(coinbase.split(commitment(auxPow.auxIndex))).toHaveLength(2)
+  const parentCoinbase = fromHex(
+    coinbase.replace(commitment(auxPow.auxIndex), commitment(auxIndex)),
+  )
+  const parentHeader = Uint8Array.from(auxPow.parentHeader)
+  const leaf = doubleHash(parentCoinbase)
+  parentHeader.set(foldBranch(leaf, auxPow.parentBranch, auxPow.parentIndex), 36)
+  return { ...auxPow, parentCoinbase, parentHeader, auxIndex }
+}

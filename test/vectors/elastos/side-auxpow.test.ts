@@ -25,6 +25,41 @@ interface Vector {
   readonly arbiter_public_key: string
   readonly main_header_hash_display: string
   readonly btc_parent_hash_internal: string
+  readonly payload_signed_message: string
+  readonly rpc_response: { readonly result: string }
+  readonly decoded: {
+    readonly sideAuxBlockTx: {
+      readonly type: number
+      readonly payload: {
+        readonly sideBlockHash: string
+        readonly sideGenesisHash: string
+        readonly blockHeight: number
+        readonly signature: string
+      }
+      readonly hash_internal: string
+      readonly programs: readonly { readonly parameter: string; readonly code: string }[]
+    }
+    readonly branch_count_u32: number
+    readonly branch: readonly string[]
+    readonly index_u32: number
+    readonly mainHeader: {
+      readonly version: number
+      readonly previous: string
+      readonly merkleroot: string
+      readonly timestamp: number
+      readonly bits: number
+      readonly nonce: number
+      readonly height: number
+      readonly hash: string
+      readonly tail: number
+      readonly tail_byte: number
+      readonly auxpow: {
+        readonly parentHash: string
+        readonly auxMerkleIndex: number
+        readonly parBlockHeader: { readonly hash: string }
+      }
+    }
+  }
 }
 
 interface Negative {
@@ -66,6 +101,45 @@ describe('side-auxpow.json', () => {
       transaction: { ...proof.transaction, transaction: transfer },
     } as SideAuxPow
     expect(faultCode(checkSideAuxPow(foreign, side))).toBe('MAIN_ANCHOR_TYPE')
+  })
+
+  test.each(file.vectors)('$side_block_hash_internal, field by field', (vector) => {
+    const { transaction, branch, index, mainHeader } = valueOf(
+      decodeSideAuxPow(fromHex(vector.sideauxpow_hex)),
+    )
+    const { sideAuxBlockTx, mainHeader: header, ...path } = vector.decoded
+    const { payload, type, programs } = transaction.transaction
+    if (payload.kind !== 'side-chain-pow') expect.fail('the payload is of another kind')
+    expect({
+      type,
+      payload: {
+        sideBlockHash: toInternalHex(payload.sideBlockHash),
+        sideGenesisHash: toInternalHex(payload.sideGenesisHash),
+        blockHeight: payload.sideHeight,
+        signature: bytesToHex(payload.signature),
+      },
+      hash_internal: toInternalHex(transaction.id),
+      programs: programs.map(({ parameter, code }) => ({
+        parameter: bytesToHex(parameter),
+        code: bytesToHex(code),
+      })),
+    }).toEqual(sideAuxBlockTx)
+    expect(bytesToHex(transaction.unsigned.subarray(2, 70))).toBe(vector.payload_signed_message)
+    expect(vector.rpc_response.result).toBe(toInternalHex(payload.sideBlockHash))
+    expect({
+      branch_count_u32: branch.length,
+      branch: branch.map(toInternalHex),
+      index_u32: index,
+    }).toEqual(path)
+    const { auxpow, hash, previous, merkleroot, tail, tail_byte, ...numbers } = header
+    expect(mainHeader.header).toMatchObject(numbers)
+    expect(toInternalHex(mainHeader.hash)).toBe(hash)
+    expect(toInternalHex(mainHeader.header.previous)).toBe(previous)
+    expect(toInternalHex(mainHeader.header.merkleRoot)).toBe(merkleroot)
+    expect([tail, tail_byte]).toEqual([1, 1])
+    expect(toInternalHex(mainHeader.auxPow.parentHash)).toBe(auxpow.parentHash)
+    expect(mainHeader.auxPow.auxIndex).toBe(auxpow.auxMerkleIndex)
+    expect(toInternalHex(mainHeader.bitcoinParentHash)).toBe(auxpow.parBlockHeader.hash)
   })
 
   test.each(file.negative)('$name', (vector) => {
