@@ -25,7 +25,6 @@ import {
   closeRails,
   dropSlots,
   epochNow,
-  evict,
   gatherCast,
   holdersOfAll,
   type Nap,
@@ -33,6 +32,7 @@ import {
   putFiles,
   untilEarning,
   untilEpoch,
+  untilEvicted,
 } from './contribution/story.ts'
 import { TamperingNode } from './contribution/tampering-node.ts'
 import { TestNetwork } from './network-harness.ts'
@@ -70,7 +70,7 @@ describe('contribution, and cheating, on a network of processes', () => {
     await relay.ask('redeem')
     claims = await overclaim(cast, relay, stopped)
     poisoned = await poison(cast, relay, stopped)
-    await evict(cast, dropper)
+    await untilEvicted(cast, dropper)
     await closeRails(cast, dropper)
     await untilEpoch(cast, Math.max(EPOCHS, slept.to + 4))
     for (const role of ['peer', 'bootstrap'] as const) {

@@ -29,6 +29,7 @@ import { SyncServer } from '../sync/sync-server.ts'
 import { anchoredCheckpoints } from './anchored-checkpoints.ts'
 import { BranchChoice, epochsSince, LEAD_EPOCHS } from './branch-choice.ts'
 import { CheckpointAnchorer } from './checkpoint-anchorer.ts'
+import { EvictionSweep } from './eviction-sweep.ts'
 import { EvidenceFile } from './evidence-file.ts'
 import { FinalAnnouncer } from './final-announcer.ts'
 import type { JoinOptions } from './join-network.ts'
@@ -132,6 +133,7 @@ export class FullNode {
   #driver: ConsensusDriver | undefined
   #sync: BlockSync | undefined
   #anchorer: CheckpointAnchorer | undefined
+  #sweep: EvictionSweep | undefined
   #announcer: FinalAnnouncer | undefined
   #snapshots: SnapshotMaker | undefined
   #scrubber: BlockScrubber | undefined
@@ -277,6 +279,7 @@ export class FullNode {
     clearInterval(this.#syncTimer)
     this.#choice.stop()
     this.#anchorer?.stop()
+    this.#sweep?.stop()
     this.#announcer?.stop()
     this.#signerWatch?.stop()
     await this.follower.stop()
@@ -354,7 +357,7 @@ export class FullNode {
     }
     this.#syncTimer = setInterval(() => void this.#lookForMore(sync), SYNC_POLL_MS)
     void this.#lookForMore(sync)
-    if (validator) this.#startAnchoring(validator, isSyncing)
+    if (validator) this.#startDuties(validator, isSyncing)
   }
 
   /** Copies of one validator need a third node to learn of each other. */
@@ -431,7 +434,7 @@ export class FullNode {
     })
   }
 
-  #startAnchoring(keys: NonNullable<FullNodeOptions['validator']>, isSyncing: () => boolean): void {
+  #startDuties(keys: NonNullable<FullNodeOptions['validator']>, isSyncing: () => boolean): void {
     const { manager, follower } = this
     const memos = new MemoAnchorer({
       client: sharedMainWallet(this.#payment.nodes, this.#payment.owned),
@@ -442,6 +445,14 @@ export class FullNode {
       manager,
       memos,
       consensusKey: keys.consensusKey,
+      isSyncing,
+      logger: this.#logger,
+    })
+    this.#sweep = new EvictionSweep({
+      manager,
+      consensusKey: keys.consensusKey,
+      nodeKey: this.#options.nodeKey,
+      submit: (transaction) => this.submit(transaction),
       isSyncing,
       logger: this.#logger,
     })

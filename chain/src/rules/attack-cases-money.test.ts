@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { installNativeCrypto } from '../native/install-native-crypto.ts'
 import { NONE } from '../types/records.ts'
 import { TopUpKind } from '../types/transactions.ts'
+import { isEvictable } from './evict.ts'
 import { timeAmount } from './settlement.ts'
 import { emissionOf, subsidyOf } from './subsidy.ts'
 import { quietUntil, richWorld } from './testing/rich-world.ts'
@@ -134,7 +135,11 @@ describe('money', () => {
     world.redeem(node, [rail])
     const { held } = world.rail(rail)
     expect(world.node(node).held).toBe(held)
-    while (codeOf(world.evict(node)) !== 'ok') world.step()
+    while (!isEvictable(world.draft, world.node(node), world.epoch)) {
+      expect(codeOf(world.evict(node))).toBe('STRIKES_TOO_FEW')
+      world.step()
+    }
+    expect(codeOf(world.evict(node))).toBe('ok')
     expect(codeOf(world.evict(node))).toBe('NODE_EVICTED')
     expect(world.rail(rail).forfeited).toBe(0n)
     expect(codeOf(world.clearWeight(rail))).toBe('ok')

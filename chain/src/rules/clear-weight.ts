@@ -27,10 +27,15 @@ export function applyClearWeight(
     const isOwn = draft.nodeIndex(context.senderAddress) === rail.node
     return clearRail(draft, index, isOwn, context)
   }
-  if (rail.clearedEpoch !== NONE || rail.held === rail.forfeited) return nothingToClear(index)
+  if (!holdsForfeitedPay(rail)) return nothingToClear(index)
   draft.rails.set(index, { ...rail, clearedEpoch: context.epoch })
   forfeitHeld(draft, index, context)
   return ok()
+}
+
+/** Of an evicted node's rail: held pay that did not go to its contract's pot yet. */
+export function holdsForfeitedPay(rail: Readonly<Rail>): boolean {
+  return rail.live && rail.clearedEpoch === NONE && rail.held !== rail.forfeited
 }
 
 /**

@@ -118,6 +118,8 @@ export class HandLedger {
         return this.#topUp(payload.value as Of<'topUp'>)
       case PayloadKind.evict:
         return this.#touch(this.#node(bytesToHex((payload.value as Of<'evict'>).node)))
+      case PayloadKind.clearWeight:
+        return this.#clear(payload.value as Of<'clearWeight'>)
       case PayloadKind.close:
         return this.#close(payload.value as Of<'close'>)
       case PayloadKind.mainHeaders:
@@ -244,6 +246,14 @@ export class HandLedger {
     rail.lost = this.#epoch
     this.#forfeitHeld(node, rail)
     node.debt += bytes
+  }
+
+  #clear({ rail: index }: Of<'clearWeight'>): void {
+    const rail = this.#rail(index)
+    const node = this.#node(rail.node)
+    this.#touch(node)
+    if (!node.evicted) throw new Error('only rails of the evicted are cleared in this test')
+    this.#forfeitHeld(node, rail)
   }
 
   /** 30 %, rounded up on the rail's total, burns; the rest is for the contract's repairs. */

@@ -152,25 +152,11 @@ export async function nap(cast: Cast, peer: ChildNode): Promise<Nap> {
   }
 }
 
-/** Says that a node has its strikes, as soon as it has them. */
-export async function evict({ chain, ownerKey }: Cast, peer: ChildNode): Promise<void> {
-  const node = fromHex(addressOfNode(peer))
-  const payload = { selector: PayloadKind.evict, value: { node } } as const
-  await until(
-    `${peer.name} to be evicted`,
-    async () => {
-      try {
-        const { id, validUntil } = await sendAsNode(chain, ownerKey, payload)
-        await chain.outcome(id, validUntil)
-        return true
-      } catch (error) {
-        const code = refusalCode(error)
-        if (code === 'NODE_EVICTED') return true
-        throw code === undefined ? error : new Error(code)
-      }
-    },
-    120_000,
-  )
+/** Nobody here says that a node has its strikes: the validators do. */
+export async function untilEvicted({ chain }: Cast, peer: ChildNode): Promise<void> {
+  const address = fromHex(addressOfNode(peer))
+  const isEvicted = async () => (await chain.node(address))?.record.evicted
+  await until(`${peer.name} to be evicted`, isEvicted, 120_000)
 }
 
 /** The payer takes its rails back from a node: asks, waits the window, settles. */
