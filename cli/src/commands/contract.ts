@@ -1,6 +1,6 @@
 import { formatAddress } from '@ioex/chain/bytes'
 import { CloseKind, type Payload, PayloadKind, TopUpKind } from '@ioex/chain/types'
-import { RpcError, type RpcClient } from '@ioex/rpc/client'
+import type { RpcClient } from '@ioex/rpc/client'
 import type { ResultOf } from '@ioex/rpc/contract'
 import type { CommandContext } from '../command-context.ts'
 import { formatAmount, formatIoex } from '../output/amount.ts'
@@ -8,6 +8,7 @@ import { CommandError, usageError } from '../output/failure.ts'
 import { factsText } from '../output/table.ts'
 import { sendOwnerTransaction } from '../wallet/owner-transaction.ts'
 import { readWallet, readWalletFace } from '../wallet/wallet-file.ts'
+import { closeRail, generationOf, readRails } from './close-rail.ts'
 
 const PAGE_MAX = 200
 
@@ -109,11 +110,6 @@ async function topUpsOf(
   return rails.map((rail) => topUp(kind, rail.index, generationOf(rail.record)))
 }
 
-function generationOf(record: unknown): number {
-  const { generation } = record as { generation?: unknown }
-  return typeof generation === 'number' ? generation : 0
-}
-
 async function railsOf(client: RpcClient, contract: Contract): Promise<Rail[]> {
   const rails: Rail[] = []
   for (const id of contract.rails) rails.push(await client.call('rails_get', { id }))
@@ -213,14 +209,6 @@ export async function showContract(context: CommandContext, id: number): Promise
   })
 }
 
-/** Faults of a close that only say "later". */
-const LATER = new Set([
-  'CLOSE_TOO_EARLY',
-  'CLOSE_UNRESOLVED',
-  'CHALLENGE_OPEN',
-  'CHALLENGE_PENDING',
-])
-
 /** Ends a contract, or settles what is left of one that ends. */
 export async function leaveContract(context: CommandContext, id: number): Promise<void> {
   const client = await context.client()
@@ -239,20 +227,12 @@ export async function leaveContract(context: CommandContext, id: number): Promis
   }
   const waiting: { rail: number; code: string }[] = []
   const settled: number[] = []
-  for (const rail of await ownRails(client, id, contract.payer)) {
-    try {
-      await sendOwnerTransaction(
-        client,
-        owner,
-        close(CloseKind.rail, rail.index, generationOf(rail.record)),
-        true,
-      )
-      settled.push(rail.index)
-    } catch (error) {
-      const code = error instanceof RpcError ? error.reason : ''
-      if (!LATER.has(code)) throw error
-      waiting.push({ rail: rail.index, code })
-    }
+  // Those that a refill replaced too.
+  for (const rail of await readRails(client, { payer: contract.payer })) {
+    if (rail.contract !== id) continue
+    const code = await closeRail(client, owner, rail)
+    if (code === undefined) settled.push(rail.index)
+    else waiting.push({ rail: rail.index, code })
   }
   context.output.result({ contract: id, settled, waiting }, () =>
     waiting.length === 0
@@ -260,20 +240,4 @@ export async function leaveContract(context: CommandContext, id: number): Promis
       : `Contract ${id} is ending: ${settled.length} rails settled, ${waiting.length} to come; ` +
         'give the same command again in some epochs',
   )
-}
-
-/** All live rails of a contract, those that a refill replaced too. */
-async function ownRails(client: RpcClient, contract: number, payer: string) {
-  const rails: ResultOf<'rails_list'>['rails'] = []
-  let cursor: string | null = null
-  do {
-    const page: ResultOf<'rails_list'> = await client.call('rails_list', {
-      payer,
-      limit: PAGE_MAX,
-      ...(cursor !== null && { cursor }),
-    })
-    rails.push(...page.rails.filter((rail) => rail.contract === contract))
-    cursor = page.next
-  } while (cursor !== null)
-  return rails
 }

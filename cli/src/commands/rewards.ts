@@ -37,7 +37,7 @@ const SUM_COLUMNS = [
 ] as const
 
 /** Shows what nodes earned, epoch by epoch, or one epoch's statement; without a node: the wallet's. */
-export async function rewards(
+export async function showRewards(
   context: CommandContext,
   node: string | undefined,
   options: RewardsOptions,
@@ -56,7 +56,7 @@ export async function rewards(
 }
 
 /** Addresses of the nodes that belong to the wallet. */
-async function ownNodes(context: CommandContext, client: RpcClient): Promise<string[]> {
+export async function ownNodes(context: CommandContext, client: RpcClient): Promise<string[]> {
   const wallet = await readWalletFace(context.settings.data)
   const address = formatAddress(wallet.address, context.addressPrefix)
   const own: string[] = []
