@@ -22,7 +22,7 @@ export interface EvictionSweepOptions {
   readonly logger: Logger
 }
 
-/** Records looked at after a block at most: beyond these tables a round takes more than an epoch. */
+/** Records looked at after a block at most; a round over larger tables takes several epochs. */
 const NODES_PER_BLOCK_MAX = 512
 const RAILS_PER_BLOCK_MAX = 512
 const VALID_BLOCKS = 20

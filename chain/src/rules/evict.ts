@@ -27,8 +27,8 @@ export function applyEvict(
 }
 
 /**
- * Whether an eviction of the node would be accepted in this epoch. Costs nothing for nodes that were
- * heard of lately: each strike takes a whole window.
+ * Whether an eviction of the node would be accepted in this epoch. Costs nothing for nodes that
+ * were heard of lately: each strike takes a whole window.
  */
 export function isEvictable(
   records: ChallengeRecords,
