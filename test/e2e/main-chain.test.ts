@@ -159,11 +159,15 @@ describe('the main chain and the side chain, end to end', () => {
   )
 
   test(
-    'one anchor of each kind is proven from the export, with nothing running',
+    'anchors are proven beside certified state, and from the export with nothing running',
     async () => {
       const epochs = Object.entries(anchored)
       expect(epochs.map(([method]) => method).sort()).toEqual(['memo', 'sideChainPow'])
       await command('audit', '--export', exported)
+      // Asked of a node, beside what the validators certified.
+      const asked = await run('anchor', 'verify', '1')
+      expect(asked.code, asked.err).toBe(0)
+      expect(JSON.parse(asked.out)).toMatchObject({ valid: true, asked: 1, proven: true })
       await network.stop()
       const genesis = join(network.options.data, 'genesis.json')
       for (const [method, epoch] of epochs) {

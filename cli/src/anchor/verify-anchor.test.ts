@@ -1,8 +1,12 @@
 import { bytesToHex, fromHex } from '@ioex/chain/bytes'
 import { asInternalHash, decodeTransaction, merkleBranch, merkleRoot } from '@ioex/chain/elastos'
+import { mainHeaderAt } from '@ioex/chain/rules'
 import {
+  AnchorState,
   BlockBodyType,
+  type Epoch,
   HeaderType,
+  type MainHeaderRecord,
   PayloadKind,
   PrunedBodyPartType,
   pruneBlock,
@@ -17,7 +21,7 @@ import {
   memoTransaction,
   SampleChain,
 } from '../../../chain/src/rules/testing/sample-chain.ts'
-import { verifyAnchor } from './verify-anchor.ts'
+import { type TrustedChain, verifyAnchor } from './verify-anchor.ts'
 
 // Generous, because the machine may be busy; nothing here waits for a time to pass.
 vi.setConfig({ testTimeout: 60_000 })
@@ -85,7 +89,7 @@ function anchoredNode() {
       validators: [{ consensusKey: bytesToHex(keyOf('validator-0').publicKey) }],
     },
   }
-  return { answers, blocks }
+  return { answers, blocks, chain }
 }
 
 type Node = ReturnType<typeof anchoredNode>
@@ -109,6 +113,17 @@ async function codeAfter(change: (anchor: Record<string, never>, node: Node) => 
 }
 
 const set = (target: object, fields: object) => void Object.assign(target, fields)
+
+/** The ledger of the sample chain, as a light client would prove it. */
+function provenOf({ chain }: Node): TrustedChain {
+  const { ledger, params, epoch } = chain
+  return {
+    params,
+    epoch: (each) => Promise.resolve(ledger.epochs.get(each)),
+    mainHeader: (height) => Promise.resolve(mainHeaderAt(ledger, height)),
+    head: () => Promise.resolve({ epoch }),
+  }
+}
 
 describe('anchor verify', () => {
   test('a node that has forgotten the openings in those blocks shows as much', async () => {
@@ -161,5 +176,41 @@ describe('anchor verify', () => {
     expect(
       await codeAfter((_anchor, { blocks }) => set(blocks[2] ?? {}, { header: blocks[1]?.header })),
     ).toBe('ANCHOR_CHECKPOINT')
+  })
+
+  test('by certified state: what it does not record is no anchor, whoever names the keys', async () => {
+    const node = anchoredNode()
+    const judged = (chain: TrustedChain) => verifyAnchor(clientOf(node), EPOCH, chain)
+    const proven = provenOf(node)
+    expect(await judged(proven)).toMatchObject({ valid: true, proven: true })
+
+    // The node that shows the anchor has no say in who the validators are.
+    const strangers = [{ consensusKey: bytesToHex(keyOf('stranger').publicKey) }]
+    set(node.answers, { chain_getValidators: { validators: strangers } })
+    expect(await judged(proven)).toMatchObject({ valid: true })
+
+    const record = node.chain.ledger.epochs.get(EPOCH) as Epoch
+    const withRecord = (change: Partial<Epoch>): TrustedChain => ({
+      ...proven,
+      epoch: (epoch) =>
+        epoch === EPOCH ? Promise.resolve({ ...record, ...change }) : proven.epoch(epoch),
+    })
+    for (const change of [
+      { anchorState: AnchorState.none },
+      { checkpointHash: new Uint8Array(32).fill(1) },
+      { anchorMainHeight: record.anchorMainHeight + 1 },
+    ]) {
+      expect(await judged(withRecord(change))).toMatchObject({ code: 'ANCHOR_RECORD' })
+    }
+    const other = { ...mainHeaderAt(node.chain.ledger, record.anchorMainHeight) }
+    const forked = { ...other, hash: new Uint8Array(32).fill(1) } as MainHeaderRecord
+    expect(await judged({ ...proven, mainHeader: () => Promise.resolve(forked) })).toMatchObject({
+      code: 'ANCHOR_RECORD',
+    })
+    expect(await judged({ ...proven, mainHeader: () => Promise.resolve(undefined) })).toMatchObject(
+      { valid: true },
+    )
+    const open = { ...proven, head: () => Promise.resolve({ epoch: EPOCH }) }
+    expect(await judged(open)).toMatchObject({ code: 'ANCHOR_RECORD' })
   })
 })

@@ -4,7 +4,9 @@ import {
   type DecodedTransaction,
   decodeHeaderWithAuxPow,
 } from '@ioex/chain/elastos'
+import type { NetworkParams } from '@ioex/chain/params'
 import {
+  AnchorState,
   BlockBodyType,
   blockHash,
   HeaderType,
@@ -12,7 +14,7 @@ import {
   PrunedBodyPartType,
   type Transaction,
 } from '@ioex/chain/types'
-import type { RpcClient } from '@ioex/rpc/client'
+import { type AnchorRecords, readAnchor, type RpcClient } from '@ioex/rpc/client'
 import type { ResultOf } from '@ioex/rpc/contract'
 import { CommandError } from '../output/failure.ts'
 import {
@@ -50,23 +52,45 @@ export interface AnchorVerdict {
   readonly mainHeight: number
   readonly mainBlock: { readonly internal: string; readonly display: string }
   readonly headersChecked: number
+  /** Certified state and genesis were known, not only one node's word; missing offline. */
+  readonly proven?: boolean
   /** On the main chain of the export; missing where a node was asked. */
   readonly confirmations?: number
+}
+
+/** The chain by proof, and what the network's own genesis says. */
+export interface TrustedChain extends AnchorRecords {
+  readonly params: Pick<NetworkParams, 'mainArbiters'>
+}
+
+/** What the signers of an anchor are judged by. */
+interface Signers {
+  readonly validators: () => Promise<readonly string[]> | readonly string[]
+  readonly arbiters: () => Promise<readonly string[]> | readonly string[]
 }
 
 /**
  * Checks an anchor step by step with nothing but bytes: the main-chain transaction and its
  * branch, the main header with its AuxPow, the headers on top of it, the checkpoint's own hash.
- * The node gives the bytes and is believed in nothing else, except which keys validators had.
+ * The node gives the bytes and is believed in nothing else; without `chain`, also in which keys
+ * validators and arbiters had.
+ * @param chain what the validators certified; the anchor must be the one on record there
  */
-export async function verifyAnchor(client: RpcClient, epoch: number): Promise<AnchorVerdict> {
+export async function verifyAnchor(
+  client: RpcClient,
+  epoch: number,
+  chain?: TrustedChain,
+): Promise<AnchorVerdict> {
   const shown = await client.call('anchor_get', { epoch, prove: true })
   if (!shown.proof) throw new CommandError('NOT_FOUND', 'the node gives no proof of this anchor')
   const anchor = { ...shown, proof: shown.proof } as AnchorProof
   const status = await client.call('chain_getStatus', {})
   const verdict = new Verdict()
   const transaction = checkTransaction(verdict, anchor)
-  if (transaction) await checkCarrier(verdict, client, anchor, transaction, status.chainId)
+  const signers = chain
+    ? await checkRecord(verdict, anchor, chain)
+    : signersOf(client, anchor.epoch)
+  if (transaction) await checkCarrier(verdict, anchor, transaction, status.chainId, signers)
   const headers = await mainHeaders(client, anchor, status.height)
   const header = headers[0]
   checkMainHeader(verdict, anchor, header)
@@ -84,23 +108,56 @@ export async function verifyAnchor(client: RpcClient, epoch: number): Promise<An
     mainHeight: anchor.mainHeight,
     mainBlock: hashJson(fromHex(anchor.mainHash)),
     headersChecked: depth,
+    proven: chain !== undefined,
   }
 }
 
 async function checkCarrier(
   verdict: Verdict,
-  client: RpcClient,
   anchor: AnchorProof,
   decoded: DecodedTransaction,
   chainId: string,
+  signers: Signers,
 ): Promise<void> {
   if (decoded.transaction.payload.kind !== 'side-chain-pow') {
-    const keys = () => memoKeys(client, anchor.epoch)
-    return checkMemo(verdict, anchor, decoded, chainId, keys)
+    return checkMemo(verdict, anchor, decoded, chainId, signers.validators)
   }
-  const params = await client.call('chain_getParams', {})
-  const keys = Array.isArray(params['mainArbiters']) ? params['mainArbiters'].map(String) : []
-  checkSideChainPow(verdict, anchor, decoded, chainId, keys)
+  checkSideChainPow(verdict, anchor, decoded, chainId, await signers.arbiters())
+}
+
+/** The anchor is the one that the validators took; gives whose signatures count there. */
+async function checkRecord(
+  verdict: Verdict,
+  anchor: AnchorProof,
+  chain: TrustedChain,
+): Promise<Signers> {
+  const proven = await readAnchor(chain, anchor.epoch)
+  const isSame =
+    proven !== undefined &&
+    proven.state !== AnchorState.none &&
+    proven.checkpointHash === anchor.checkpointHash &&
+    proven.mainHeight === anchor.mainHeight &&
+    (proven.mainHash ?? anchor.mainHash) === anchor.mainHash
+  verdict.expect(
+    'the state that validators certified records this anchor',
+    isSame,
+    'ANCHOR_RECORD',
+    'the certified state has another anchor for this epoch, or none',
+  )
+  return {
+    validators: () => proven?.consensusKeys ?? [],
+    arbiters: () => chain.params.mainArbiters,
+  }
+}
+
+function signersOf(client: RpcClient, epoch: number): Signers {
+  return {
+    validators: () => memoKeys(client, epoch),
+    arbiters: async () => {
+      const { mainArbiters } = await client.call('chain_getParams', {})
+      return Array.isArray(mainArbiters) ? mainArbiters.map(String) : []
+    },
+  }
 }
 
 /** Keys may rotate: the set of the epoch itself or of one after it holds the signer. */

@@ -2,6 +2,7 @@ import { join, resolve } from 'node:path'
 import { type AnchorVerdict, verifyAnchor } from '../anchor/verify-anchor.ts'
 import { verifyExportedAnchor } from '../anchor/verify-exported-anchor.ts'
 import type { CommandContext } from '../command-context.ts'
+import { withProvenChain } from '../nodes/proven-chain.ts'
 import { CommandError, usageError } from '../output/failure.ts'
 import { factsText } from '../output/table.ts'
 import { shownAudit } from './audit.ts'
@@ -55,7 +56,8 @@ async function verdictOf(
     const idle = Object.entries({ '--trust-anchor': trustAnchor, '--forks': forks })
     const [flag] = idle.find(([, value]) => value !== undefined) ?? []
     if (flag) throw usageError(`${flag} needs --from DIR, an export that is recomputed from it`)
-    return verifyAnchor(await context.client(), epoch)
+    const client = await context.client()
+    return withProvenChain(context.settings, (chain) => verifyAnchor(client, epoch, chain))
   }
   const { io, settings } = context
   const folder = resolve(io.folder, from)
@@ -80,11 +82,13 @@ function lagText(lag: number): string {
   return lag > LAG_NORMAL ? `${epochs}: look at the main chain and the anchoring accounts` : epochs
 }
 
-function verdictText({ checks, epoch, asked, method, mainHeight, state }: AnchorVerdict): string {
+function verdictText(verdict: AnchorVerdict): string {
+  const { checks, epoch, asked, method, mainHeight, state, proven } = verdict
   const steps = checks.map(({ name, ok, reason }) =>
     ok ? `ok    ${name}` : `FALSE ${name}: ${reason}`,
   )
   const covers = epoch === asked ? '' : `, which covers epoch ${asked}`
   const place = `epoch ${epoch}${covers}, by ${method}, main block ${mainHeight}, ${state}`
-  return [place, ...steps].join('\n')
+  const word = 'By one node’s word: who validators and arbiters are (no genesis.json in --data).'
+  return [place, ...steps, ...(proven === false ? [word] : [])].join('\n')
 }

@@ -1,4 +1,5 @@
 export {} from './web-buffer.ts'
+export * from './anchor-reader.ts'
 export * from './certified-head.ts'
 export * from './chain-view.ts'
 export * from './endpoint-pool.ts'

@@ -10,6 +10,8 @@ import {
   type Epoch,
   type Globals,
   type InventoryEntry,
+  MAIN_HEADERS_KEPT,
+  type MainHeaderRecord,
   type Node,
   NodeRole,
   type Peg,
@@ -20,6 +22,7 @@ import {
   type WithdrawalRecord,
 } from '@ioex/chain/types'
 import type { ResultOf } from '../contract/methods.ts'
+import { type ProvenAnchor, readAnchor } from './anchor-reader.ts'
 import type { ChainView, HeadView, IndexedRecord, OutcomeView } from './chain-view.ts'
 import { EndpointPool } from './endpoint-pool.ts'
 import { EpochTrust } from './epoch-trust.ts'
@@ -196,6 +199,18 @@ export class LightChainClient implements ChainView {
     const record = await this.#record<Epoch>({ table: 'epochs', index: epoch })
     if (record?.anchorState === AnchorState.final) keep(this.#settledEpochs, epoch, record)
     return record
+  }
+
+  /** A main header on record; undefined if the state keeps another height in its place. */
+  async mainHeader(height: number): Promise<MainHeaderRecord | undefined> {
+    const place = { table: 'mainHeaders', index: height % MAIN_HEADERS_KEPT } as const
+    const record = await this.#record<MainHeaderRecord>(place)
+    return record?.height === height ? record : undefined
+  }
+
+  /** What the validators certified of an epoch's anchor; undefined while the epoch is not over. */
+  anchor(epoch: number): Promise<ProvenAnchor | undefined> {
+    return readAnchor(this, epoch)
   }
 
   /** Position of the chain, terms of the supply, recorded tip of the main chain. */
