@@ -1,4 +1,5 @@
 export * from './checkpoint-anchorer.ts'
 export * from './full-node.ts'
+export * from './main-chain-warnings.ts'
 export type { JoinProgress } from './join-network.ts'
 export * from './open-chain.ts'

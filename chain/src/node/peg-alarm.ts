@@ -4,6 +4,7 @@ import type { FinalizedBlock } from '../manager/chain-manager.ts'
 import type { LedgerDraft } from '../state/ledger-draft.ts'
 import { DepositFailure, PegPauseCause } from '../types/records.ts'
 import { DepositOutcome, ReceiptKind } from '../types/receipts.ts'
+import { mainChainWarnings } from './main-chain-warnings.ts'
 import { unrecordableFork } from './system-lane.ts'
 
 const FAILURES = Object.keys(DepositFailure)
@@ -37,12 +38,19 @@ export function reportPeg({ header, receipts }: FinalizedBlock, logger: Logger):
   }
 }
 
-/** At every checkpoint: the main chain left the recorded one too deep to follow it. */
+/**
+ * At every checkpoint: what is wrong with the main nodes, and whether the main chain left the
+ * recorded one too deep to follow it.
+ */
 export function reportMainChain(
   ledger: LedgerDraft,
   follower: MainChainFollower,
   logger: Logger,
 ): void {
+  const { mainBlockMs } = ledger.params
+  for (const warning of mainChainWarnings(follower, mainBlockMs, Date.now())) {
+    logger.error(`ALARM: ${warning}`)
+  }
   const depth = unrecordableFork(ledger, follower)
   if (depth === undefined) return
   logger.error(

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { FullNode } from '@ioex/chain/node'
+import { type FullNode, mainChainWarnings, mainTipAgeMs } from '@ioex/chain/node'
 import type { NodeHealth } from '../operate/health-server.ts'
 import { counter, folderBytes, gauge } from '../operate/metrics.ts'
 import type { SyncWatch } from '../operate/sync-progress.ts'
@@ -9,8 +9,6 @@ import type { ValidatorWatch } from '../operate/validator-watch.ts'
 const HEIGHTS_SHOWN = 8
 /** Skip timeouts without a final block, after which the chain stands still. */
 const STILL_SKIPS = 8
-/** Main headers that may wait for their Confirm. */
-const CONFIRM_LAG_BLOCKS = 2
 
 /** What a monitor sees of a validator. */
 export function validatorHealth(
@@ -36,6 +34,7 @@ export function validatorHealth(
       const { target, ratio, blocksPerSecond, etaSeconds } = sync.progress
       const { checked = 0, repaired = 0, damaged = [] } = node.scrub ?? {}
       const wal = await folderBytes(join(folder, 'consensus', 'wal'))
+      const mainAge = mainTipAgeMs(follower, Date.now()) / 1000
       const mainLag = Math.max(0, follower.status().nodeHeight - mainTipHeight)
       return [
         gauge('chain_height', 'Height of the newest final block', header.height),
@@ -57,6 +56,7 @@ export function validatorHealth(
         gauge('pool_transactions', 'Transactions that wait', node.pool.size),
         gauge('anchor_lag_epochs', 'Ended epochs without a recorded anchor', anchorLag),
         gauge('main_chain_lag_blocks', 'Main blocks not recorded yet', mainLag),
+        gauge('main_chain_tip_age_seconds', 'Age of the newest main block known', mainAge),
         gauge('wal_bytes', 'Size of the write-ahead log', wal),
         gauge('validator_power', 'Weight in the set; 0 outside it', record.power),
         gauge('validator_unsigned_blocks', 'Blocks since its last vote', record.unsignedBlocks),
@@ -80,12 +80,8 @@ function hindrancesOf(node: FullNode, sync: SyncWatch, finalityLagMs: number): s
   if (finalityLagMs > STILL_SKIPS * skipTimeoutMs) {
     hindrances.push(`no block became final for ${Math.floor(finalityLagMs / 1000)} s`)
   }
-  const { problem, confirms } = node.follower.status()
-  if (problem !== undefined) hindrances.push(`the main chain is not followed: ${problem}`)
-  if (confirms && confirms.waiting > CONFIRM_LAG_BLOCKS) {
-    hindrances.push(`${confirms.waiting} main headers wait for a Confirm: ${confirms.reason}`)
-  }
-  return hindrances
+  const { mainBlockMs } = node.manager.params
+  return [...hindrances, ...mainChainWarnings(node.follower, mainBlockMs, Date.now())]
 }
 
 /** For /health and for a supervisor's question "status". */

@@ -3,7 +3,13 @@ import { setTimeout } from 'node:timers/promises'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
-import { asInternalHash } from '@ioex/chain/elastos'
+import { bytesToHex } from '@ioex/chain/bytes'
+import {
+  asInternalHash,
+  crossChainProgramHash,
+  formatElaAddress,
+  toDisplayHash,
+} from '@ioex/chain/elastos'
 import { ConsensusKey } from '@ioex/chain/driver'
 import { checkpointHeight } from '@ioex/chain/params'
 import { FullNode, type JoinProgress } from '@ioex/chain/node'
@@ -68,6 +74,7 @@ export async function startValidator(
       process.exit(1)
     },
   })
+  logNetwork(node, config, logger)
   const watch = new ValidatorWatch(node.manager, consensusKey, logger)
   const sync = new SyncWatch(
     () => ({ height: node.manager.final.header.height, target: node.targetHeight }),
@@ -98,6 +105,20 @@ export async function startValidator(
 async function mainChainOf(config: NodeConfig, mainChainUrl: string) {
   const mainConfirms = await readMainArbiters(config)
   return { mainChainUrl, mainChainOtherUrls: config.mainChainOtherUrls, mainConfirms }
+}
+
+/** The network in every form that somebody may have to compare it with. */
+function logNetwork({ manager }: FullNode, { arbiter }: NodeConfig, logger: Logger): void {
+  const chainId = asInternalHash(manager.chainId)
+  logger.info(
+    {
+      chainId: bytesToHex(chainId),
+      genesisHash: toDisplayHash(chainId),
+      depositAddress: formatElaAddress(crossChainProgramHash(chainId)),
+      ...(arbiter && { powChain: arbiter.powChain }),
+    },
+    'network',
+  )
 }
 
 /** Blocks' worth of time for which a halted node still tells others how the epoch ended. */
