@@ -16,9 +16,9 @@ Examples:
 
 const COLLECT_HELP = `
 Half of what a node earns is held until it covers the repair of what it stores, and paid out when
-the rail is closed. Payers close their rails; of one who never comes back anybody may, once its end and
-grace are over. That takes two steps with the proof window between them: give the command again when
-it says so. Each step costs the wallet a byte fee; the pay goes to the node's payout address.
+the rail is closed. Payers close their rails; of one who never comes back anybody may, once its
+end and grace are over. That takes two steps with the proof window between them: give the command
+again when it says so. Each step costs the wallet a byte fee; the pay goes to the payout address.
 
 Examples:
   $ ioex rewards collect
