@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { installNativeCrypto } from '@ioex/chain/native'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -13,14 +13,15 @@ const MIB = 2 ** 20
 describe('the main job on a network of processes', () => {
   let network: TestNetwork
   let result: DemoResult
+  let source: string
   beforeAll(async () => {
     await installNativeCrypto()
     network = await TestNetwork.create({ validators: 4, bootstraps: 2, peers: 8 })
     const folder = join(network.options.data, 'source')
     await mkdir(folder)
-    const path = join(folder, '假期 照片.bin')
-    await writeFile(path, randomBytes(8 * MIB + 12_345))
-    result = (await runDemo(network.running, await chooseFile(path), quiet)).result
+    source = join(folder, '假期 照片.bin')
+    await writeFile(source, randomBytes(8 * MIB + 12_345))
+    result = (await runDemo(network.running, await chooseFile(source), quiet)).result
   }, 240_000)
   afterAll(() => network.destroy())
 
@@ -28,6 +29,27 @@ describe('the main job on a network of processes', () => {
     expect(result.restored).toBe(8 * MIB + 12_345)
     expect(result.killed).toHaveLength(4)
   })
+
+  test('24 words bring it back on another device, with those peers still gone', async () => {
+    const { data } = network.options
+    const phone = join(data, 'phone')
+    await mkdir(phone)
+    // What everybody may know of the network: its genesis file and its addresses.
+    for (const name of ['genesis.json', 'devnet.json']) {
+      await copyFile(join(data, name), join(phone, name))
+    }
+    const { phrase } = await network.command<{ phrase: string }>('wallet', 'export')
+    const words = join(phone, 'words.txt')
+    await writeFile(words, phrase)
+    const onPhone = ['--data', phone]
+    await network.command('wallet', 'import', '--phrase-file', words, ...onPhone)
+    const { files } = await network.command<{ files: { path: string }[] }>('ls', ...onPhone)
+    const back = join(phone, 'back.bin')
+    const [file] = files
+    if (!file) throw new Error('the phone sees no file')
+    await network.command('get', file.path, '-o', back, ...onPhone)
+    expect((await readFile(back)).equals(await readFile(source))).toBe(true)
+  }, 120_000)
 
   test('storage and relay were paid, part of it held', () => {
     expect(result.receipts.storage).toBeGreaterThan(0)
