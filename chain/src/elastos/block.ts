@@ -1,4 +1,4 @@
-import type { Result } from '../bytes/result.ts'
+import { ok, type Result } from '../bytes/result.ts'
 import type { AuxPow } from './aux-pow.ts'
 import { ByteReader } from './byte-reader.ts'
 import { ByteWriter } from './byte-writer.ts'
@@ -59,6 +59,48 @@ function readTransactions(reader: ByteReader, dialect: Dialect): DecodedTransact
     transactions.push(readTransaction(reader, dialect))
   }
   return transactions
+}
+
+/** Where a transaction stands that this codec cannot read, and what its first bytes say. */
+export interface ForeignTransaction {
+  readonly index: number
+  /** In the bytes of the block. */
+  readonly offset: number
+  readonly type: number
+  readonly payloadVersion: number
+}
+
+/** A main-chain block as far as this codec reads it. */
+export interface BlockPrefix extends DecodedHeader {
+  readonly transactionCount: number
+  /** All of them, or those before the foreign one. */
+  readonly transactions: readonly DecodedTransaction[]
+  readonly foreign: ForeignTransaction | undefined
+}
+
+/**
+ * Decodes a main-chain block up to its first transaction of a type outside this codec (votes,
+ * producers): nothing but the layout of its payload would say where that one ends. What follows
+ * it is not looked at. Faults as decodeBlock does with whatever else is wrong before it.
+ */
+export function decodeBlockPrefix(bytes: Uint8Array): Result<BlockPrefix> {
+  const reader = new ByteReader(bytes)
+  const header = readHeaderWithAuxPow(reader)
+  const transactionCount = reader.countU32(BLOCK_TRANSACTIONS_MAX, TRANSACTION_BYTES_MIN)
+  const transactions: DecodedTransaction[] = []
+  for (let index = 0; index < transactionCount && !reader.failed; index++) {
+    const { offset } = reader
+    const transaction = readTransaction(reader, 'main')
+    const read = reader.prefixResult(transaction)
+    if (read.ok) {
+      transactions.push(transaction)
+    } else if (read.fault.code === 'MAIN_TRANSACTION_TYPE_UNKNOWN') {
+      const { type, payloadVersion } = transaction.transaction
+      const foreign = { index, offset, type, payloadVersion }
+      return ok({ ...header, transactionCount, transactions, foreign })
+    }
+  }
+  return reader.result({ ...header, transactionCount, transactions, foreign: undefined })
 }
 
 /** A block as nodes send and store it, with its finality proof if it has one. */

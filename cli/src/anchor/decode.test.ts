@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { PassThrough, Readable } from 'node:stream'
+import { decodeBlock, encodeBlock } from '@ioex/chain/elastos'
 import { describe, expect, test } from 'vitest'
 import { runCommandLine } from '../program.ts'
 import { decodeText } from './decode.ts'
@@ -110,6 +111,49 @@ describe('vectors through decode', () => {
     expect(decode('block', `${blocks[0].raw}01${confirm.raw}`)).toMatchObject({
       code: 'MAIN_CONFIRM_BLOCK',
     })
+  })
+
+  test('a block with a transaction of a foreign type: the header counts, the rest is told', () => {
+    const { blocks } = read('main-blocks.json')
+    for (const { raw, expected } of blocks.slice(0, 2)) {
+      const block = decodeBlock(Uint8Array.from(Buffer.from(raw, 'hex')))
+      if (!block.ok) expect.fail(block.fault.message)
+      const { header, auxPow, transactions } = block.value
+      const first = transactions.slice(0, 1).map((transaction) => transaction.raw)
+      // A vote producer transaction (version 9, type 0x09) and a record (type 0x03).
+      for (const start of ['090900', '0300']) {
+        const foreign = Buffer.from(`${start}${'ab'.repeat(60)}`, 'hex')
+        const bytes = encodeBlock(header, auxPow, [...first, foreign, foreign])
+        const hex = Buffer.from(bytes).toString('hex')
+        const answer = decode('block', hex, expected.hash_internal)
+        expect(answer).toMatchObject({
+          valid: true,
+          complete: false,
+          header: { hash: { internal: expected.hash_internal } },
+          transactionCount: 3,
+          transactions: [{ txid: { internal: expect.stringMatching(/^[0-9a-f]{64}$/) } }],
+          undecoded: {
+            index: 1,
+            typeByte: start === '090900' ? '0x09' : '0x03',
+            payloadVersion: 0,
+            offset: bytes.length - 2 * foreign.length,
+            bytes: 2 * foreign.length,
+            transactions: 2,
+            reason: expect.stringContaining('type not known here'),
+          },
+        })
+        expect(decode('block', hex, flipped(expected.hash_internal)).valid).toBe(false)
+        // A header without its work is refused whatever stands behind it.
+        const worthless = encodeBlock({ ...header, nonce: header.nonce ^ 1 }, auxPow, [foreign])
+        expect(decode('block', Buffer.from(worthless).toString('hex')).valid).toBe(false)
+        const cut = [...first, Uint8Array.of(2, 0, 1, 0x55, 0)]
+        const broken = encodeBlock(header, auxPow, [...cut, foreign])
+        expect(decode('block', Buffer.from(broken).toString('hex'))).toMatchObject({
+          valid: false,
+          code: 'MAIN_ATTRIBUTE_UNKNOWN',
+        })
+      }
+    }
   })
 
   test('transactions: id, amounts, programs', () => {

@@ -2,12 +2,14 @@ import { bytesEqual, fault, ok, parseHex, type Result } from '@ioex/chain/bytes'
 import {
   asInternalHash,
   BLOCK_BYTES_MAX,
+  type BlockPrefix,
   checkAuxPow,
   checkConfirm,
   checkSideAuxPow,
   type Confirm,
   decodeAuxPow,
   decodeBlock,
+  decodeBlockPrefix,
   decodeConfirm,
   decodeDposBlock,
   decodeHeader,
@@ -17,6 +19,7 @@ import {
   decodeSideBlock,
   decodeTransaction,
   type Dialect,
+  type ForeignTransaction,
   HEADER_BYTES,
   headerHash,
   isSideChainPowSignedBy,
@@ -173,6 +176,10 @@ function describeBlock(bytes: Uint8Array, verdict: Verdict, options: DecodeOptio
   const dpos = main.ok ? undefined : decodeDposBlock(bytes)
   const side = main.ok || dpos?.ok ? undefined : decodeSideBlock(bytes)
   if (side?.ok) return describeSideBlock(side.value, verdict, options)
+  const prefix = main.ok || dpos?.ok ? undefined : decodeBlockPrefix(bytes)
+  if (prefix?.ok && prefix.value.foreign) {
+    return describeBlockPrefix(prefix.value, prefix.value.foreign, bytes.length, verdict, options)
+  }
   const block = dpos?.ok ? dpos.value.block : decoded(verdict, main)
   if (!block) return {}
   const ids = block.transactions.map(({ id }) => id)
@@ -187,6 +194,36 @@ function describeBlock(bytes: Uint8Array, verdict: Verdict, options: DecodeOptio
     header: fullHeaderJson(block),
     transactions: block.transactions.map(transactionJson),
     ...(confirm && { confirm: confirmJson(confirm) }),
+  }
+}
+
+/**
+ * Blocks of the main network hold votes and producers every day. What can be checked then is the
+ * header, its work, and what stands before the first such transaction; `complete` is false.
+ */
+function describeBlockPrefix(
+  block: BlockPrefix,
+  foreign: ForeignTransaction,
+  length: number,
+  verdict: Verdict,
+  options: DecodeOptions,
+): object {
+  checkHeaderProof(verdict, block, options.against)
+  for (const transaction of block.transactions) checkTransactionAlone(verdict, transaction)
+  if (options.against) verdict.take('against', isNamed(options.against, block.hash, 'block'))
+  return {
+    chain: 'main',
+    complete: false,
+    header: fullHeaderJson(block),
+    transactionCount: block.transactionCount,
+    transactions: block.transactions.map(transactionJson),
+    undecoded: {
+      ...foreign,
+      typeByte: `0x${foreign.type.toString(16).padStart(2, '0')}`,
+      bytes: length - foreign.offset,
+      transactions: block.transactionCount - foreign.index,
+      reason: 'type not known here: where it ends, what follows and the Merkle root are unchecked',
+    },
   }
 }
 
