@@ -12,6 +12,7 @@ import {
 } from './bitcoin.ts'
 import {
   decodeBlock,
+  decodeBlockPrefix,
   decodeDposBlock,
   decodeSideBlock,
   encodeBlock,
@@ -22,7 +23,12 @@ import { ByteReader } from './byte-reader.ts'
 import { ByteWriter } from './byte-writer.ts'
 import { decodeConfirm, encodeConfirm } from './confirm.ts'
 import { asInternalHash, type InternalHash } from './hash-orientation.ts'
-import { decodeHeaderWithAuxPow, encodeHeaderWithAuxPow } from './main-header.ts'
+import {
+  decodeHeader,
+  decodeHeaderWithAuxPow,
+  encodeHeader,
+  encodeHeaderWithAuxPow,
+} from './main-header.ts'
 import { decodeMemoAnchor, encodeMemoAnchor, parseMemoAnchor } from './memo-anchor.ts'
 import { merkleRoot } from './merkle.ts'
 import {
@@ -43,7 +49,7 @@ import {
   encodeSideChainFilter,
   MainNetMagic,
 } from './p2p-message.ts'
-import { parseCode } from './ela-address.ts'
+import { formatElaAddress, parseCode, parseElaAddress } from './ela-address.ts'
 import { parseSignatures } from './program-check.ts'
 import { decodeSideAuxPow, encodeSideAuxPow } from './side-aux-pow.ts'
 import { decodeTransaction, encodeTransaction, type MainTransaction } from './transaction.ts'
@@ -90,6 +96,14 @@ const codecs: readonly Codec[] = [
     ),
   ),
   codec('block with Confirm', decodeDposBlock, encodeDposBlock),
+  codec('side block', decodeSideBlock, (block) => {
+    const raws = block.transactions.map(({ raw }) => raw)
+    const writer = new ByteWriter().fixed(encodeHeader(block.header))
+    writer.fixed(encodeSideAuxPow(block.proof)).u8(1).u32(raws.length)
+    for (const raw of raws) writer.fixed(raw)
+    return writer.finish()
+  }),
+  codec('header', decodeHeader, encodeHeader),
   codec(
     'P2P message',
     (bytes) => {
@@ -136,6 +150,9 @@ function seeds(): Uint8Array[] {
   const texts: string[] = [
     ...read('transactions.json').vectors.map((vector: { raw: string }) => vector.raw),
     ...read('main-blocks.json').blocks.map((block: { raw: string }) => block.raw),
+    ...read('main-blocks.json').blocks.map((block: { raw: string }) => `${block.raw}00`),
+    ...read('main-blocks.json').blocks.map((block: { raw: string }) => block.raw.slice(0, 168)),
+    ...read('side-blocks.json').blocks.map((block: { raw: string }) => block.raw),
     ...read('side-auxpow.json').vectors.map((v: { sideauxpow_hex: string }) => v.sideauxpow_hex),
     ...read('auxpow.json').vectors.map((v: { auxpow_hex: string }) => v.auxpow_hex),
     ...read('spv-p2p.json').merkleblocks.map((v: { payload_hex: string }) => v.payload_hex),
@@ -300,11 +317,55 @@ describe('codec laws', () => {
   )
 
   test(
+    'a block up to its first foreign transaction is what the whole block says, or a fault',
+    () => {
+      fc.assert(
+        fc.property(anyBytes, (bytes) => {
+          const whole = decodeBlock(bytes)
+          const prefix = decodeBlockPrefix(bytes)
+          if (whole.ok) {
+            expect(prefix).toMatchObject({ ok: true, value: { foreign: undefined } })
+          } else if (prefix.ok) {
+            expect(whole.fault.code).toBe('MAIN_TRANSACTION_TYPE_UNKNOWN')
+            expect(prefix.value.transactions).toHaveLength(prefix.value.foreign?.index ?? -1)
+          } else {
+            expect(prefix.fault).toEqual(whole.fault)
+          }
+        }),
+        { numRuns: RUNS },
+      )
+    },
+    FUZZ_TIMEOUT_MS,
+  )
+
+  test(
+    'an ELA address is refused or is the one text of its program hash',
+    () => {
+      const known = ['EWkFCXQetfxxFhYzFwxntbzrMoe7q79yHs', 'XKUh4GLhFJiqAMTF6HyWQrV9pK9HcGUdfJ']
+      const misspelt = fc
+        .record({ address: fc.constantFrom(...known), at: fc.nat(33), with: fc.string() })
+        .map(({ address, at, with: other }) => address.slice(0, at) + other + address.slice(at + 1))
+      const anyText = fc.oneof(fc.string({ maxLength: 60 }), misspelt, fc.constantFrom(...known))
+      fc.assert(
+        fc.property(anyText, programHash, (value, owner) => {
+          const parsed = parseElaAddress(value)
+          if (parsed.ok) expect(formatElaAddress(parsed.value)).toBe(value)
+          else expect(parsed.fault.code).toMatch(/^[A-Z][A-Z0-9_]+$/)
+          const back = parseElaAddress(formatElaAddress(owner))
+          if (back.ok) expect(back.value).toEqual(owner)
+        }),
+        { numRuns: RUNS },
+      )
+      for (const address of known) expect(parseElaAddress(address).ok).toBe(true)
+    },
+    FUZZ_TIMEOUT_MS,
+  )
+
+  test(
     'decoders without an encoder do not throw either',
     () => {
       fc.assert(
         fc.property(anyBytes, (bytes) => {
-          decodeSideBlock(bytes)
           parseMemoAnchor(bytes)
           parseCode(bytes)
           parseSignatures(bytes)
