@@ -10,6 +10,10 @@ const units = z.string().regex(/^\d{1,20}$/)
 
 /** An offer names four relays; the first is free. */
 export const PAID_LINKS_MAX = 3
+/** Bytes of the region that an offer names. */
+export const OFFER_REGION_BYTES_MAX = 16
+/** Two times of the day, the second after midnight where it is the smaller. */
+export const QUIET_HOURS = /^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$/
 
 /** What one node process is told. Secrets are in key files beside it, never in the config. */
 export const NodeConfigSchema = z.strictObject({
@@ -99,12 +103,9 @@ export const NodeConfigSchema = z.strictObject({
       /** Bytes that may be moved in a day (UTC). */
       bytesPerDay: z.int().positive().optional(),
       /** "22:00-06:30" UTC: no transfers then; proofs go on. */
-      quietHours: z
-        .string()
-        .regex(/^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$/)
-        .optional(),
+      quietHours: z.string().regex(QUIET_HOURS).optional(),
       /** Where the node says it is: text of at most 16 bytes, and its network's number. */
-      region: z.string().max(16).optional(),
+      region: z.string().max(OFFER_REGION_BYTES_MAX).optional(),
       asn: z.int().min(0).max(0xffff_ffff).optional(),
       /** Rebuild the owner's lost slots where that is due; needs the owner's key. */
       repair: z.boolean().optional(),

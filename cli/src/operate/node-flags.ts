@@ -60,6 +60,12 @@ const NodeFlagsSchema = z
     unitPrice: z.string().min(1),
     relayPrice: z.string().min(1),
     reservationPrice: z.string().min(1),
+    /** Bytes that a peer moves in a day (UTC), and the times (UTC) when it moves none. */
+    dailyTraffic: z.string().min(1),
+    quietHours: z.string().min(1),
+    /** Where a peer says it is: text, and its network's number. */
+    region: z.string().min(1),
+    asn: count,
     paidLinks: count,
     linkPriceMax: z.string().min(1),
     repair: flag,

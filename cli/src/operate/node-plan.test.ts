@@ -112,6 +112,47 @@ describe('what flags make of a node', () => {
     expect(codeOf({ ...peer, paidLinks: 4 })).toBe('PAID_LINKS_INVALID')
   })
 
+  test('the terms of an offer beside its prices, only where they are given', () => {
+    const [plain] = planNode(peer, 'main')
+    for (const term of ['bytesPerDay', 'quietHours', 'region', 'asn']) {
+      expect(plain?.storage).not.toHaveProperty(term)
+    }
+    const terms = { dailyTraffic: '50GiB', quietHours: '22:00-06:30', region: 'eu', asn: 64_500 }
+    const [config] = planNode({ ...peer, ...terms, peers: [PEER] }, 'main')
+    expect(config?.storage).toMatchObject({
+      bytesPerDay: 50 * 2 ** 30,
+      quietHours: '22:00-06:30',
+      region: 'eu',
+      asn: 64_500,
+    })
+    expect(NodeConfigSchema.parse(config)).toEqual(config)
+  })
+
+  test.each([
+    ['DAILY_TRAFFIC_INVALID', { dailyTraffic: 'much' }],
+    ['DAILY_TRAFFIC_INVALID', { dailyTraffic: '0' }],
+    ['QUIET_HOURS_INVALID', { quietHours: '22-6' }],
+    ['QUIET_HOURS_INVALID', { quietHours: '24:00-06:00' }],
+    ['QUIET_HOURS_INVALID', { quietHours: '06:00-06:00' }],
+    ['REGION_INVALID', { region: 'ö'.repeat(9) }],
+    ['ASN_INVALID', { asn: 0 }],
+    ['ASN_INVALID', { asn: 2 ** 32 }],
+  ])('%s for %j', (code, terms) => {
+    expect(codeOf({ ...peer, ...terms })).toBe(code)
+  })
+
+  test('the terms of an offer come from variables and the file too', async () => {
+    const path = join(folder, 'terms.yaml')
+    await writeFile(path, 'region: eu\nquietHours: 22:00-06:30\nasn: 1\n')
+    const env = { IOEX_DAILY_TRAFFIC: '1GiB', IOEX_ASN: '64500' }
+    expect(await gatherNodeFlags({ region: 'us' }, env, folder, path)).toEqual({
+      region: 'us',
+      quietHours: '22:00-06:30',
+      dailyTraffic: '1GiB',
+      asn: 64_500,
+    })
+  })
+
   test('a peer that repairs, and one that leaves, only when asked', () => {
     expect(planNode(peer, 'main')[0]?.storage).not.toHaveProperty('leave')
     const [config] = planNode({ ...peer, repair: true, leave: true, peers: [PEER] }, 'main')

@@ -5,6 +5,7 @@ import { parseAmount } from '../output/amount.ts'
 import { parseByteSize } from '../output/byte-size.ts'
 import { CommandError, EXIT_USAGE } from '../output/failure.ts'
 import { NODE_ROLES, type NodeFlags, type NodeRoleName, variableOf } from './node-flags.ts'
+import { offerTermsOf } from './offer-terms.ts'
 
 const LOOPBACK = '127.0.0.1'
 
@@ -132,6 +133,7 @@ function partOfRole(
           capacityBytes: capacityOf(flags),
           price: priceOf('price', flags),
           unitPrice: priceOf('unitPrice', flags),
+          ...offerTermsOf(flags),
           friends: (flags.friends ?? []).map(friendOf),
           ...(flags.paidLinks && {
             paidLinks: linksOf(flags.paidLinks),
