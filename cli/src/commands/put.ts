@@ -12,6 +12,8 @@ export interface PutOptions {
   readonly dataShards?: number
   readonly totalShards?: number
   readonly term: number
+  readonly region?: readonly string[]
+  readonly notAsn?: readonly number[]
   readonly pot?: bigint
   readonly delegate?: string
   readonly trustDelegate?: boolean
@@ -49,6 +51,7 @@ export async function put(
       files: [{ source, path: options.name ?? basename(source) }],
       ...(redundancy && { redundancy }),
       termEpochs: options.term,
+      tags: { regions: options.region, avoidAsns: options.notAsn },
       repair,
       onProgress: bar.update,
       onLapse: (contracts) => {

@@ -102,3 +102,8 @@ const decoder = new TextDecoder('utf-8', { fatal: false })
 export function addressesOf(offer: Offer): string[] {
   return offer.addresses.map((address) => decoder.decode(address))
 }
+
+/** The region that an offer names; empty where it names none. */
+export function regionOf(offer: Offer): string {
+  return decoder.decode(offer.region)
+}

@@ -1,10 +1,12 @@
 import type { Logger } from 'pino'
 import type { ChainClient } from '../node/chain-client.ts'
 import { chooseRedundancy, type Redundancy } from '../slicing/redundancy.ts'
+import type { Offer } from '../relay/offer.ts'
 import { ping } from '../transfer/provider-client.ts'
 import { reasonOf } from '../transfer/transfer-error.ts'
 import type { ChannelPool, OfferBook } from './channel-pool.ts'
 import { type Candidate, candidatesOf, orderCandidates } from './peer-choice.ts'
+import { fitsTags, type PeerTags, tagsText } from './peer-tags.ts'
 import { StorageError } from './storage-interfaces.ts'
 
 /** Peers that are probed beside those needed, as spares. */
@@ -27,14 +29,15 @@ export interface Placement extends Redundancy {
 
 /**
  * How many shards the peers that offer space now allow, unless the user says so. `bytesOf` gives
- * the bytes that each peer must have free for so many data shards.
+ * the bytes that each peer must have free for so many data shards. Throws PEERS_TOO_FEW.
  */
 export async function chooseShards(
   market: Market,
   bytesOf: (k: number) => number,
   wanted: Redundancy | undefined,
+  tags: PeerTags = {},
 ): Promise<{ redundancy: Redundancy; candidates: Candidate[] }> {
-  const offers = await market.offers.storage()
+  const offers = taggedOffers(await market.offers.storage(), wanted, tags)
   const withRoom = (k: number) =>
     candidatesOf(market.chain, offers, { slotBytes: bytesOf(k), ownNodeKey: market.ownNodeKey })
   if (wanted) return { redundancy: wanted, candidates: await withRoom(wanted.k) }
@@ -46,6 +49,20 @@ export async function chooseShards(
     if (allowed.n >= redundancy.n) return { redundancy, candidates }
     redundancy = allowed
   }
+}
+
+/** The offers that fit the tags. Throws PEERS_TOO_FEW where the tags leave too few of them. */
+function taggedOffers(
+  offers: readonly Offer[],
+  wanted: Redundancy | undefined,
+  tags: PeerTags,
+): Offer[] {
+  const left = offers.filter((offer) => fitsTags(offer, tags))
+  const isEnough = wanted ? left.length >= wanted.n : chooseRedundancy(left.length).ok
+  if (isEnough || left.length === offers.length) return left
+  const message = `${left.length} of ${offers.length} peers say that they are ${tagsText(tags)}`
+  const need = wanted ? `, ${wanted.n} are needed` : ', a contract needs at least 3'
+  throw new StorageError('PEERS_TOO_FEW', `${message}${need}: allow more of them`)
 }
 
 function redundancyFor(peers: number): Redundancy {

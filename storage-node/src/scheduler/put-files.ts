@@ -154,7 +154,7 @@ async function prepare(
   const wanted = checkedShards(earlier ?? request.redundancy)
   const bytesOf = (k: number) =>
     slotBytesOf(planPut(sources, remove, k, packBytesOf(options, k)), k)
-  const { redundancy, candidates } = await chooseShards(market, bytesOf, wanted)
+  const { redundancy, candidates } = await chooseShards(market, bytesOf, wanted, request.tags)
   const plans = planPut(sources, remove, redundancy.k, packBytesOf(options, redundancy.k))
   meter.phase('reading')
   const files = await readSources(sources, plans, (bytes) => meter.read(bytes))

@@ -4,6 +4,7 @@ import type { PeerNetwork } from '../relay/peer-network.ts'
 import type { FileStatus } from '../repair/file-status.ts'
 import type { RepairOptions, RepairRequest, RepairResult } from '../repair/repair-interfaces.ts'
 import type { RepairKeys } from '../repair/repair-keys.ts'
+import type { PeerTags } from './peer-tags.ts'
 import type { Closing } from './rail-closer.ts'
 import type { TransferProgress } from './transfer-progress.ts'
 
@@ -54,6 +55,8 @@ export interface PutRequest {
   readonly remove?: readonly string[]
   /** k of n; chosen by the number of peers where undefined. */
   readonly redundancy?: { readonly k: number; readonly n: number } | undefined
+  /** Where the peers may say that they are; any peers where undefined. */
+  readonly tags?: PeerTags | undefined
   /** Epochs to pay for. */
   readonly termEpochs: number
   /** How often each slot may be read in full from its traffic lock. */
