@@ -77,6 +77,15 @@ export function countArgument(text: string): number {
   return Number(text)
 }
 
+/**
+ * An option that takes epochs, or a duration such as 30d: text for readEpochCount, which the
+ * command asks, so that a command line that only wants help loads nothing for it.
+ */
+export function epochsOption(flags: string, description: string, byDefault?: number): Option {
+  const text = `${description}: a count, or a duration such as 30d`
+  return new Option(flags, text).default(byDefault?.toString())
+}
+
 /** An option that takes an amount of IOEX, with a default that help can show. */
 export function amountOption(flags: string, description: string, byDefault?: bigint): Option {
   const option = new Option(flags, description).argParser(argument(parseAmount))

@@ -4,6 +4,7 @@ import type { RpcClient } from '@ioex/rpc/client'
 import type { ResultOf } from '@ioex/rpc/contract'
 import type { CommandContext } from '../command-context.ts'
 import { formatAmount, formatIoex } from '../output/amount.ts'
+import { epochsOf, readEpochCount } from '../output/epoch-count.ts'
 import { CommandError, usageError } from '../output/failure.ts'
 import { factsText } from '../output/table.ts'
 import { sendOwnerTransaction } from '../wallet/owner-transaction.ts'
@@ -21,7 +22,7 @@ export interface OpenOptions {
   readonly slot: number
   readonly price: bigint
   readonly unitPrice: bigint
-  readonly term: number
+  readonly term: string
   readonly traffic: bigint
   readonly pot: bigint
   readonly delegate?: string
@@ -30,7 +31,7 @@ export interface OpenOptions {
 }
 
 export interface TopUpOptions {
-  readonly epochs?: number
+  readonly epochs?: string
   readonly traffic?: boolean
 }
 
@@ -53,7 +54,7 @@ export async function openContract(context: CommandContext, options: OpenOptions
     slotBytes: Math.ceil(options.slot / 256) * 256,
     priceCap: String(options.price),
     unitPriceCap: String(options.unitPrice),
-    termEpochs: options.term,
+    termEpochs: await networkEpochs(client, options.term),
     lockUnits: String(options.traffic),
     pot: String(options.pot),
     ...(options.delegate !== undefined && { delegate: options.delegate }),
@@ -76,23 +77,31 @@ export async function topUpContract(
 ): Promise<void> {
   const client = await context.client()
   const { owner } = await readWallet(context.settings.data, context.passphrase)
-  const payloads = await topUpsOf(client, id, amount, options)
+  const epochs =
+    options.epochs === undefined ? undefined : await networkEpochs(client, options.epochs)
+  const payloads = await topUpsOf(client, id, amount, { ...options, epochs })
   const transactions: string[] = []
   for (const payload of payloads) {
     transactions.push((await sendOwnerTransaction(client, owner, payload, true)).id)
   }
   context.output.result({ contract: id, transactions }, () =>
-    options.epochs === undefined
+    epochs === undefined
       ? `Added ${formatIoex(amount)} ${options.traffic ? 'to every rail' : 'to the pot'}`
-      : `Prolonged ${transactions.length} slots by ${options.epochs} epochs`,
+      : `Prolonged ${transactions.length} slots by ${epochs} epochs`,
   )
+}
+
+/** The epochs that an option names; the node is asked how long they are. */
+async function networkEpochs(client: RpcClient, text: string): Promise<number> {
+  const count = readEpochCount(text)
+  return epochsOf(count, await client.call('chain_getParams', {}))
 }
 
 async function topUpsOf(
   client: RpcClient,
   id: number,
   amount: bigint,
-  { epochs, traffic }: TopUpOptions,
+  { epochs, traffic }: { epochs: number | undefined; traffic?: boolean },
 ): Promise<Payload[]> {
   const contract = await client.call('contracts_get', { id })
   const ofRails = epochs !== undefined || traffic === true

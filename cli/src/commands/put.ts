@@ -5,13 +5,14 @@ import type { CommandContext } from '../command-context.ts'
 import { CommandError, usageError } from '../output/failure.ts'
 import { formatIoex } from '../output/amount.ts'
 import { formatByteSize } from '../output/byte-size.ts'
+import { epochsOf, readEpochCount } from '../output/epoch-count.ts'
 import { transferBar } from '../storage/transfer-progress.ts'
 
 export interface PutOptions {
   readonly name?: string
   readonly dataShards?: number
   readonly totalShards?: number
-  readonly term: number
+  readonly term: string
   readonly region?: readonly string[]
   readonly notAsn?: readonly number[]
   readonly pot?: bigint
@@ -30,11 +31,12 @@ export async function put(
   const info = await stat(source)
   if (!info.isFile()) throw new CommandError('NOT_A_FILE', `${source} is not a file`)
   const redundancy = redundancyOf(options)
+  const term = readEpochCount(options.term)
   const delegate =
     options.delegate === undefined ? undefined : readAddressArgument(options.delegate, context)
   if (options.pot === undefined && delegate) throw usageError('give the delegate a --pot')
   const { openStorage } = await import('../storage/open-storage.ts')
-  const { client, owner, close } = await openStorage(context)
+  const { client, chain, owner, close } = await openStorage(context)
   const bar = transferBar(context.output)
   const { pot, trustDelegate, delegateFee } = options
   const repair =
@@ -50,7 +52,7 @@ export async function put(
     const result = await client.put({
       files: [{ source, path: options.name ?? basename(source) }],
       ...(redundancy && { redundancy }),
-      termEpochs: options.term,
+      termEpochs: epochsOf(term, chain.params),
       tags: { regions: options.region, avoidAsns: options.notAsn },
       repair,
       onProgress: bar.update,

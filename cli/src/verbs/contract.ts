@@ -1,6 +1,12 @@
 import type { Command } from 'commander'
 import type { OpenOptions, TopUpOptions } from '../commands/contract.ts'
-import { amountOption, argument, contextOf, countArgument } from '../command-context.ts'
+import {
+  amountOption,
+  argument,
+  contextOf,
+  countArgument,
+  epochsOption,
+} from '../command-context.ts'
 import { parseAmount } from '../output/amount.ts'
 import { parseByteSize } from '../output/byte-size.ts'
 import { addExamples } from '../verb-examples.ts'
@@ -15,6 +21,7 @@ Examples:
   $ ioex contract show 12
   $ ioex contract topup 12 0.5                 into its pot, which pays for repair
   $ ioex contract topup 12 0 --epochs 720      every slot is stored 720 epochs longer
+  $ ioex contract topup 12 0 --epochs 30d      … by as many epochs as 30 days have
   $ ioex contract leave 12
   $ ioex contract open --data-shards 2 --total-shards 6 --slot 1MiB --price 0.5 --unit-price 0.01
 `
@@ -66,7 +73,7 @@ function registerOpen(contract: Command): void {
     .addOption(
       amountOption('--unit-price <amount>', 'most IOEX per GiB moved').makeOptionMandatory(),
     )
-    .option('--term <epochs>', 'epochs to pay for', countArgument, 1000)
+    .addOption(epochsOption('--term <epochs>', 'epochs to pay for', 1000))
     .addOption(amountOption('--traffic <amount>', 'IOEX for traffic of each slot', 0n))
     .addOption(amountOption('--pot <amount>', 'IOEX for repair', 0n))
     .option('--delegate <address>', 'who may have lost slots refilled')
@@ -83,7 +90,7 @@ function registerTopUp(contract: Command): void {
     .description('add to the pot, or --epochs to every slot, or --traffic; anyone may')
     .argument('<id>', 'index of the contract', countArgument)
     .argument('<amount>', 'IOEX', argument(parseAmount))
-    .option('--epochs <count>', 'store every slot so much longer, at its price', countArgument)
+    .addOption(epochsOption('--epochs <count>', 'store every slot so much longer, at its price'))
     .option('--traffic', "into the traffic budget of every slot's rail instead of the pot")
     .action(async (id: number, amount: bigint, options: TopUpOptions, command: Command) => {
       await (await work()).topUpContract(await contextOf(command), id, amount, options)

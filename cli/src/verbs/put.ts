@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import type { PutOptions } from '../commands/put.ts'
-import { amountOption, contextOf, countArgument } from '../command-context.ts'
+import { amountOption, contextOf, countArgument, epochsOption } from '../command-context.ts'
 
 const EXAMPLES = `
 The file is encrypted here, cut into slots and spread over peers. An interrupted put goes on
@@ -10,7 +10,7 @@ Examples:
   $ ioex put holiday.mp4
   $ ioex put thesis.pdf --name documents/thesis.pdf
   $ ioex put photos.tar --data-shards 4 --total-shards 12 --term 720
-  $ ioex put thesis.pdf --pot 0.5
+  $ ioex put thesis.pdf --pot 0.5 --term 90d
   $ ioex put thesis.pdf --region eu,us --not-asn 64500
 
 What peers say of their place is not checked: it only leaves peers out, and a peer that says nothing
@@ -39,7 +39,7 @@ export function registerPut(program: Command): void {
     .option('--name <name>', 'its name in your storage; default its file name')
     .option('--data-shards <k>', 'slots that suffice to restore it', countArgument)
     .option('--total-shards <n>', 'slots stored, each on another peer', countArgument)
-    .option('--term <epochs>', 'epochs to pay for', countArgument, DEFAULT_TERM)
+    .addOption(epochsOption('--term <epochs>', 'epochs to pay for', DEFAULT_TERM))
     .option('--region <list>', 'only peers that say they are in one of these', addRegions)
     .option('--not-asn <list>', 'no peers that say they are in these networks', addNetworks)
     .addOption(amountOption('--pot <amount>', 'IOEX that pay for rebuilding lost slots'))

@@ -141,6 +141,7 @@ const statusMethods = {
       network: z.string(),
       addressPrefix: z.string(),
       epochBlocks: z.int(),
+      blockIntervalMs: z.int().describe('planned time between blocks, milliseconds'),
       baseFeePerByte: units,
     }),
     example: {},

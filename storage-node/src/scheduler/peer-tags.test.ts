@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { type Offer, OfferKind, PLAIN_TERMS } from '../relay/offer.ts'
 import type { ChannelPool, OfferBook } from './channel-pool.ts'
 import { chooseShards, type Market } from './peer-market.ts'
-import { fitsTags } from './peer-tags.ts'
+import type { PeerTags } from './peer-tags.ts'
 
 let next = 1
 const offerOf = (region: string, asn = 0): Offer => ({
@@ -34,15 +34,20 @@ function marketOf(offers: readonly Offer[]): Market {
 }
 
 const nothing = () => 1
-const places = async (offers: readonly Offer[], tags: Parameters<typeof fitsTags>[1]) => {
+const places = async (offers: readonly Offer[], tags: PeerTags) => {
   const { candidates } = await chooseShards(marketOf(offers), nothing, undefined, tags)
   return candidates.map(({ offer }) => offers.indexOf(offer))
 }
 
 describe('what peers say of their place only leaves them out', () => {
   const offers = [
-    ...[offerOf('eu'), offerOf('EU', 64_500), offerOf('us'), offerOf('', 64_501)],
-    ...[offerOf('eu'), offerOf('us', 64_500), offerOf('eu', 64_502)],
+    offerOf('eu'),
+    offerOf('EU', 64_500),
+    offerOf('us'),
+    offerOf('', 64_501),
+    offerOf('eu'),
+    offerOf('us', 64_500),
+    offerOf('eu', 64_502),
   ]
 
   test('without wishes everybody is asked', async () => {
