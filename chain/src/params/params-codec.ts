@@ -105,10 +105,16 @@ export function decodeParams(bytes: Uint8Array): Result<NetworkParams> {
   const decoded = decodeCanonical(NetworkParamsType as never, bytes, PARAMS_BYTES_MAX)
   if (!decoded.ok) return decoded
   const value = decoded.value as Fields
+  const network = value.network as Uint8Array
+  const addressPrefix = value.addressPrefix as Uint8Array
+  // One network has one encoding, and so one chain id.
+  if (![...network, ...addressPrefix].every((byte) => byte < 0x80)) {
+    return fault('PARAMS_INVALID', 'the names of a network are ASCII')
+  }
   const params = {
     ...value,
-    network: asciiText(value.network as Uint8Array),
-    addressPrefix: asciiText(value.addressPrefix as Uint8Array),
+    network: String.fromCharCode(...network),
+    addressPrefix: String.fromCharCode(...addressPrefix),
     mainArbiters: arbiterKeys(value.mainArbiters as Uint8Array),
   } as unknown as NetworkParams
   try {
@@ -131,8 +137,4 @@ function arbiterKeys(bytes: Uint8Array): string[] {
 
 function asciiBytes(value: string): Uint8Array {
   return Uint8Array.from(value, (letter) => letter.charCodeAt(0) & 0x7f)
-}
-
-function asciiText(bytes: Uint8Array): string {
-  return String.fromCharCode(...bytes.map((byte) => byte & 0x7f))
 }

@@ -115,6 +115,11 @@ describe('genesis', () => {
     const broken = decodeParams(encodeParams({ ...presets.main, phi: 0 }))
     expect(broken.ok ? '' : broken.fault.code).toBe('PARAMS_INVALID')
     expect(decodeParams(new Uint8Array(3)).ok).toBe(false)
+    // The name of the network comes first of all that has no fixed length.
+    const other = encodeParams(presets.ci)
+    const name = new DataView(other.buffer, other.byteOffset).getUint32(0, true)
+    other[name] = (other[name] ?? 0) | 0x80
+    expect(decodeParams(other)).toMatchObject({ fault: { code: 'PARAMS_INVALID' } })
   })
 
   test('each fault', () => {
