@@ -28,7 +28,9 @@ export const nodeView = z.looseObject({
   owner: z.string(),
   payout: z.string(),
   roles: z.array(roleName),
-  offers: z.array(z.enum(['storage', 'relay', 'validation'])),
+  offers: z
+    .array(z.enum(['storage', 'relay', 'validation']))
+    .describe('kinds alone: prices, space, limits and tags stand in the directory of offers'),
   held: units,
   strikes: z.int(),
   provenEpochs: z.int(),

@@ -1,5 +1,6 @@
 import { addressOf, bytesEqual, bytesToHex, LEAF_BYTES } from '@ioex/chain/bytes'
 import type { Contract } from '@ioex/chain/types'
+import { withinAllowance } from '../scheduler/free-allowance.ts'
 import { type Candidate, candidatesOf, hostOf, orderCandidates } from '../scheduler/peer-choice.ts'
 import { type Market, probePeer } from '../scheduler/peer-market.ts'
 import type { ContractWatch } from './watch-contract.ts'
@@ -56,7 +57,7 @@ export async function chooseReplacements(
     const probed = await Promise.all(group.map((one) => probePeer(market, one, slotBytes)))
     found.push(...probed.flatMap((one) => (one ? [one] : [])))
   }
-  return found
+  return withinAllowance(found, market.chain.params, slotBytes)
 }
 
 function fitsCaps(

@@ -1,14 +1,21 @@
 import { addressOf, bytesEqual, bytesToHex } from '@ioex/chain/bytes'
+import type { Node } from '@ioex/chain/types'
 import type { ChainClient } from '../node/chain-client.ts'
 import { addressesOf, type Offer } from '../relay/offer.ts'
 import { isQuietAt } from '../transfer/service-limits.ts'
+import { prefixOf } from './network-prefix.ts'
 
 /** A peer that could take a slot. */
 export interface Candidate {
   readonly offer: Offer
   /** Owner's address (hex) where the chain knows the node. */
   readonly owner: string | undefined
-  /** Host it advertises; undefined where nobody can dial it. */
+  /** Its record where the chain knows it. */
+  readonly node: Node | undefined
+  /**
+   * Host it advertises, once it was reached the IP address that it was reached at; undefined where
+   * nobody can dial it.
+   */
   readonly host: string | undefined
   /** Measured round trip, milliseconds. */
   readonly rttMs: number
@@ -36,6 +43,7 @@ export async function candidatesOf(
     candidates.push({
       offer,
       owner: node && bytesToHex(node.record.owner),
+      node: node?.record,
       host: hostOf(offer),
       rttMs: Number.POSITIVE_INFINITY,
     })
@@ -55,8 +63,8 @@ export function isResting(offer: Offer, nowMs: number): boolean {
 
 /**
  * Orders candidates: cheap before dear, near before far; then takes them so that owners and
- * hosts differ as long as others are left (PROTOCOL 10: placement trusts what is observed), from
- * those in `taken` too.
+ * address prefixes differ as long as others are left (PROTOCOL 10: placement trusts what is
+ * observed), from those in `taken` too.
  */
 export function orderCandidates(
   candidates: readonly Candidate[],
@@ -67,21 +75,21 @@ export function orderCandidates(
   )
   const order: Candidate[] = []
   const owners = new Map<string, number>()
-  const hosts = new Map<string, number>()
+  const prefixes = new Map<string, number>()
   for (const { owner, host } of taken) {
     count(owners, owner)
-    count(hosts, host)
+    count(prefixes, host && prefixOf(host))
   }
   while (sorted.length > 0) {
     let best = 0
     for (let i = 1; i < sorted.length; i++) {
-      if (crowding(sorted[i], owners, hosts) < crowding(sorted[best], owners, hosts)) best = i
+      if (crowding(sorted[i], owners, prefixes) < crowding(sorted[best], owners, prefixes)) best = i
     }
     const [next] = sorted.splice(best, 1)
     if (!next) break
     order.push(next)
     count(owners, next.owner)
-    count(hosts, next.host)
+    count(prefixes, next.host && prefixOf(next.host))
   }
   return order
 }
@@ -90,15 +98,15 @@ function compare<T extends number | bigint>(a: T, b: T): number {
   return a < b ? -1 : a > b ? 1 : 0
 }
 
-/** How many peers of its owner, then of its host, are taken already. */
+/** How many peers of its owner, then of its address prefix, are taken already. */
 function crowding(
   candidate: Candidate | undefined,
   owners: ReadonlyMap<string, number>,
-  hosts: ReadonlyMap<string, number>,
+  prefixes: ReadonlyMap<string, number>,
 ): number {
   const ofOwner = candidate?.owner === undefined ? 0 : (owners.get(candidate.owner) ?? 0)
-  const ofHost = candidate?.host === undefined ? 0 : (hosts.get(candidate.host) ?? 0)
-  return ofOwner * 1000 + ofHost
+  const ofPrefix = candidate?.host ? (prefixes.get(prefixOf(candidate.host)) ?? 0) : 0
+  return ofOwner * 1000 + ofPrefix
 }
 
 function count(counts: Map<string, number>, key: string | undefined): void {

@@ -5,6 +5,7 @@ import type { Offer } from '../relay/offer.ts'
 import { ping } from '../transfer/provider-client.ts'
 import { reasonOf } from '../transfer/transfer-error.ts'
 import type { ChannelPool, OfferBook } from './channel-pool.ts'
+import { withinAllowance } from './free-allowance.ts'
 import { type Candidate, candidatesOf, orderCandidates } from './peer-choice.ts'
 import { fitsTags, type PeerTags, tagsText } from './peer-tags.ts'
 import { StorageError } from './storage-interfaces.ts'
@@ -73,7 +74,7 @@ function redundancyFor(peers: number): Redundancy {
 
 /**
  * Picks the peers of a put: connects to more than are needed, measures them, and takes those that
- * answer, with distinct owners and hosts first. Throws PEERS_TOO_FEW.
+ * answer, with distinct owners and address prefixes first. Throws PEERS_TOO_FEW.
  */
 export async function choosePeers(
   market: Market,
@@ -84,21 +85,25 @@ export async function choosePeers(
   const { k, n } = redundancy
   const ordered = orderCandidates(candidates)
   const reachable: Candidate[] = []
-  for (let at = 0; at < ordered.length && reachable.length < n + SPARES / 2; ) {
-    const group = ordered.slice(at, at + n + SPARES - reachable.length)
+  let allowed: Candidate[] = []
+  for (let at = 0; at < ordered.length && allowed.length < n + SPARES / 2; ) {
+    const group = ordered.slice(at, at + n + SPARES - allowed.length)
     at += group.length
     const probed = await Promise.all(group.map((one) => probePeer(market, one, slotBytes)))
     reachable.push(...probed.flatMap((one) => (one ? [one] : [])))
+    allowed = withinAllowance(orderCandidates(reachable), market.chain.params, slotBytes)
   }
-  if (reachable.length < n) {
-    const message = `${reachable.length} peers with room answer where ${n} are needed`
+  if (allowed.length < n) {
+    const held = reachable.length - allowed.length
+    const crowded = held > 0 ? `, beside ${held} new ones behind the same addresses as others` : ''
+    const message = `${allowed.length} peers with room answer where ${n} are needed${crowded}`
     throw new StorageError('PEERS_TOO_FEW', `${message}: use fewer shards or try again later`)
   }
-  const best = orderCandidates(reachable)
+  const best = orderCandidates(allowed)
   return { k, n, nodes: best.slice(0, n), spares: best.slice(n) }
 }
 
-/** The candidate with its measured round trip; undefined where it does not answer. */
+/** The candidate with its measured round trip and address; undefined where it does not answer. */
 export async function probePeer(
   { pool, logger }: Market,
   candidate: Candidate,
@@ -109,7 +114,7 @@ export async function probePeer(
     try {
       const rttMs = await ping(channel.channel)
       pool.release(candidate.offer, channel)
-      return { ...candidate, rttMs }
+      return { ...candidate, rttMs, host: channel.address }
     } catch (error) {
       pool.discard(channel)
       throw error

@@ -34,6 +34,8 @@ interface RelayRail {
 /** A channel to a peer, however it was reached. */
 export interface OpenChannel {
   readonly channel: SecureChannel
+  /** IP address that a direct channel goes to; none where a relay carries it. */
+  readonly address: string | undefined
   /** Set where a relay carries it. */
   readonly relay:
     | {
@@ -119,6 +121,7 @@ export class ChannelOpener {
         })
         return {
           channel: session.channel,
+          address: undefined,
           relay: {
             nodeKey: relay.nodeKey,
             rail: rail.payer.rail.rail,
@@ -208,8 +211,10 @@ export async function openDirectChannel(
   address: string,
 ): Promise<OpenChannel> {
   const socket = await dial(address)
+  const { remoteAddress } = socket
   const channel = await openSecureChannel(socket, identity, { expectedPeer: nodeKey })
-  return { channel, relay: undefined, close: () => channel.frames.close() }
+  const close = () => channel.frames.close()
+  return { channel, address: remoteAddress, relay: undefined, close }
 }
 
 /** Opens a TCP connection to "host:port" of an offer. */
