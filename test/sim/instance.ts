@@ -337,7 +337,8 @@ export class Instance {
     this.#executed = new Set()
     const machine = this.#createMachine()
     this.#listen(machine)
-    this.#perform(nextEpoch(this.#relay, machine, this.nowMs))
+    const records = this.disk.records(machine.config.setup.epoch)
+    this.#perform(nextEpoch(this.#relay, machine, records, this.nowMs))
   }
 
   #checkCommit(blocks: readonly JustifiedBlock[], certificate: CommitCertificate): void {

@@ -270,7 +270,7 @@ describe('from one epoch to the next', () => {
     const { certificate, setup, next } = finish(world)
     world.receive({ type: 'certificate', certificate })
     expect(world.effects.at(-1)).toEqual({ type: 'epochEnded', epoch: 1 })
-    nextEpoch(world.relay, createMachine(configOf(setup)), world.nowMs)
+    nextEpoch(world.relay, createMachine(configOf(setup)), [], world.nowMs)
     expect(world.relay.machine.view).toBe(1)
     world.effects.length = 0
     const block = next.propose(1)
@@ -287,7 +287,7 @@ describe('from one epoch to the next', () => {
     world.receive({ type: 'proposal', proposal: block })
     expect(world.effects.map(({ type }) => type)).toContain('commit')
     expect(world.effects.at(-1)).toEqual({ type: 'epochEnded', epoch: 1 })
-    const effects = nextEpoch(world.relay, createMachine(configOf(setup)), world.nowMs)
+    const effects = nextEpoch(world.relay, createMachine(configOf(setup)), [], world.nowMs)
     expect(effects.some(({ type }) => type === 'validateBlock')).toBe(true)
   })
 
@@ -295,7 +295,7 @@ describe('from one epoch to the next', () => {
     const world = relayAtEnd()
     const { certificate, setup } = finish(world)
     world.receive({ type: 'certificate', certificate })
-    nextEpoch(world.relay, createMachine(configOf(setup)), world.nowMs)
+    nextEpoch(world.relay, createMachine(configOf(setup)), [], world.nowMs)
     world.effects.length = 0
     const vote = world.bench.vote(2, nullify, 7)
     for (let i = 0; i < 5; i++) world.receive({ type: 'vote', vote }, 'late')
@@ -311,7 +311,7 @@ describe('from one epoch to the next', () => {
     const world = relayAtEnd()
     const { certificate, setup, next } = finish(world, view)
     world.receive({ type: 'certificate', certificate })
-    nextEpoch(world.relay, createMachine(configOf(setup)), world.nowMs)
+    nextEpoch(world.relay, createMachine(configOf(setup)), [], world.nowMs)
     world.effects.length = 0
     const claim = (of: number, signers?: number[]) =>
       world.bench.certificate(finalize, of, new Uint8Array(32).fill(9), signers)

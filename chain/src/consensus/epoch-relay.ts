@@ -59,8 +59,17 @@ export function startRelay(
   return { relay, effects: closing(relay, startMachine(machine, records, nowMs)) }
 }
 
-/** Replaces a finished machine by that of the next epoch. */
-export function nextEpoch(relay: EpochRelay, machine: MachineState, nowMs: number): RelayEffect[] {
+/**
+ * Replaces a finished machine by that of the next epoch.
+ * @param records what the log keeps of that epoch: where the chain on disk was set back behind
+ *   the log, this node voted in it before
+ */
+export function nextEpoch(
+  relay: EpochRelay,
+  machine: MachineState,
+  records: readonly LogRecord[],
+  nowMs: number,
+): RelayEffect[] {
   const { epoch } = relay.machine.config.setup
   assert(relay.machine.finished, 'an epoch ends before the next one starts')
   assert(machine.config.setup.epoch === epoch + 1, 'epochs follow each other')
@@ -72,7 +81,7 @@ export function nextEpoch(relay: EpochRelay, machine: MachineState, nowMs: numbe
   relay.past.delete(epoch - LAST_WORDS_MAX)
   relay.machine = machine
   relay.announced = false
-  const effects = closing(relay, startMachine(machine, [], nowMs))
+  const effects = closing(relay, startMachine(machine, records, nowMs))
   const { waiting } = relay
   relay.waiting = []
   for (const { from, message } of waiting) {

@@ -63,9 +63,9 @@ export class BlockExchange {
   }
 
   /** A machine follows the one before: what came early for its epoch is here. */
-  beginEpoch(): void {
+  beginEpoch(logged: Map<Hex, Uint8Array>): void {
     const { blocks } = this.#options.machine().tree
-    this.#bodies.clear()
+    this.#bodies = logged
     for (const [hash, body] of this.#earlyBodies.take()) {
       if (blocks.has(hash)) this.#bodies.set(hash, body)
     }

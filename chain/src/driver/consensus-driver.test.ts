@@ -6,6 +6,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vi
 import { bytesToHex } from '../bytes/hex.ts'
 import { publicKeyOf } from '../bytes/signature.ts'
 import { signersOf, votesOf } from '../consensus/certificate.ts'
+import { epochOf } from '../consensus/epoch-relay.ts'
 import { GENESIS_MS, headerWith } from '../consensus/testing/machine-bench.ts'
 import { installNativeCrypto } from '../native/install-native-crypto.ts'
 import type { NetworkParams } from '../params/network-params.ts'
@@ -420,6 +421,32 @@ describe('a driver and the world', { timeout: 90_000 }, () => {
     expect(driver.status().votesAbove ?? 64).toBeGreaterThanOrEqual(64)
     await reaches(6)
     expectOneChain()
+    expectNoContradiction()
+  })
+
+  test('a chain set back behind the end of an epoch is none either', async () => {
+    const proposal = () =>
+      sent.find(({ statement: { kind, epoch } }) => kind === VoteKind.notarize && epoch === 2)
+    network.filter = (_, __, message) => {
+      sent.push(...votesOfSender(message))
+      const wire = decodeMessage(message)
+      if (!wire.ok || wire.value.type !== 'consensus') return true
+      const { message: said } = wire.value
+      // Epoch 1 ends everywhere; nobody hears a proposal of the next one, or anything after it.
+      return epochOf(said) < 2 || (said.type !== 'proposal' && proposal() === undefined)
+    }
+    for (const member of members) await start(member)
+    await vi.waitFor(() => expect(proposal()).toBeDefined(), DEADLINE)
+    const leader = members[proposal()?.validator ?? 0] as Member
+    await stop(leader)
+    const before = sent.length
+    const again = { ...leader, host: new MemoryHost(leader.name, ...hostArguments()) }
+    members[members.indexOf(leader)] = again
+    await start(again, false)
+    const isAgain = ({ validator, statement }: Vote) =>
+      members[validator] === again && statement.epoch === 2
+    await vi.waitFor(() => expect(sent.slice(before).some(isAgain)).toBe(true), DEADLINE)
+    expect(again.host.height).toBe(EPOCH_BLOCKS)
     expectNoContradiction()
   })
 

@@ -199,7 +199,7 @@ export class ConsensusDriver {
     const { epoch } = machine.config.setup
     await this.#log.prune(epoch - 1, Number.MAX_SAFE_INTEGER)
     await this.#log.prune(epoch, machine.finalView)
-    const { records, bodies } = recordsOf(this.#log.live.filter((entry) => entry.epoch === epoch))
+    const { records, bodies } = this.#recordsOf(epoch)
     this.#blocks.begin(bodies)
     const { relay, effects } = startRelay(machine, records, this.#clock.now())
     this.#relay = relay
@@ -437,9 +437,15 @@ export class ConsensusDriver {
   async #nextEpoch(): Promise<void> {
     assert(this.#relay, 'the driver has begun')
     const machine = await this.#createMachine()
-    const effects = nextEpoch(this.#relay, machine, this.#clock.now())
-    this.#blocks.beginEpoch()
+    const { records, bodies } = this.#recordsOf(machine.config.setup.epoch)
+    const effects = nextEpoch(this.#relay, machine, records, this.#clock.now())
+    this.#blocks.beginEpoch(bodies)
     await this.#perform(effects)
+  }
+
+  /** What the log keeps of an epoch. */
+  #recordsOf(epoch: number) {
+    return recordsOf(this.#log.live.filter((entry) => entry.epoch === epoch))
   }
 
   #noticeBehind(peer: PeerName | undefined, epoch: number, height: number | undefined): void {
