@@ -6,6 +6,8 @@ export interface Mutant {
   readonly to: string
   /** Needs whole nodes with their ledgers, not the bare consensus machine. */
   readonly fullNode?: true
+  /** Where rare histories start; default 1. */
+  readonly firstSeed?: number
   /** Why no seed can catch it. */
   readonly redundant?: string
   /** Shows only where more weight is faulty than the protocol bears. */
@@ -551,5 +553,21 @@ export const MUTANTS: readonly Mutant[] = [
     from: 'if (record.anchorState !== AnchorState.final) continue',
     to: 'if (record.anchorState >= 0) continue',
     fullNode: true,
+  },
+  {
+    name: 'an objection outlives a quorum',
+    file: `${CONSENSUS}/proposing.ts`,
+    from: "if (header.view < state.view) return verdict === 'invalid' ? 'nullify' : 'notarize'",
+    to: "if (header.view < state.view) return verdict === 'valid' ? 'notarize' : 'nullify'",
+    fullNode: true,
+    firstSeed: 180,
+  },
+  {
+    name: 'an epoch begins without its log',
+    file: `${CONSENSUS}/epoch-relay.ts`,
+    from: 'startMachine(machine, records, nowMs))\n  const { waiting }',
+    to: 'startMachine(machine, [], nowMs))\n  const { waiting }',
+    fullNode: true,
+    firstSeed: 175,
   },
 ]

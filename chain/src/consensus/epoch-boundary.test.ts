@@ -159,6 +159,29 @@ describe('the end of an epoch', () => {
     expect(last3?.message).toMatchObject({ type: 'certificate' })
   })
 
+  test('who objected to a last block that a quorum notarized helps it to its end', () => {
+    const bench = new MachineBench({ lastHeight: 1 })
+    const later = bench.viewLed(false, 3)
+    const view = bench.viewLed(false) < later ? bench.viewLed(false) : later - 1
+    bench.skipTo(view)
+    const last = bench.propose(view)
+    bench.receiveProposal(last)
+    bench.validated(last.hash, 'refused')
+    expect(votesCast(bench.effects)).toContain(`nullify ${view}`)
+    bench.certify(notarize, view, hexToBytes(last.hash))
+    bench.skipTo(later)
+    bench.take()
+    bench.receiveProposal(reproposal(bench, last, later))
+    expect(votesCast(bench.effects)).toEqual([`notarize ${later}`])
+    const led = bench.viewLed(true, later + 1)
+    bench.skipTo(led)
+    const wake = ofType(bench.effects, 'setTimer').findLast(({ timer }) => timer === 'propose')
+    bench.take()
+    bench.nowMs = wake?.atMs ?? bench.nowMs
+    bench.timer('propose')
+    expect(proposalsIn(bench.effects)).toMatchObject([{ leaderVote: { statement: { view: led } } }])
+  })
+
   test('a child of the last block, and a re-proposal of any other block, are refused', () => {
     const bench = new MachineBench({ lastHeight: 1 })
     const view = bench.viewLed(false)

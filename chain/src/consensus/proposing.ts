@@ -185,9 +185,10 @@ function judgeProposal(
   { header }: RoundProposal,
   verdict: BlockVerdict,
 ): 'notarize' | 'nullify' | 'wait' {
+  // A re-proposed block was notarized by a quorum: its time was judged then, and so was all that a
+  // node may object to by itself. A third that went on objecting would hold the epoch up for ever.
+  if (header.view < state.view) return verdict === 'invalid' ? 'nullify' : 'notarize'
   if (verdict !== 'valid') return 'nullify'
-  // A re-proposed block was notarized by a quorum: its time was judged then.
-  if (header.view < state.view) return 'notarize'
   const { timing } = state.config
   const age = judgeTime(timing, header, state.nowMs, state.view - state.finalView - 1)
   if (age === 'too late') return 'nullify'
@@ -214,7 +215,7 @@ export function propose(state: MachineState): boolean {
   if (verdict === 'pending' || verdict === 'invalid' || !header) return false
   if (!isTime(state, duty, header)) return false
   if (header.height === state.config.setup.lastHeight) {
-    return verdict === 'valid' && repropose(state, duty, parent, header)
+    return repropose(state, duty, parent, header)
   }
   const fields = fieldsOf(state, parent, header)
   duty.status = 'building'

@@ -82,8 +82,8 @@ function castVote(state: MachineState, round: Round, kind: VoteKind, hash: Uint8
 
 export function notarize(state: MachineState, round: Round, hash: Hex): void {
   assert(mayNotarize(state, round), 'rule notarize')
-  const block = state.tree.blocks.get(hash)
-  assert(block?.status === 'valid', 'only a validated block is notarized')
+  const status = state.tree.blocks.get(hash)?.status
+  assert(status === 'valid' || status === 'refused', 'only an executed block is notarized')
   logBlock(state, hash)
   castVote(state, round, VoteKind.notarize, fromHex(hash))
 }
