@@ -560,7 +560,7 @@ export const MUTANTS: readonly Mutant[] = [
     from: "if (header.view < state.view) return verdict === 'invalid' ? 'nullify' : 'notarize'",
     to: "if (header.view < state.view) return verdict === 'valid' ? 'notarize' : 'nullify'",
     fullNode: true,
-    firstSeed: 180,
+    redundant: 'who objected proposes it again where it leads, and so votes: only later',
   },
   {
     name: 'an epoch begins without its log',
