@@ -46,7 +46,7 @@ Runs M seeded histories of the consensus machine from seed N on and checks every
   --model  instead: every reachable state of the voting rules in V views (3: half a minute)
   --economics instead: every known way to cheat against its honest twin, over M seeds (1), E epochs
            and S slots each, each node challenged in a share Q of epochs (1), then a market of N
-           nodes (0: none) over D days; fails if one pays. The long form takes an hour of one core:
+           nodes (0: none) over D days; fails if one pays. The long form takes ten minutes:
            --economics --nodes 2000 --days 90`)
   process.exit(0)
 }
