@@ -99,7 +99,13 @@ describe('the peg, on four validators and the built-in main chain', () => {
 
   test('a deposit is credited after its confirmations, whatever shallow branches win', async () => {
     const flags = ['--main', mainUrl, '--main-key-file', mainKeyFile, '--to', otherAddress]
-    const sent = command(other, 'wallet', 'deposit', '5', ...flags)
+    // While a memo of the validator waits for its block, so does the change of its account.
+    const sent = until('the deposit to be paid for', async () => {
+      const outcome = await run(other, 'wallet', 'deposit', '5', ...flags)
+      if (outcome.code === 0) return JSON.parse(outcome.out) as Record<string, unknown>
+      expect(outcome.err).toContain('DEPOSIT_FUNDS')
+      return undefined
+    })
     const { mainChain } = network.running
     await until('the deposit on the main chain', async () => mainChain.mempool.size > 0)
     await mainChain.mine()

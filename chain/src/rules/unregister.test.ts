@@ -174,6 +174,7 @@ describe('unregister', () => {
       'final',
       'epoch',
       'epoch',
+      'settle',
       'debt',
     ]
     const move = fc.record({ kind: fc.constantFrom(...KINDS), who: fc.nat(1), pick: fc.nat(3) })
@@ -206,6 +207,10 @@ describe('unregister', () => {
           if (kind === 'final' && world.epoch > 1)
             world.makeFinal(Math.max(1, world.epoch - 1 - pick))
           if (kind === 'epoch') world.nextEpoch()
+          if (kind === 'settle') {
+            for (let epoch = 1; epoch < world.epoch; epoch++) world.makeFinal(epoch)
+            world.epochs(WAIT + 1)
+          }
           if (kind === 'debt' && before) {
             world.draft.nodes.set(world.index(key), { ...before, debt: before.debt + BigInt(pick) })
           }

@@ -1,19 +1,15 @@
 import type { Node } from '@ioex/chain/types'
 import pino from 'pino'
-import { afterEach, describe, expect, test, vi } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { presets } from '../../../genesis/src/presets/presets.ts'
 import { type Offer, OfferKind, PLAIN_TERMS } from '../relay/offer.ts'
-import { ping } from '../transfer/provider-client.ts'
+import { FrameKind } from '../transfer/frame-connection.ts'
+import { PingAnswerType } from '../transfer/messages.ts'
+import type { SecureChannel } from '../transfer/secure-channel.ts'
 import type { ChannelPool, OfferBook } from './channel-pool.ts'
 import { withinAllowance } from './free-allowance.ts'
 import { type Candidate, orderCandidates } from './peer-choice.ts'
 import { choosePeers, type Market } from './peer-market.ts'
-
-vi.mock(import('../transfer/provider-client.ts'), async (original) => ({
-  ...(await original()),
-  ping: vi.fn(() => Promise.resolve(1)),
-}))
-afterEach(() => vi.mocked(ping).mockClear())
 
 const GIB = 2 ** 30
 const params = { ...presets.ci, freeAllowanceBytes: 10 * GIB }
@@ -101,10 +97,26 @@ describe('placement', () => {
     expect(first?.host).toBe('192.0.2.1')
   })
 
+  let pings: number
+  beforeEach(() => {
+    pings = 0
+  })
+  /** A channel on whose other end somebody answers pings. */
+  const channel = {
+    frames: {
+      send: () => Promise.resolve(void (pings += 1)),
+      receive: () =>
+        Promise.resolve({
+          kind: FrameKind.answer,
+          payload: PingAnswerType.serialize({ timeMs: 1 }),
+        }),
+    },
+  } as unknown as SecureChannel
+
   /** A market where each peer is reached at the address that `seen` gives for it. */
   const marketOf = (seen: (offer: Offer) => string | undefined): Market => {
     const pool = {
-      acquire: (offer: Offer) => Promise.resolve({ channel: {}, address: seen(offer) }),
+      acquire: (offer: Offer) => Promise.resolve({ channel, address: seen(offer) }),
       release: () => {},
     }
     return {
@@ -124,7 +136,7 @@ describe('placement', () => {
       code: 'PEERS_TOO_FEW',
       message: expect.stringMatching(/^2 peers .* where 3 are needed, beside 4 new ones/),
     })
-    expect(ping).toHaveBeenCalledTimes(6)
+    expect(pings).toBe(6)
     const two = await choosePeers(market, { k: 1, n: 2 }, liars, 4 * GIB)
     expect(two.nodes.map(({ host }) => host)).toEqual(['203.0.113.5', '203.0.113.5'])
   })
