@@ -30,7 +30,8 @@ describe('repair over real peers', () => {
     await writeFile(source, content)
     const redundancy = { k: 2, n: 6 }
     const files = [{ source, path: 'file' }]
-    const stored = await client.put({ files, termEpochs: 200, redundancy, repair })
+    // A read that a busy machine breaks off is tried again, and every try pays.
+    const stored = await client.put({ files, termEpochs: 200, redundancy, repair, reads: 30 })
     contract = stored.contracts[0] as number
     return stored.nodes
   }
