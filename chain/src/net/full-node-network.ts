@@ -180,9 +180,14 @@ export class FullNodeNetwork {
   }
 
   /** Asks one peer; rejects on time-out, disconnect or an answer above the bound. */
-  requestSync(peer: string, request: Uint8Array, answerBytesMax: number): Promise<Uint8Array> {
+  requestSync(
+    peer: string,
+    request: Uint8Array,
+    answerBytesMax: number,
+    timeoutMs = REQUEST_TIMEOUT_MS,
+  ): Promise<Uint8Array> {
     const protocol = this.#protocols.sync
-    return this.#request(peer, request, { protocol, answerBytesMax, timeoutMs: REQUEST_TIMEOUT_MS })
+    return this.#request(peer, request, { protocol, answerBytesMax, timeoutMs })
   }
 
   /** Registers who keeps what signers say of themselves. */

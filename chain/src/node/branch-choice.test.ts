@@ -6,8 +6,9 @@ import type { ChainManager } from '../manager/chain-manager.ts'
 import { installNativeCrypto } from '../native/install-native-crypto.ts'
 import { keyOf, UNITS } from '../rules/testing/sample-chain.ts'
 import { LevelStore } from '../store/level-store.ts'
-import { BlockSync, type SyncPeers } from '../sync/block-sync.ts'
+import { BlockSync } from '../sync/block-sync.ts'
 import { EpochProofsAnswerType, SyncRequestKind, SyncRequestType } from '../sync/sync-messages.ts'
+import type { SyncPeers } from '../sync/sync-peers.ts'
 import {
   hopContext,
   managerOf,

@@ -4,7 +4,7 @@ import { createConsensusCrypto } from '../driver/consensus-crypto.ts'
 import type { ChainStore } from '../manager/chain-store.ts'
 import { epochOfHeight } from '../params/network-params.ts'
 import type { Genesis } from '../rules/genesis-state.ts'
-import type { SyncPeers } from '../sync/block-sync.ts'
+import type { SyncPeers } from '../sync/sync-peers.ts'
 import { findBranches, type ProvenBranch } from '../sync/epoch-branches.ts'
 import {
   decodeEpochProof,

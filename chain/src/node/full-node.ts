@@ -23,8 +23,9 @@ import type { TransactionPool } from '../pool/transaction-pool.ts'
 import type { Genesis } from '../rules/genesis-state.ts'
 import { headerContext, mainHeaderAt } from '../rules/main-chain.ts'
 import { BlockScrubber, type ScrubStatus } from '../sync/block-scrubber.ts'
-import { BlockSync, type SyncPeers } from '../sync/block-sync.ts'
+import { BlockSync } from '../sync/block-sync.ts'
 import type { Status } from '../sync/sync-messages.ts'
+import type { SyncPeers } from '../sync/sync-peers.ts'
 import { SyncServer } from '../sync/sync-server.ts'
 import { anchoredCheckpoints } from './anchored-checkpoints.ts'
 import { BranchChoice, epochsSince, LEAD_EPOCHS } from './branch-choice.ts'
@@ -484,7 +485,7 @@ async function anchorsFor(options: FullNodeOptions, ledger: ChainManager['ledger
 function syncPeersOf(network: FullNodeNetwork): SyncPeers {
   return {
     peers: () => network.peers(),
-    ask: (peer, request, max) => network.requestSync(peer, request, max),
+    ask: (...question) => network.requestSync(...question),
   }
 }
 

@@ -23,6 +23,7 @@ import {
   SyncRequestKind,
   syncRequest,
 } from '../sync/sync-messages.ts'
+import { askStatus } from '../sync/sync-peers.ts'
 import { BLOCK_BYTES_MAX, BlockType, blockHash } from '../types/block.ts'
 import {
   CertificateType,
@@ -111,7 +112,7 @@ async function epochAhead(options: JoinOptions): Promise<number> {
     const silent = peers.peers().filter((peer) => !said.has(peer))
     await Promise.all(
       silent.map(async (peer) => {
-        const status = await statusOf(options, peer)
+        const status = await askStatus(peers, peer, options.genesis.chainId)
         if (status) said.set(peer, status)
       }),
     )
@@ -119,22 +120,6 @@ async function epochAhead(options: JoinOptions): Promise<number> {
     await setTimeout(LOOK_AGAIN_MS)
   }
   return Math.max(0, ...[...said.values()].map(({ epoch }) => epoch))
-}
-
-async function statusOf(
-  { peers, genesis }: JoinOptions,
-  peer: string,
-): Promise<Status | undefined> {
-  try {
-    const request = syncRequest(SyncRequestKind.status)
-    const bytes = await peers.ask(peer, request, SYNC_FRAME_BYTES_MAX)
-    const answer = decodeCanonical(SyncAnswerType, bytes, SYNC_FRAME_BYTES_MAX)
-    if (!answer.ok) return undefined
-    const { status } = answer.value
-    return bytesEqual(status.chainId, genesis.chainId) ? status : undefined
-  } catch {
-    return undefined
-  }
 }
 
 /** The network goes on while a snapshot is fetched: its newest one may be of a later epoch. */

@@ -74,7 +74,7 @@ export async function openNode(
     folder,
     peers: {
       peers: () => network.peers(),
-      ask: (peer, request, max) => network.requestSync(peer, request, max),
+      ask: (...question) => network.requestSync(...question),
     },
     peersExpected: options.peers.length,
     shelf,

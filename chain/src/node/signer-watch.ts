@@ -82,10 +82,11 @@ export class SignerWatch {
     const patience = Date.now() + LOOK_AROUND_MS
     while (peersExpected > 0 && !this.#isStopped) {
       const running = sync()
-      await running?.catchUp().catch(() => false)
       const level = running?.levelWith ?? 0
       const isEnough = 2 * level > peersExpected || (level > 0 && Date.now() > patience)
       if (isEnough && !isHeld()) break
+      // Not waited for: the peers that answer count while another hangs.
+      running?.catchUp().catch(() => false)
       await setTimeout(LOOK_AGAIN_MS, undefined, { ref: false })
     }
     return this.#isStopped ? [] : votesOnChain(this.#options)

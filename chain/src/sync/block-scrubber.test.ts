@@ -10,7 +10,7 @@ import { openChain } from '../node/open-chain.ts'
 import { heightKey, Prefix, u64Key } from '../store/layout.ts'
 import { type Database, LevelStore } from '../store/level-store.ts'
 import { BlockScrubber } from './block-scrubber.ts'
-import type { SyncPeers } from './block-sync.ts'
+import type { SyncPeers } from './sync-peers.ts'
 import { SyncAnswerType, SyncRequestKind, syncRequest } from './sync-messages.ts'
 import { hopContext, managerOf, peersOf, serverOf } from './testing/served-chain.ts'
 

@@ -31,7 +31,7 @@ import {
   checkPrunedBlock,
   checkStoredBlock,
 } from './block-check.ts'
-import type { SyncPeers } from './block-sync.ts'
+import type { SyncPeers } from './sync-peers.ts'
 import { decodeEpochProof } from './epoch-proofs.ts'
 import {
   SYNC_FRAME_BYTES_MAX,

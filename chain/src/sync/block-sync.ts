@@ -14,6 +14,7 @@ import { HISTORY_LIMIT } from '../light/history-proof.ts'
 import { areReproposalsJustified, type ProvenEpoch } from './epoch-proofs.ts'
 import {
   PlaceAnswerType,
+  type Status,
   SYNC_BLOCKS_MAX,
   SYNC_FRAME_BYTES_MAX,
   SyncAnswerType,
@@ -21,13 +22,7 @@ import {
   SyncRequestKind,
   syncRequest,
 } from './sync-messages.ts'
-
-/** The peers that can be asked for blocks. */
-export interface SyncPeers {
-  peers(): readonly string[]
-  /** Rejects on time-out or disconnect. */
-  ask(peer: string, request: Uint8Array, answerBytesMax: number): Promise<Uint8Array>
-}
+import { askStatus, type SyncPeers } from './sync-peers.ts'
 
 export interface BlockSyncOptions {
   readonly manager: ChainManager
@@ -86,14 +81,36 @@ export class BlockSync {
     const { manager, peers } = this.#options
     const start = manager.final.header.height
     this.#level.clear()
-    for (const peer of peers.peers()) {
-      try {
-        while (await this.#advanceFrom(peer, leastLead));
-      } catch {
-        // A peer that fails or lies is left for the next one; it is asked again another time.
-      }
-    }
+    let following = Promise.resolve()
+    // All are asked at once: one that hangs holds nobody up. Blocks come from one at a time.
+    const asked = peers.peers().map(async (peer) => {
+      if (!(await this.#isAhead(peer, leastLead))) return
+      following = following.then(() => this.#follow(peer, leastLead))
+      await following
+    })
+    await Promise.all(asked)
     return manager.final.header.height > start
+  }
+
+  async #isAhead(peer: string, leastLead: number): Promise<boolean> {
+    const { manager, peers } = this.#options
+    const status = await askStatus(peers, peer, manager.chainId)
+    if (!status) return false
+    this.#noteLevel(peer, status)
+    return status.height >= manager.final.header.height + leastLead
+  }
+
+  /** The network goes on while an answer travels: one block ahead is level. */
+  #noteLevel(peer: string, { height }: Status): void {
+    if (height <= this.#options.manager.final.header.height + 1) this.#level.add(peer)
+  }
+
+  async #follow(peer: string, leastLead: number): Promise<void> {
+    try {
+      while (await this.#advanceFrom(peer, leastLead));
+    } catch {
+      // A peer that fails or lies is left for the next one; it is asked again another time.
+    }
   }
 
   /** One range from one peer; true if there is more to ask it for. */
@@ -107,8 +124,7 @@ export class BlockSync {
     if (!answer.ok) return false
     const { status, blocks } = answer.value
     if (!bytesEqual(status.chainId, manager.chainId)) return false
-    // The network goes on while an answer travels.
-    if (status.height <= manager.final.header.height + 1) this.#level.add(peer)
+    this.#noteLevel(peer, status)
     if (blocks.length === 0 || status.height < manager.final.header.height + leastLead) return false
     const range = this.#prove(blocks)
     if (!range.ok || !(await this.#leadsThere(peer, range.value))) return false
@@ -118,6 +134,7 @@ export class BlockSync {
       if (manager.final.header.height + 1 !== from) return
       done = await importRange(manager, range.value)
     })
+    this.#noteLevel(peer, status)
     onProgress?.(manager.final.header.height, status.height)
     return done && manager.final.header.height < status.height
   }

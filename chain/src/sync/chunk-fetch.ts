@@ -1,7 +1,7 @@
 import type { Fault } from '../bytes/result.ts'
 import { decodeCanonical } from '../bytes/ssz.ts'
 import type { Header } from '../types/consensus-objects.ts'
-import type { SyncPeers } from './block-sync.ts'
+import type { SyncPeers } from './sync-peers.ts'
 import { checkChunk, type ChunkPlace } from './snapshot-format.ts'
 import type { SnapshotShelf } from './snapshot-shelf.ts'
 import {

@@ -2,7 +2,7 @@ import { bytesToHex, type Hex } from '../bytes/hex.ts'
 import type { Fault } from '../bytes/result.ts'
 import { decodeCanonical } from '../bytes/ssz.ts'
 import { blockHash } from '../types/block.ts'
-import type { SyncPeers } from './block-sync.ts'
+import type { SyncPeers } from './sync-peers.ts'
 import {
   decodeEpochProof,
   type HopContext,

@@ -14,7 +14,7 @@ import {
   type TableName,
 } from '../state/record-tables.ts'
 import type { Header } from '../types/consensus-objects.ts'
-import type { SyncPeers } from './block-sync.ts'
+import type { SyncPeers } from './sync-peers.ts'
 import { ChunkFetch, type RestoreOptions, SnapshotStalledError } from './chunk-fetch.ts'
 import {
   type ChunkContent,

@@ -11,7 +11,7 @@ import type { ChainStore } from '../../manager/chain-store.ts'
 import { openChain } from '../../node/open-chain.ts'
 import { LevelStore } from '../../store/level-store.ts'
 import { BlockBodyType, blockHash } from '../../types/block.ts'
-import type { SyncPeers } from '../block-sync.ts'
+import type { SyncPeers } from '../sync-peers.ts'
 import { genesisEpoch, type HopContext, type ProvenEpoch } from '../epoch-proofs.ts'
 import { SyncServer, type SyncServerParts } from '../sync-server.ts'
 
