@@ -1,4 +1,4 @@
-import { access, mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { access, mkdir, mkdtemp, rm, truncate } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
@@ -24,6 +24,7 @@ import {
 import { ForkedNetworkError } from './branch-choice.ts'
 import { joinBySnapshot, type JoinProgress } from './join-network.ts'
 import { openChain } from './open-chain.ts'
+import { openShelf } from './open-shelf.ts'
 
 const EPOCH_BLOCKS = 10
 const served = SnapshotDatabase.inMemory()
@@ -147,6 +148,27 @@ describe('joining by snapshot', () => {
     }
     expect(crashes).toBeGreaterThan(8)
   }, 120_000)
+
+  test('starts the download again where the half of it that is here is damaged', async () => {
+    const path = join(folder, 'snapshots')
+    const logger = pino({ level: 'silent' })
+    for (const uses of [4, 12, 20]) {
+      const half = await openShelf(path, logger)
+      expect(await joinWith(mortal(half, uses)).catch((error: unknown) => error)).toBeInstanceOf(
+        Crash,
+      )
+      expect(await half.unfinished()).toMatchObject({ epoch: 5 })
+      await half.close()
+      await truncate(join(path, 'CURRENT'), 0)
+      const anew = await openShelf(path, logger)
+      expect(await anew.unfinished()).toBeUndefined()
+      expect(await joinWith(anew)).toBe(true)
+      await anew.close()
+      await expectJoined()
+      await rm(path, { recursive: true })
+      await rm(join(folder, 'chain'), { recursive: true })
+    }
+  }, 60_000)
 
   test('ended before the rename, the database is written again', async () => {
     const shelf = SnapshotDatabase.inMemory()

@@ -6,12 +6,13 @@ import { FullNodeNetwork } from '../net/full-node-network.ts'
 import type { Genesis } from '../rules/genesis-state.ts'
 import type { Ledger } from '../state/ledger.ts'
 import { LevelStore } from '../store/level-store.ts'
-import { SnapshotDatabase } from '../store/snapshot-database.ts'
+import type { SnapshotDatabase } from '../store/snapshot-database.ts'
 import { SYNC_REQUEST_BYTES_MAX } from '../sync/sync-messages.ts'
 import { SyncServer } from '../sync/sync-server.ts'
 import { anchoredCheckpoints } from './anchored-checkpoints.ts'
 import { joinBySnapshot, type JoinOptions } from './join-network.ts'
 import { openChain } from './open-chain.ts'
+import { openShelf } from './open-shelf.ts'
 
 /** How a node with an empty folder gets to the tip: from a recent state, or from genesis. */
 export type SyncMode = 'snapshot' | 'full'
@@ -58,7 +59,7 @@ export async function openNode(
   if (chain.damaged.length > 0) {
     logger.error({ heights: chain.damaged }, 'blocks on disk are damaged: peers are asked for them')
   }
-  const shelf = await SnapshotDatabase.open(join(folder, 'snapshots'))
+  const shelf = await openShelf(join(folder, 'snapshots'), logger)
   const network = await FullNodeNetwork.start({ ...options, chainId: genesis.chainId })
   const atGenesis = { chainId: genesis.chainId, height: 0, hash: genesis.hash, epoch: 0 }
   let server = new SyncServer({ store, status: () => atGenesis })

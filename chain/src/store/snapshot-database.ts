@@ -1,9 +1,10 @@
+import { crc32 } from 'node:zlib'
 import { ClassicLevel } from 'classic-level'
 import { MemoryLevel } from 'memory-level'
 import type { AbstractLevel } from 'abstract-level'
-import { concatBytes, utf8ToBytes } from '../bytes/hex.ts'
+import { bytesToHex, concatBytes, utf8ToBytes } from '../bytes/hex.ts'
 import { type SnapshotShelf, SNAPSHOTS_KEPT } from '../sync/snapshot-shelf.ts'
-import { readU64, u32Key, u64Key } from './layout.ts'
+import { readU32, readU64, u32Key, u64Key } from './layout.ts'
 
 type Database = AbstractLevel<Uint8Array, Uint8Array, Uint8Array>
 
@@ -11,13 +12,24 @@ const ENCODING = { keyEncoding: 'view', valueEncoding: 'view' } as const
 
 /**
  * Keys: c epoch ordinal = chunk; m epoch = manifest of a whole snapshot, written last; p epoch =
- * manifest of the one being fetched.
+ * manifest of the one being fetched. Each value begins with the CRC-32 of its key and the rest:
+ * LevelDB checks no checksums when it reads.
  */
 const Prefix = { chunk: 'c', whole: 'm', begun: 'p' } as const
 
 const epochKey = (prefix: string, epoch: number) => concatBytes(utf8ToBytes(prefix), u64Key(epoch))
 const chunkAt = (epoch: number, ordinal: number) =>
   concatBytes(epochKey(Prefix.chunk, epoch), u32Key(ordinal))
+
+const EPOCH_KEY_BYTES = 9
+const CHUNK_KEY_BYTES = 13
+const SUM_BYTES = 4
+const MANIFESTS: readonly string[] = [Prefix.whole, Prefix.begun]
+
+/** What lies in the folder is not what was written there. */
+export class SnapshotsDamagedError extends Error {
+  override name = 'SnapshotsDamagedError'
+}
 
 /** Snapshots in a LevelDB of their own: losing it loses nothing but the fetching. */
 export class SnapshotDatabase implements SnapshotShelf {
@@ -27,6 +39,11 @@ export class SnapshotDatabase implements SnapshotShelf {
     this.#db = db
   }
 
+  /**
+   * Opens or creates a folder and reads all its keys and manifests: LevelDB finds most damage only
+   * where it reads. Throws its errors, or SnapshotsDamagedError. Chunks are proven one by one when
+   * they are used.
+   */
   static async open(folder: string): Promise<SnapshotDatabase> {
     const db = new ClassicLevel<Uint8Array, Uint8Array>(folder, {
       ...ENCODING,
@@ -34,7 +51,14 @@ export class SnapshotDatabase implements SnapshotShelf {
       writeBufferSize: 4 * 1024 * 1024,
     }) as unknown as Database
     await db.open()
-    return new SnapshotDatabase(db)
+    const shelf = new SnapshotDatabase(db)
+    try {
+      await shelf.#look()
+    } catch (error) {
+      await db.close()
+      throw error
+    }
+    return shelf
   }
 
   static inMemory(): SnapshotDatabase {
@@ -57,7 +81,8 @@ export class SnapshotDatabase implements SnapshotShelf {
   }
 
   put(epoch: number, ordinal: number, chunk: Uint8Array): Promise<void> {
-    return this.#db.put(chunkAt(epoch, ordinal), chunk)
+    const key = chunkAt(epoch, ordinal)
+    return this.#db.put(key, summed(key, chunk))
   }
 
   remove(epoch: number, ordinal: number): Promise<void> {
@@ -65,7 +90,8 @@ export class SnapshotDatabase implements SnapshotShelf {
   }
 
   async begin(epoch: number, manifest: Uint8Array): Promise<void> {
-    await this.#db.put(epochKey(Prefix.begun, epoch), manifest)
+    const key = epochKey(Prefix.begun, epoch)
+    await this.#db.put(key, summed(key, manifest))
     await this.#clearExcept([...(await this.epochs()), epoch], [epoch])
   }
 
@@ -77,11 +103,9 @@ export class SnapshotDatabase implements SnapshotShelf {
   }
 
   async finish(epoch: number, manifest: Uint8Array): Promise<void> {
+    const key = epochKey(Prefix.whole, epoch)
     const sync = { sync: true } as object
-    await this.#db.batch(
-      [{ type: 'put', key: epochKey(Prefix.whole, epoch), value: manifest }],
-      sync,
-    )
+    await this.#db.batch([{ type: 'put', key, value: summed(key, manifest) }], sync)
     const kept = (await this.epochs()).slice(0, SNAPSHOTS_KEPT)
     for (const old of await this.epochs()) {
       if (!kept.includes(old)) await this.#db.del(epochKey(Prefix.whole, old))
@@ -93,9 +117,23 @@ export class SnapshotDatabase implements SnapshotShelf {
     await this.#db.close()
   }
 
+  /** What is damaged is not there: it is made or fetched again, and never served. */
   async #get(key: Uint8Array): Promise<Uint8Array | undefined> {
-    const bytes = await this.#db.get(key)
-    return bytes && Uint8Array.from(bytes)
+    const stored = await this.#db.get(key)
+    if (!stored || stored.length < SUM_BYTES) return undefined
+    const bytes = stored.subarray(SUM_BYTES)
+    return readU32(stored) === sumOf(key, bytes) ? Uint8Array.from(bytes) : undefined
+  }
+
+  async #look(): Promise<void> {
+    for await (const key of this.#db.keys()) {
+      const prefix = String.fromCharCode(key[0] ?? 0)
+      const isWhole =
+        prefix === Prefix.chunk
+          ? key.length === CHUNK_KEY_BYTES
+          : MANIFESTS.includes(prefix) && key.length === EPOCH_KEY_BYTES && (await this.#get(key))
+      if (!isWhole) throw new SnapshotsDamagedError(`what it has under ${bytesToHex(key)}`)
+    }
   }
 
   /** Newest first. */
@@ -121,3 +159,6 @@ export class SnapshotDatabase implements SnapshotShelf {
     }
   }
 }
+
+const sumOf = (key: Uint8Array, bytes: Uint8Array) => crc32(bytes, crc32(key))
+const summed = (key: Uint8Array, bytes: Uint8Array) => concatBytes(u32Key(sumOf(key, bytes)), bytes)
