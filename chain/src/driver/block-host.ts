@@ -96,7 +96,8 @@ export interface BlockHost {
    * Checks and executes a block on its parent, which is the head or was validated before. The
    * driver has checked hash, justification, epoch, view, height, proposer and time against
    * the parent; the host checks version, chain id, all roots and hashes, and the body. Keeps the
-   * outcome for children and for commitBlocks. May be asked again for a block it knows.
+   * outcome for children and for commitBlocks. May be asked again for a block it knows: then it
+   * says anew whether this node refuses it.
    * A block that buildBlock answered is not validated again.
    */
   validateBlock(block: BlockEnvelope): Promise<Validation>

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import { assert } from '../bytes/assert.ts'
 import { bytesEqual, bytesToHex, type Hex } from '../bytes/hex.ts'
+import type { Fault } from '../bytes/result.ts'
 import { signersOf } from '../consensus/certificate.ts'
 import type { EpochSetup, FinalBlock } from '../consensus/machine-interface.ts'
 import type {
@@ -272,12 +273,21 @@ export class ChainManager implements BlockHost {
     this.#options.onHalt(unknownVersion(header))
   }
 
+  /** Executed once, but asked each time whether this node objects: what it sees outside changes. */
   async #validate(envelope: BlockEnvelope): Promise<Validation> {
-    if (this.#candidates.has(envelope.hash)) return { verdict: 'valid' }
     const parent = this.#parentLedger(bytesToHex(envelope.header.parentHash))
     assert(parent, 'the driver asks for blocks whose parent it has')
+    const candidate = this.#candidates.get(envelope.hash) ?? this.#execute(envelope, parent)
+    if ('fault' in candidate) return { verdict: 'invalid', fault: candidate.fault }
+    const { header } = envelope
+    const objection = await this.#options.inputs.objection(header, candidate.transactions, parent)
+    if (objection === undefined) return { verdict: 'valid' }
+    return { verdict: 'refused', fault: { code: 'OBJECTION', message: objection } }
+  }
+
+  #execute(envelope: BlockEnvelope, parent: LedgerDraft): Candidate | { readonly fault: Fault } {
     const body = decodeBody(envelope.body)
-    if (!body.ok) return { verdict: 'invalid', fault: body.fault }
+    if (!body.ok) return body
     const executed = executeOn(parent, envelope.header, body.value, {
       chainId: this.chainId,
       participants: participantsOf(envelope.justification),
@@ -285,12 +295,11 @@ export class ChainManager implements BlockHost {
     })
     if (!executed.ok) {
       if (executed.fault.code === 'BLOCK_VERSION') this.#foreign = envelope.header
-      return { verdict: 'invalid', fault: executed.fault }
+      return executed
     }
-    this.#candidates.set(envelope.hash, { ...executed.value, envelope })
-    const objection = await this.#options.inputs.objection(envelope.header, body.value, parent)
-    if (objection === undefined) return { verdict: 'valid' }
-    return { verdict: 'refused', fault: { code: 'OBJECTION', message: objection } }
+    const candidate = { ...executed.value, envelope }
+    this.#candidates.set(envelope.hash, candidate)
+    return candidate
   }
 
   #epochProof(commit: FinalCommit, { draft }: Candidate) {

@@ -6,7 +6,7 @@ import { sameGenesis } from '../../audit/testing/certified-chain.ts'
 import type { ExportRecord } from '../../audit/export-format.ts'
 import type { BlockEnvelope } from '../../driver/block-host.ts'
 import { createConsensusCrypto } from '../../driver/consensus-crypto.ts'
-import { ChainManager } from '../../manager/chain-manager.ts'
+import { type BlockInputs, ChainManager } from '../../manager/chain-manager.ts'
 import type { ChainStore } from '../../manager/chain-store.ts'
 import { openChain } from '../../node/open-chain.ts'
 import { LevelStore } from '../../store/level-store.ts'
@@ -16,7 +16,10 @@ import { genesisEpoch, type HopContext, type ProvenEpoch } from '../epoch-proofs
 import { SyncServer, type SyncServerParts } from '../sync-server.ts'
 
 /** A manager over a store, as a node without consensus has it. */
-export async function managerOn(store: ChainStore): Promise<ChainManager> {
+export async function managerOn(
+  store: ChainStore,
+  inputs: Partial<BlockInputs> = {},
+): Promise<ChainManager> {
   const genesis = sameGenesis()
   return new ChainManager({
     params: genesis.params,
@@ -28,6 +31,7 @@ export async function managerOn(store: ChainStore): Promise<ChainManager> {
       waiting: () => [],
       isVerified: () => false,
       objection: () => undefined,
+      ...inputs,
     },
     logger: pino({ level: 'silent' }),
     onBehind: () => undefined,
@@ -57,7 +61,7 @@ export async function managerOf(
   return manager
 }
 
-function envelopeOf({ block, justification }: ExportRecord): BlockEnvelope {
+export function envelopeOf({ block, justification }: ExportRecord): BlockEnvelope {
   const hash = bytesToHex(blockHash(block.header))
   return { hash, header: block.header, justification, body: BlockBodyType.serialize(block.body) }
 }
