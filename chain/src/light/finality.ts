@@ -1,4 +1,4 @@
-import { bytesEqual } from '../bytes/hex.ts'
+import { bytesEqual, bytesToHex, type Hex } from '../bytes/hex.ts'
 import { fault, ok, type Result } from '../bytes/result.ts'
 import { isValidCertificate } from '../consensus/certificate.ts'
 import type { VoteVerifier } from '../consensus/machine-interface.ts'
@@ -24,6 +24,20 @@ export interface FinalityRules extends ChainRules {
 export interface FinalHeader {
   readonly header: Header
   readonly hash: Uint8Array
+}
+
+/** The newest final header, reduced to what clients pace themselves by. */
+export interface ChainHead {
+  readonly height: number
+  readonly epoch: number
+  readonly timeMs: number
+  /** Block hash, hex. */
+  readonly hash: Hex
+}
+
+export function headOf({ header, hash }: FinalHeader): ChainHead {
+  const { height, epoch, timeMs } = header
+  return { height, epoch, timeMs, hash: bytesToHex(hash) }
 }
 
 /** Who can make a header final, and how their votes are checked. */

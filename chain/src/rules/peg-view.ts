@@ -1,6 +1,6 @@
 import type { NetworkParams } from '../params/network-params.ts'
 import { checkpointHeight } from '../params/network-params.ts'
-import type { LedgerDraft, RecordTable } from '../state/ledger-draft.ts'
+import type { Indexed, LedgerDraft, RecordTable } from '../state/ledger-draft.ts'
 import {
   type DepositRecord,
   DepositState,
@@ -8,17 +8,11 @@ import {
   WithdrawalState,
 } from '../types/records.ts'
 
-/** A record with the index it stands at. */
-export interface Placed<T> {
-  readonly index: number
-  readonly record: Readonly<T>
-}
-
 /** What the ledger knows of a main-chain transaction, by its id in internal order. */
 export function depositOf(
   ledger: LedgerDraft,
   mainTransaction: Uint8Array,
-): Placed<DepositRecord> | undefined {
+): Indexed<DepositRecord> | undefined {
   const index = ledger.depositIndex(mainTransaction)
   const record = index === undefined ? undefined : ledger.deposits.get(index)
   return index === undefined || record === undefined ? undefined : { index, record }
@@ -30,7 +24,10 @@ export function isCredited(record: Readonly<DepositRecord>): boolean {
 }
 
 /** Deposits that failed in an epoch's blocks: what arbiters refund on the main chain. */
-export function failedDepositsOfEpoch(ledger: LedgerDraft, epoch: number): Placed<DepositRecord>[] {
+export function failedDepositsOfEpoch(
+  ledger: LedgerDraft,
+  epoch: number,
+): Indexed<DepositRecord>[] {
   return recordsOfEpoch(ledger.params, ledger.deposits, epoch).filter(
     ({ record }) => record.state === DepositState.failed,
   )
@@ -40,7 +37,10 @@ export function failedDepositsOfEpoch(ledger: LedgerDraft, epoch: number): Place
  * Withdrawals that the checkpoint of an epoch contains, in the order of their blocks: those that
  * the main chain is to pay. One that was returned to its sender is not among them any more.
  */
-export function withdrawalsOfEpoch(ledger: LedgerDraft, epoch: number): Placed<WithdrawalRecord>[] {
+export function withdrawalsOfEpoch(
+  ledger: LedgerDraft,
+  epoch: number,
+): Indexed<WithdrawalRecord>[] {
   return recordsOfEpoch(ledger.params, ledger.withdrawals, epoch).filter(({ record }) =>
     isPayable(record),
   )
@@ -50,7 +50,7 @@ export function withdrawalsOfEpoch(ledger: LedgerDraft, epoch: number): Placed<W
 export function withdrawalOf(
   ledger: LedgerDraft,
   id: Uint8Array,
-): Placed<WithdrawalRecord> | undefined {
+): Indexed<WithdrawalRecord> | undefined {
   const index = ledger.withdrawalIndex(id)
   const record = index === undefined ? undefined : ledger.withdrawals.get(index)
   return index === undefined || record === undefined ? undefined : { index, record }
@@ -65,11 +65,11 @@ function recordsOfEpoch<T extends { readonly height: number }>(
   params: NetworkParams,
   table: RecordTable<T>,
   epoch: number,
-): Placed<T>[] {
+): Indexed<T>[] {
   if (epoch < 1) return []
   const from = firstAbove(table, checkpointHeight(params, epoch - 1))
   const end = firstAbove(table, checkpointHeight(params, epoch))
-  const placed: Placed<T>[] = []
+  const placed: Indexed<T>[] = []
   for (let index = from; index < end; index++) {
     const record = table.get(index)
     if (record !== undefined) placed.push({ index, record })

@@ -27,6 +27,12 @@ export interface RecordTable<T> {
   set(index: number, record: T): void
 }
 
+/** A record with the index it stands at. */
+export interface Indexed<T> {
+  readonly index: number
+  readonly record: T
+}
+
 /** A node's fee in one epoch: a leaf of the epoch's reward tree, in order of first redeem. */
 export interface RewardLeaf {
   readonly node: Uint8Array

@@ -9,7 +9,7 @@ import type { FullNodeNetwork } from '@ioex/chain/net'
 import { checkpointHeight } from '@ioex/chain/params'
 import type { TransactionPool } from '@ioex/chain/pool'
 import { nonceOf, setMembers, validatorAt } from '@ioex/chain/rules'
-import { StateProver } from '@ioex/chain/state'
+import { type Indexed, StateProver } from '@ioex/chain/state'
 import {
   CertificateType,
   JustificationType,
@@ -22,7 +22,6 @@ import {
 } from '@ioex/chain/types'
 import type {
   CertifiedHeader,
-  Indexed,
   LedgerBlock,
   LedgerSource,
   LedgerStatus,

@@ -1,4 +1,5 @@
 import { bytesEqual, fromHex, parseAddress } from '@ioex/chain/bytes'
+import type { Indexed } from '@ioex/chain/state'
 import {
   type Delegation,
   DelegationKind,
@@ -12,11 +13,6 @@ import { CommandError, usageError } from '../output/failure.ts'
 /** Records that one command reads at most. */
 const RECORDS_MAX = 100_000
 const BATCH = 128
-
-export interface Indexed<T> {
-  readonly index: number
-  readonly record: T
-}
 
 export const readValidators = (client: RpcClient): Promise<Indexed<Validator>[]> =>
   readTable(client, 'validators', ValidatorType)

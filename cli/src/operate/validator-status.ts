@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { bytesToHex, formatAddress, publicKeyOf } from '@ioex/chain/bytes'
+import type { Indexed } from '@ioex/chain/state'
 import { z } from 'zod'
 import type { CommandContext } from '../command-context.ts'
 import { isSealed, sealedInfo } from '../keys/sealed-secret.ts'
@@ -9,7 +10,7 @@ import { factsText } from '../output/table.ts'
 import { hasWallet, readWalletFace } from '../wallet/wallet-file.ts'
 import { keyPath } from './node-keys.ts'
 import { defaultPort } from './node-plan.ts'
-import { chooseValidator, type Indexed, ownedBy, readValidators } from './stake-records.ts'
+import { chooseValidator, ownedBy, readValidators } from './stake-records.ts'
 import type { Validator } from '@ioex/chain/types'
 
 const HEALTH_MS = 3000

@@ -9,6 +9,7 @@ import {
 } from '@ioex/chain/bytes'
 import { p256PublicKey } from '@ioex/chain/elastos'
 import { possessionDigest } from '@ioex/chain/rules'
+import type { Indexed } from '@ioex/chain/state'
 import { PayloadKind, type RotateKeys, type Validator } from '@ioex/chain/types'
 import type { RpcClient } from '@ioex/rpc/client'
 import { readAddressArgument } from '../address-argument.ts'
@@ -19,7 +20,7 @@ import { sendOwnerTransaction } from '../wallet/owner-transaction.ts'
 import { readWallet, type Wallet } from '../wallet/wallet-file.ts'
 import { hasNextKey, nextKey } from './key-swap.ts'
 import { keyPath } from './node-keys.ts'
-import { type Indexed, ownedBy, readValidators } from './stake-records.ts'
+import { ownedBy, readValidators } from './stake-records.ts'
 
 /** The sets of the running and the next epoch are fixed: what changes counts after them. */
 const EPOCHS_UNTIL = 2

@@ -1,13 +1,18 @@
 import { bytesEqual, type Fault } from '@ioex/chain/bytes'
-import { checkFinality, type FinalHeader, verifyHistory } from '@ioex/chain/light'
+import {
+  type ChainHead,
+  checkFinality,
+  type FinalHeader,
+  headOf,
+  verifyHistory,
+} from '@ioex/chain/light'
 import { blockHash, type Header } from '@ioex/chain/types'
 import { HEADERS_MAX } from '../contract/chain-methods.ts'
 import type { StateProofsJson } from '../contract/json-forms.ts'
-import type { HeadView } from './chain-view.ts'
 import { decodeCertificate, decodeHeader } from './certified-head.ts'
 import type { EndpointPool } from './endpoint-pool.ts'
 import type { EpochTrust } from './epoch-trust.ts'
-import { type CheckedRun, checkRun, type HeaderEntry, headOf } from './header-chain.ts'
+import { type CheckedRun, checkRun, type HeaderEntry } from './header-chain.ts'
 import { nextTurn } from './next-turn.ts'
 import { readHashes } from './proof-reader.ts'
 import type { RpcClient } from './rpc-client.ts'
@@ -29,8 +34,8 @@ const POLL_WAIT_MS = 10_000
 export interface ForkAlarm {
   readonly height: number
   /** Hashes and sources of the two final headers. */
-  readonly ours: HeadView
-  readonly theirs: HeadView
+  readonly ours: ChainHead
+  readonly theirs: ChainHead
   readonly from: string
 }
 
@@ -55,7 +60,7 @@ export class HeadFollower {
   readonly #ending = new AbortController()
   /** Closed or alarmed: the head will not move any more. */
   readonly #stopped = new AbortController()
-  readonly #listeners = new Set<(head: HeadView) => void>()
+  readonly #listeners = new Set<(head: ChainHead) => void>()
   #final = new Map<number, FinalHeader>()
   /** Final headers that came with proofs: certified, but not linked to the head. */
   #shown = new Map<number, FinalHeader>()
@@ -102,7 +107,7 @@ export class HeadFollower {
     )
   }
 
-  onHead(listener: (head: HeadView) => void): () => void {
+  onHead(listener: (head: ChainHead) => void): () => void {
     this.#listeners.add(listener)
     return () => void this.#listeners.delete(listener)
   }

@@ -1,8 +1,7 @@
-import { bytesEqual, bytesToHex, fault, ok, type Result } from '@ioex/chain/bytes'
+import { bytesEqual, fault, ok, type Result } from '@ioex/chain/bytes'
 import { checkFinality, type FinalHeader, type FinalityRules } from '@ioex/chain/light'
 import { blockHash } from '@ioex/chain/types'
 import type { ResultOf } from '../contract/methods.ts'
-import type { HeadView } from './chain-view.ts'
 import { decodeCertificate, decodeHeader } from './certified-head.ts'
 
 export type HeaderEntry = ResultOf<'chain_getCertifiedHeaders'>['headers'][number]
@@ -50,9 +49,4 @@ export function checkRun(
     return final.ok ? ok({ headers, finalCount: i + 1 }) : final
   }
   return ok({ headers, finalCount: 0 })
-}
-
-export function headOf({ header, hash }: FinalHeader): HeadView {
-  const { height, epoch, timeMs } = header
-  return { height, epoch, timeMs, hash: bytesToHex(hash) }
 }

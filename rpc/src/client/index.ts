@@ -1,7 +1,6 @@
 export {} from './web-buffer.ts'
 export * from './anchor-reader.ts'
 export * from './certified-head.ts'
-export * from './chain-view.ts'
 export * from './endpoint-pool.ts'
 export * from './epoch-trust.ts'
 export * from './head-follower.ts'

@@ -1,7 +1,7 @@
 import { bytesEqual, bytesToHex, formatAddress } from '@ioex/chain/bytes'
-import { type TrustedEpoch, trustingMs } from '@ioex/chain/light'
+import { type ChainHead, headOf, type TrustedEpoch, trustingMs } from '@ioex/chain/light'
 import { type NetworkParams, paramsAt } from '@ioex/chain/params'
-import type { RecordPlace } from '@ioex/chain/state'
+import type { Indexed, RecordPlace } from '@ioex/chain/state'
 import {
   type Account,
   AnchorState,
@@ -23,13 +23,11 @@ import {
 } from '@ioex/chain/types'
 import type { ResultOf } from '../contract/methods.ts'
 import { type ProvenAnchor, readAnchor } from './anchor-reader.ts'
-import type { ChainView, HeadView, IndexedRecord, OutcomeView } from './chain-view.ts'
 import { EndpointPool } from './endpoint-pool.ts'
 import { EpochTrust } from './epoch-trust.ts'
 import { type ForkAlarm, HeadFollower } from './head-follower.ts'
-import { headOf } from './header-chain.ts'
 import { readInventory } from './inventory-reader.ts'
-import { checkOutcome } from './outcome-check.ts'
+import { checkOutcome, type FinalOutcome } from './outcome-check.ts'
 import { RecordReader } from './record-reader.ts'
 import { checkStatement, type StatementView } from './statement-check.ts'
 import { createRpcClient, type RpcClient } from './rpc-client.ts'
@@ -69,7 +67,7 @@ export interface LightChainClientOptions {
  * change of validators, compared between nodes; records and outcomes by proof under them. It
  * takes no node's word; what has no proof (docs/protocol/light-client.md) it asks from two.
  */
-export class LightChainClient implements ChainView {
+export class LightChainClient {
   readonly chainId: Uint8Array
   /** Of genesis, with the forks after it. */
   readonly #schedule: NetworkParams
@@ -118,7 +116,7 @@ export class LightChainClient implements ChainView {
   }
 
   /** Begins to follow; resolves with the first certified head. */
-  async start(): Promise<HeadView> {
+  async start(): Promise<ChainHead> {
     this.#follower.start()
     return this.head()
   }
@@ -131,7 +129,7 @@ export class LightChainClient implements ChainView {
     return this.#follower.alarm
   }
 
-  async head(): Promise<HeadView> {
+  async head(): Promise<ChainHead> {
     return headOf(await this.#follower.head())
   }
 
@@ -141,7 +139,7 @@ export class LightChainClient implements ChainView {
     return BigInt((await this.#pool.ask('chain_getStatus', {})).baseFee)
   }
 
-  onHead(listener: (head: HeadView) => void): () => void {
+  onHead(listener: (head: ChainHead) => void): () => void {
     return this.#follower.onHead(listener)
   }
 
@@ -149,16 +147,16 @@ export class LightChainClient implements ChainView {
     return this.#record<Account>({ table: 'accounts', address })
   }
 
-  async node(nodeAddress: Uint8Array): Promise<IndexedRecord<Node> | undefined> {
+  async node(nodeAddress: Uint8Array): Promise<Indexed<Node> | undefined> {
     const found = await this.#reader.at({ table: 'nodes', address: nodeAddress })
-    return found as IndexedRecord<Node> | undefined
+    return found as Indexed<Node> | undefined
   }
 
   async nodeAt(index: number): Promise<Node | undefined> {
     return this.#record<Node>({ table: 'nodes', index })
   }
 
-  nodesByRole(role: number): Promise<IndexedRecord<Node>[]> {
+  nodesByRole(role: number): Promise<Indexed<Node>[]> {
     const hasRole = ({ roles }: Node) => (roles & role) !== 0
     return this.#reader.list('nodes_list', { role: roleName(role) }, 'nodes', hasRole)
   }
@@ -167,12 +165,12 @@ export class LightChainClient implements ChainView {
     return this.#record<Rail>({ table: 'rails', index })
   }
 
-  railsOfPayer(payer: Uint8Array): Promise<IndexedRecord<Rail>[]> {
+  railsOfPayer(payer: Uint8Array): Promise<Indexed<Rail>[]> {
     const isOwn = (rail: Rail) => rail.live && bytesEqual(rail.payer, payer)
     return this.#reader.list('rails_list', { payer: this.#text(payer) }, 'rails', isOwn)
   }
 
-  railsOfNode(node: number): Promise<IndexedRecord<Rail>[]> {
+  railsOfNode(node: number): Promise<Indexed<Rail>[]> {
     const isOwn = (rail: Rail) => rail.live && rail.node === node
     return this.#reader.list('rails_list', { node }, 'rails', isOwn)
   }
@@ -181,13 +179,13 @@ export class LightChainClient implements ChainView {
     return this.#record<Contract>({ table: 'contracts', index })
   }
 
-  contractsOfPayer(payer: Uint8Array): Promise<IndexedRecord<Contract>[]> {
+  contractsOfPayer(payer: Uint8Array): Promise<Indexed<Contract>[]> {
     const isOwn = (contract: Contract) => contract.live && bytesEqual(contract.payer, payer)
     return this.#reader.list('contracts_list', { payer: this.#text(payer) }, 'contracts', isOwn)
   }
 
   /** Active contracts with slots that nobody stores; which slots is for the asker to judge. */
-  contractsWithOpenSlots(): Promise<IndexedRecord<Contract>[]> {
+  contractsWithOpenSlots(): Promise<Indexed<Contract>[]> {
     const mayBe = (contract: Contract) => contract.live && contract.active
     return this.#reader.list('contracts_list', { open: true }, 'contracts', mayBe)
   }
@@ -231,7 +229,7 @@ export class LightChainClient implements ChainView {
    * What the ledger recorded of a main-chain transaction (id in internal order), proven. That
    * nothing is recorded has no proof: one node's word.
    */
-  async depositOf(mainTransaction: Uint8Array): Promise<IndexedRecord<DepositRecord> | undefined> {
+  async depositOf(mainTransaction: Uint8Array): Promise<Indexed<DepositRecord> | undefined> {
     const question = { mainTransaction: bytesToHex(mainTransaction) }
     const { deposit } = await this.#pool.ask('peg_getDeposit', question)
     if (!deposit) return undefined
@@ -242,7 +240,7 @@ export class LightChainClient implements ChainView {
   }
 
   /** A withdrawal by the id of its transaction, proven; undefined by one node's word. */
-  async withdrawalOf(id: Uint8Array): Promise<IndexedRecord<WithdrawalRecord> | undefined> {
+  async withdrawalOf(id: Uint8Array): Promise<Indexed<WithdrawalRecord> | undefined> {
     const named = await this.#pool
       .ask('peg_getWithdrawal', { id: bytesToHex(id) })
       .catch((error: unknown) => {
@@ -322,7 +320,7 @@ export class LightChainClient implements ChainView {
     return id
   }
 
-  async outcome(transactionId: string, validUntil: number): Promise<OutcomeView> {
+  async outcome(transactionId: string, validUntil: number): Promise<FinalOutcome> {
     try {
       for (;;) {
         // Taken before the question: every block up to this height was final when it was asked.
@@ -368,7 +366,7 @@ export class LightChainClient implements ChainView {
     timeoutMs: number,
     headHeight: number,
     signal: AbortSignal,
-  ): Promise<OutcomeView | undefined> {
+  ): Promise<FinalOutcome | undefined> {
     const question = { id, timeoutMs, prove: true }
     const check = async (status: ResultOf<'chain_waitTransaction'>, client: RpcClient) => {
       if (status.state !== 'final' || !status.proof) return undefined

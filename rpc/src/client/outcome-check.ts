@@ -1,11 +1,16 @@
 import { bytesEqual, fromHex, parseHex, type Result } from '@ioex/chain/bytes'
 import { type FinalHeader, verifyReceiptIn, verifyTransactionIn } from '@ioex/chain/light'
-import { TRANSACTION_BYTES_MAX, TransactionBodyType } from '@ioex/chain/types'
+import { type Receipt, TRANSACTION_BYTES_MAX, TransactionBodyType } from '@ioex/chain/types'
 import type { ListProofJson } from '../contract/json-forms.ts'
 import type { ResultOf } from '../contract/methods.ts'
-import type { OutcomeView } from './chain-view.ts'
 import { readBlockBranch } from './proof-reader.ts'
 import { RpcError } from './rpc-error.ts'
+
+/** What became of a transaction. */
+export interface FinalOutcome {
+  readonly height: number
+  readonly receipts: readonly Receipt[]
+}
 
 type FinalStatus = ResultOf<'chain_waitTransaction'>
 type VerifyIn<T> = (...shown: Parameters<typeof verifyReceiptIn>) => Result<T>
@@ -14,7 +19,7 @@ type VerifyIn<T> = (...shown: Parameters<typeof verifyReceiptIn>) => Result<T>
  * Checks a node's word that a transaction is final: it and each receipt stand, by proof, in the
  * block whose header we know to be final. (That no receipt was left out is not proven by this.)
  */
-export function checkOutcome(id: string, status: FinalStatus, known: FinalHeader): OutcomeView {
+export function checkOutcome(id: string, status: FinalStatus, known: FinalHeader): FinalOutcome {
   const { ssz, index, proof, receiptProofs = [] } = status
   if (ssz === null || index === null || !proof) throw unproven('the proof is missing')
   const transaction = shownIn(known, verifyTransactionIn, ssz, proof)

@@ -8,11 +8,10 @@ import {
   verifyPeg,
   verifyRecordAt,
 } from '@ioex/chain/light'
-import type { RecordPlace, TableName, TableRecords } from '@ioex/chain/state'
+import type { Indexed, RecordPlace, TableName, TableRecords } from '@ioex/chain/state'
 import { RECORDS_MAX } from '../contract/chain-methods.ts'
 import type { StateProofsJson } from '../contract/json-forms.ts'
 import type { ParamsOf, ResultOf } from '../contract/methods.ts'
-import type { IndexedRecord } from './chain-view.ts'
 import type { EndpointPool } from './endpoint-pool.ts'
 import type { HeadFollower } from './head-follower.ts'
 import { readStateProof } from './proof-reader.ts'
@@ -29,7 +28,7 @@ const PAGES_MAX = 500
 
 /** A place's record, where it stands; undefined for none. `isProven`: also that there is none. */
 interface Answer {
-  readonly found: IndexedRecord<unknown> | undefined
+  readonly found: Indexed<unknown> | undefined
   readonly isProven: boolean
 }
 interface Question extends PromiseWithResolvers<Answer> {
@@ -56,7 +55,7 @@ export class RecordReader {
   }
 
   /** The record at a place as of the newest blocks; undefined where there is none. */
-  async at(place: RecordPlace): Promise<IndexedRecord<unknown> | undefined> {
+  async at(place: RecordPlace): Promise<Indexed<unknown> | undefined> {
     const key = 'index' in place ? `${place.table} ${place.index}` : addressKey(place)
     const { found } = await this.#once(key, () => this.#ask(place))
     return found
@@ -168,7 +167,7 @@ export class RecordReader {
     params: PageParams,
     table: K,
     admits: (record: TableRecords[K]) => boolean,
-  ): Promise<IndexedRecord<TableRecords[K]>[]> {
+  ): Promise<Indexed<TableRecords[K]>[]> {
     return this.#once(`${method} ${JSON.stringify(params)}`, async () => {
       const pages = new ListPages(table, admits, (proofs, client) => this.#fresh(proofs, client))
       const [items] = await Promise.all([
@@ -282,7 +281,7 @@ function verifyPlace(
   stateRoot: Uint8Array,
   place: RecordPlace,
   proven: ProvenRecord,
-): Result<IndexedRecord<unknown> | undefined> {
+): Result<Indexed<unknown> | undefined> {
   const { index } = proven.proof
   if ('address' in place) {
     if (place.table === 'nodes') return verifyNode(stateRoot, place.address, proven)

@@ -1,7 +1,7 @@
 import type { Result } from '@ioex/chain/bytes'
 import type { ProvenRecord } from '@ioex/chain/light'
 import type { NetworkParams } from '@ioex/chain/params'
-import type { RecordPlace, RewardLeaf } from '@ioex/chain/state'
+import type { Indexed, RecordPlace, RewardLeaf } from '@ioex/chain/state'
 import type {
   Account,
   Certificate,
@@ -25,12 +25,6 @@ import type { PegSource } from './peg-source.ts'
 
 /** A source may answer at once or later; the server awaits either. */
 export type Awaitable<T> = T | Promise<T>
-
-/** A record with the index it stands at. */
-export interface Indexed<T> {
-  readonly index: number
-  readonly record: T
-}
 
 export interface LedgerStatus {
   /** Newest final block. */

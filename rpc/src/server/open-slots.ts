@@ -1,23 +1,19 @@
+import type { Indexed } from '@ioex/chain/state'
 import { type Contract, type Epoch, NONE } from '@ioex/chain/types'
 import { touched } from './contract-health.ts'
 import type { LedgerSource } from './ledger-source.ts'
-
-interface Found {
-  readonly index: number
-  readonly record: Readonly<Contract>
-}
 
 /**
  * Of these contracts the active ones with a slot that was lost, whose node is evicted by its missed
  * proofs up to now, or that is under notice: where a refill or a claim may be due.
  */
-export async function withOpenSlots<T extends Found>(
+export async function withOpenSlots(
   ledger: LedgerSource,
-  contracts: readonly T[],
-): Promise<T[]> {
+  contracts: readonly Indexed<Contract>[],
+): Promise<Indexed<Contract>[]> {
   const epochs = new Map<number, Epoch>()
   const evicted = new Map<number, boolean>()
-  const open: T[] = []
+  const open: Indexed<Contract>[] = []
   for (const contract of contracts) {
     const { active, askEpoch, rails } = contract.record
     if (!active || askEpoch !== NONE) continue

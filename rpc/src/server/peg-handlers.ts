@@ -13,8 +13,8 @@ import {
   depositProgramHash,
   pegAtEpoch,
   pegReserve,
-  type Placed,
 } from '@ioex/chain/rules'
+import type { Indexed } from '@ioex/chain/state'
 import {
   AnchorState,
   DepositFailure,
@@ -160,7 +160,7 @@ function displayed(text: string): Uint8Array {
 }
 
 /** Who got what of a deposit, from the receipts of the block that credited it. */
-async function creditsOf(ledger: LedgerSource, { index, record }: Placed<DepositRecord>) {
+async function creditsOf(ledger: LedgerSource, { index, record }: Indexed<DepositRecord>) {
   const block = await ledger.block(record.height)
   const prefix = ledger.params.addressPrefix
   return (block?.receipts ?? []).flatMap(({ body }) => {
@@ -171,7 +171,7 @@ async function creditsOf(ledger: LedgerSource, { index, record }: Placed<Deposit
   })
 }
 
-function depositView({ index, record }: Placed<DepositRecord>, mainTip: number): DepositView {
+function depositView({ index, record }: Indexed<DepositRecord>, mainTip: number): DepositView {
   return {
     index,
     mainTxid: toDisplayHash(asInternalHash(record.mainTransaction)),
@@ -189,7 +189,7 @@ function depositView({ index, record }: Placed<DepositRecord>, mainTip: number):
 
 async function withdrawalView(
   ledger: LedgerSource,
-  { index, record }: Placed<WithdrawalRecord>,
+  { index, record }: Indexed<WithdrawalRecord>,
 ): Promise<WithdrawalView> {
   const epoch = epochOfHeight(ledger.params, record.height)
   const listed = await ledger.epoch(epoch)

@@ -1,6 +1,6 @@
 import { bytesEqual } from '@ioex/chain/bytes'
-import { depositOf, type Placed, withdrawalOf, withdrawalsOfEpoch } from '@ioex/chain/rules'
-import type { LedgerDraft, RecordTable } from '@ioex/chain/state'
+import { depositOf, withdrawalOf, withdrawalsOfEpoch } from '@ioex/chain/rules'
+import type { Indexed, LedgerDraft, RecordTable } from '@ioex/chain/state'
 import type { DepositRecord, Peg, WithdrawalRecord } from '@ioex/chain/types'
 
 /** A deposit that the followed main chain shows and the ledger does not have yet. */
@@ -15,11 +15,11 @@ export interface PegSource {
   readonly deposits: RecordTable<DepositRecord>
   readonly withdrawals: RecordTable<WithdrawalRecord>
   /** The newest record of a main-chain transaction, by its id in internal order. */
-  depositOf(mainTransaction: Uint8Array): Placed<DepositRecord> | undefined
+  depositOf(mainTransaction: Uint8Array): Indexed<DepositRecord> | undefined
   waitingDeposit(mainTransaction: Uint8Array): WaitingDeposit | undefined
   /** By the id of its transaction. */
-  withdrawalOf(id: Uint8Array): Placed<WithdrawalRecord> | undefined
-  withdrawalsOfEpoch(epoch: number): readonly Placed<WithdrawalRecord>[]
+  withdrawalOf(id: Uint8Array): Indexed<WithdrawalRecord> | undefined
+  withdrawalsOfEpoch(epoch: number): readonly Indexed<WithdrawalRecord>[]
 }
 
 export function createPegSource(
@@ -42,8 +42,8 @@ export function pageOfTable<T>(
   table: RecordTable<T>,
   page: { readonly from: number; readonly limit: number },
   admits: (record: Readonly<T>) => boolean,
-): Placed<T>[] {
-  const found: Placed<T>[] = []
+): Indexed<T>[] {
+  const found: Indexed<T>[] = []
   for (let index = page.from; index < table.count && found.length < page.limit; index++) {
     const record = table.get(index)
     if (record !== undefined && admits(record)) found.push({ index, record })

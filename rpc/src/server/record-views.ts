@@ -1,4 +1,5 @@
 import { addressOf, bytesToHex, formatAddress } from '@ioex/chain/bytes'
+import type { Indexed } from '@ioex/chain/state'
 import {
   type Contract,
   ContractType,
@@ -11,7 +12,6 @@ import {
 } from '@ioex/chain/types'
 import type { ResultOf } from '../contract/methods.ts'
 import { sszToJson } from '../contract/ssz-json.ts'
-import type { Indexed } from './ledger-source.ts'
 
 export { receiptToJson as receiptView } from '../contract/receipt-json.ts'
 

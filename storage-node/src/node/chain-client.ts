@@ -1,4 +1,6 @@
+import type { ChainHead } from '@ioex/chain/light'
 import type { NetworkParams } from '@ioex/chain/params'
+import type { Indexed } from '@ioex/chain/state'
 import type {
   Account,
   Contract,
@@ -10,21 +12,6 @@ import type {
   Receipt,
   Transaction,
 } from '@ioex/chain/types'
-
-/** A record with the index it stands at. */
-export interface Indexed<T> {
-  readonly index: number
-  readonly record: T
-}
-
-/** The newest certified header, reduced to what clients pace themselves by. */
-export interface ChainHead {
-  readonly height: number
-  readonly epoch: number
-  readonly timeMs: number
-  /** Block hash, hex. */
-  readonly hash: string
-}
 
 export interface TransactionOutcome {
   readonly height: number

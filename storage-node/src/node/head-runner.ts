@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import type { ChainHead } from '@ioex/chain/light'
 import type { Logger } from 'pino'
 import { reasonOf } from '../transfer/transfer-error.ts'
-import type { ChainClient, ChainHead } from './chain-client.ts'
+import type { ChainClient } from './chain-client.ts'
 
 /** How long a stop waits for a running task. */
 const STOP_MS = 2_000

@@ -1,10 +1,11 @@
 import { addressOf, bytesToHex } from '@ioex/chain/bytes'
+import type { Indexed } from '@ioex/chain/state'
 import { CloseKind, NONE, type Rail, PayloadKind, ReceiptKind, TopUpKind } from '@ioex/chain/types'
 import type { Logger } from 'pino'
 import type { Offer } from '../relay/offer.ts'
 import { isReservationRail } from '../relay/reserve-link.ts'
 import { reasonOf, TransferError } from '../transfer/transfer-error.ts'
-import type { ChainClient, Indexed } from './chain-client.ts'
+import type { ChainClient } from './chain-client.ts'
 import type { PaidLinksJournal } from './paid-links-journal.ts'
 import type { OwnerAccount } from './transactions.ts'
 

@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { bytesToHex, utf8ToBytes } from '@ioex/chain/bytes'
+import type { ChainHead } from '@ioex/chain/light'
 import { SlotStore } from '../blobs/slot-store.ts'
 import { OfferKind, type Offer, REGION_BYTES_MAX } from '../relay/offer.ts'
 import { PeerNetwork } from '../relay/peer-network.ts'
@@ -19,7 +20,6 @@ import {
   type RailLedger,
   type RepairLedger,
 } from '../transfer/voucher-ledger.ts'
-import type { ChainHead } from './chain-client.ts'
 import { FillWorker } from './fill-worker.ts'
 import { HeadRunner } from './head-runner.ts'
 import { Leaving } from './leaving.ts'

@@ -1,4 +1,5 @@
 import { askOf, byteFee, railEpochs, railTotals, stopOf } from '@ioex/chain/rules'
+import type { Indexed } from '@ioex/chain/state'
 import {
   type Contract,
   KIB_PER_GIB,
@@ -13,7 +14,7 @@ import {
 import type { ReservationLedger } from '../transfer/reservation-ledger.ts'
 import type { RailLedger } from '../transfer/voucher-ledger.ts'
 import { kibOf } from '../transfer/voucher-step.ts'
-import type { ChainClient, Indexed } from './chain-client.ts'
+import type { ChainClient } from './chain-client.ts'
 import { ledgerView } from './ledger-view.ts'
 
 /** What a redeem must bring in relation to its byte fee, to be worth a transaction. */

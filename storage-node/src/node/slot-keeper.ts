@@ -1,10 +1,11 @@
 import { bytesEqual } from '@ioex/chain/bytes'
 import { isInSnapshot, railWeight } from '@ioex/chain/rules'
+import type { Indexed } from '@ioex/chain/state'
 import { type Node, NONE, type Rail } from '@ioex/chain/types'
 import type { Logger } from 'pino'
 import type { SlotRecord } from '../blobs/slot-record.ts'
 import type { SlotStore } from '../blobs/slot-store.ts'
-import type { ChainClient, Indexed } from './chain-client.ts'
+import type { ChainClient } from './chain-client.ts'
 
 /** Epochs of the lottery of last resort in which a slot is still there to be claimed. */
 const CLAIM_EPOCHS = 8

@@ -1,6 +1,7 @@
 import { isDrawn, lotteryOf, lotteryStart, refillTerm, type Vacancy } from '@ioex/chain/rules'
+import type { Indexed } from '@ioex/chain/state'
 import { type Contract, type Epoch, type Node, NONE, type Rail } from '@ioex/chain/types'
-import type { ChainClient, Indexed } from '../node/chain-client.ts'
+import type { ChainClient } from '../node/chain-client.ts'
 import { ledgerView } from '../node/ledger-view.ts'
 import { watchSlot } from './watch-contract.ts'
 

@@ -1,5 +1,5 @@
+import type { ChainHead } from '@ioex/chain/light'
 import { expect, test } from 'vitest'
-import type { ChainHead } from '../node/chain-client.ts'
 import { keepRepaired } from './keep-repaired.ts'
 
 /** A chain that shows heads when told to. */

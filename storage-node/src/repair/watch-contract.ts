@@ -7,8 +7,9 @@ import {
   type Vacancy,
   vacancyOf,
 } from '@ioex/chain/rules'
+import type { Indexed } from '@ioex/chain/state'
 import { type Contract, type Node, NONE, type Rail, ZERO_HASH } from '@ioex/chain/types'
-import type { ChainClient, Indexed } from '../node/chain-client.ts'
+import type { ChainClient } from '../node/chain-client.ts'
 import { ledgerView } from '../node/ledger-view.ts'
 import { currentNode } from '../node/proving.ts'
 

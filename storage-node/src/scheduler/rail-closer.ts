@@ -1,4 +1,5 @@
 import { isFillOverdue } from '@ioex/chain/rules'
+import type { Indexed } from '@ioex/chain/state'
 import {
   CloseKind,
   type Contract,
@@ -8,7 +9,7 @@ import {
   type Rail,
 } from '@ioex/chain/types'
 import type { Logger } from 'pino'
-import type { ChainClient, Indexed } from '../node/chain-client.ts'
+import type { ChainClient } from '../node/chain-client.ts'
 import { type OwnerAccount, refusalCode } from '../node/transactions.ts'
 
 /** Transactions of one run at most: closing must not hold up what the owner came for. */

@@ -21,6 +21,7 @@ import {
   draftOf,
   historyBranch,
   historyRoot,
+  type Indexed,
   type Ledger,
   merge,
   type RecordPlace,
@@ -71,7 +72,7 @@ import {
   type WithdrawalRecord,
 } from '@ioex/chain/types'
 import { createPegSource, type PegSource, type WaitingDeposit } from '../peg-source.ts'
-import type { Indexed, LedgerBlock, LedgerSource, Page, ReceiptQuery } from '../ledger-source.ts'
+import type { LedgerBlock, LedgerSource, Page, ReceiptQuery } from '../ledger-source.ts'
 
 export interface MemoryLedgerOptions {
   readonly params: NetworkParams

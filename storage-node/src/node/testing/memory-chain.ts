@@ -1,6 +1,7 @@
 import { bytesToHex } from '@ioex/chain/bytes'
+import type { ChainHead } from '@ioex/chain/light'
 import { applyTransaction, beginBlock, inventoryTree } from '@ioex/chain/rules'
-import { draftOf } from '@ioex/chain/state'
+import { draftOf, type Indexed } from '@ioex/chain/state'
 import { decodeTransaction, encodeTransaction, transactionId } from '@ioex/chain/types'
 import type { NetworkParams } from '@ioex/chain/params'
 import type {
@@ -18,13 +19,7 @@ import {
   SampleChain,
   type SampleOptions,
 } from '../../../../chain/src/rules/testing/sample-chain.ts'
-import {
-  type ChainClient,
-  type ChainHead,
-  ChainRefusal,
-  type Indexed,
-  type TransactionOutcome,
-} from '../chain-client.ts'
+import { type ChainClient, ChainRefusal, type TransactionOutcome } from '../chain-client.ts'
 
 interface Waiter {
   readonly validUntil: number
