@@ -20,6 +20,8 @@ export interface ChaosOptions {
   /** Validators hurt at a time; at most f = floor((n - 1) / 3), or nothing would go on. */
   readonly hurt: number
   readonly seed: number
+  /** What happens to nodes; default everything that can happen here. */
+  readonly blows?: readonly Blow[] | undefined
   /** Nodes are cut off from each other too; only inside namespaces of their own. */
   readonly cuts?: boolean | undefined
   readonly log: (line: string) => void
@@ -41,9 +43,11 @@ export interface ChaosReport {
   readonly falsehoods: readonly string[]
 }
 
-/** Bytes rot more rarely than processes die. */
-const BLOWS = ['kill', 'kill', 'kill', 'kill', 'pause', 'pause', 'flip'] as const
-const BLOWS_WITH_CUTS = [...BLOWS, 'cut', 'cut'] as const
+export const BLOWS = ['kill', 'pause', 'flip', 'cut'] as const
+export type Blow = (typeof BLOWS)[number]
+
+/** How often each comes: bytes rot more rarely than processes die. */
+const FREQUENCY: Readonly<Record<Blow, number>> = { kill: 4, pause: 2, flip: 1, cut: 2 }
 /** Blocks that every node must add once nothing is hurt any more. */
 const LIVE_BLOCKS = 10
 const WATCH_MS = 250
@@ -78,6 +82,7 @@ class Chaos {
   readonly #network: TestNetwork
   readonly #board: Switchboard | undefined
   readonly #random: Random
+  readonly #blows: readonly Blow[]
   readonly #falsehoods: string[] = []
   /** What each node once said was final: it may never fall behind it. */
   readonly #reached = new Map<string, number>()
@@ -97,6 +102,9 @@ class Chaos {
     this.#network = network
     this.#board = board
     this.#random = new Random(options.seed)
+    this.#blows = (options.blows ?? BLOWS)
+      .filter((blow) => board || blow !== 'cut')
+      .flatMap((blow) => Array.from({ length: FREQUENCY[blow] }, () => blow))
   }
 
   async run(): Promise<ChaosReport> {
@@ -151,7 +159,7 @@ class Chaos {
     await Promise.all(
       victims.map(async (victim) => {
         const restMs = this.#random.between(0, downMs)
-        const blow = this.#random.pick(this.#board ? BLOWS_WITH_CUTS : BLOWS)
+        const blow = this.#random.pick(this.#blows)
         this.#down.add(victim.name)
         if (blow === 'pause') await this.#paused(victim, restMs)
         else if (blow === 'cut') await this.#cutOff(victim, restMs)

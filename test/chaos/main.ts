@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { parseArgs } from 'node:util'
-import { runChaos } from './chaos-run.ts'
+import { type Blow, BLOWS, runChaos } from './chaos-run.ts'
+import { runSideBySide } from './side-by-side.ts'
 import { namespacesRefusal, spawnInNamespaces } from './namespaces.ts'
 
 const { values } = parseArgs({
@@ -9,6 +10,8 @@ const { values } = parseArgs({
     minutes: { type: 'string', default: '10' },
     every: { type: 'string', default: '10' },
     hurt: { type: 'string' },
+    blows: { type: 'string', default: BLOWS.join(',') },
+    networks: { type: 'string', default: '1' },
     seed: { type: 'string', default: '1' },
     json: { type: 'boolean', default: false },
     // Given by this program to itself: it runs in namespaces of its own.
@@ -19,13 +22,23 @@ const { values } = parseArgs({
 
 if (values.help) {
   console.log(`Usage: npm run chaos -- [--validators N] [--minutes M] [--every S] [--hurt K] [--seed N]
+                      [--blows kill,pause,flip,cut] [--networks C] [--json]
 Runs N real validator processes for M minutes; every S seconds K of them (default: as many as the
 protocol bears) are killed with -9, paused, cut off from all others, or killed and started with a
-byte flipped in one of their files, at random. Exits 1 if anything final was lost, two nodes differ
-or somebody signed twice. Nothing but a folder in the temporary directory and, for cuts, namespaces
-of its own are used; where these are not permitted it says so and cuts nobody off.`)
+byte flipped in one of their files, at random, or what --blows lists of that. Exits 1 if anything
+final was lost, two nodes differ or somebody signed twice. Nothing but a folder in the temporary
+directory and, for cuts, namespaces of its own are used; where these are not permitted it says so
+and cuts nobody off. With --networks, C of them run side by side, with seeds N, N + 1, ...
+
+Examples:
+  npm run chaos -- --minutes 1
+  npm run chaos -- --networks 2 --hurt 2 --blows kill --minutes 10`)
   process.exit(0)
 }
+
+const seed = positive('seed', values.seed)
+const networks = positive('networks', values.networks)
+if (networks > 1) process.exit(await runSideBySide(process.argv.slice(2), seed, networks))
 
 const refusal = values.inside ? undefined : namespacesRefusal()
 if (refusal !== undefined) console.error(`${refusal}: nobody is cut off`)
@@ -46,7 +59,8 @@ const report = await runChaos({
   durationMs: positive('minutes', values.minutes) * 60_000,
   everyMs: positive('every', values.every) * 1000,
   hurt: values.hurt === undefined ? bearable : positive('hurt', values.hurt),
-  seed: positive('seed', values.seed),
+  seed,
+  blows: blowsOf(values.blows),
   cuts: values.inside,
   log: (line) => console.error(line),
 })
@@ -69,4 +83,13 @@ function positive(name: string, text: string): number {
   if (Number.isFinite(value) && value > 0) return value
   console.error(`--${name} takes a number above 0, not "${text}"`)
   process.exit(2)
+}
+
+function blowsOf(list: string): Blow[] {
+  return list.split(',').map((name) => {
+    const blow = BLOWS.find((each) => each === name)
+    if (blow) return blow
+    console.error(`--blows lists some of ${BLOWS.join(', ')}, not "${name}"`)
+    process.exit(2)
+  })
 }

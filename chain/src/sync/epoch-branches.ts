@@ -2,7 +2,7 @@ import { bytesToHex, type Hex } from '../bytes/hex.ts'
 import type { Fault } from '../bytes/result.ts'
 import { decodeCanonical } from '../bytes/ssz.ts'
 import { blockHash } from '../types/block.ts'
-import type { SyncPeers } from './sync-peers.ts'
+import { askStatus, type SyncPeers } from './sync-peers.ts'
 import {
   decodeEpochProof,
   type HopContext,
@@ -51,7 +51,7 @@ interface GrowingBranch {
  */
 export async function findBranches(search: BranchSearch): Promise<ProvenBranch[]> {
   const branches: GrowingBranch[] = []
-  for (const peer of search.peers.peers()) {
+  for (const peer of await responsivePeers(search)) {
     const known = await branchOf(search, peer, branches)
     if (known) {
       known.peers.push(peer)
@@ -64,6 +64,13 @@ export async function findBranches(search: BranchSearch): Promise<ProvenBranch[]
     else branches.push({ ...branch, peers: [...takeShorter(branches, branch), peer] })
   }
   return branches
+}
+
+/** One after the other, peers that hang would hold up a node for longer than its network bears. */
+async function responsivePeers({ peers, context }: BranchSearch): Promise<string[]> {
+  const all = peers.peers()
+  const statuses = await Promise.all(all.map((peer) => askStatus(peers, peer, context.chainId)))
+  return all.filter((_, i) => statuses[i])
 }
 
 /** The branch whose newest checkpoint the peer has too. */
