@@ -8,20 +8,9 @@ import { formatEla } from '../elastos/ela-amount.ts'
 import { ELA_ASSET_ID } from '../elastos/genesis-block.ts'
 import { toDisplayHash, ZERO_INTERNAL_HASH } from '../elastos/hash-orientation.ts'
 import type { DecodedTransaction } from '../elastos/transaction.ts'
-import { OutputKind, type OutputPayload } from '../elastos/transaction-output.ts'
+import { outputKindNumbers } from '../elastos/transaction-output.ts'
 import type { BlockNode, MainLedger } from './main-ledger.ts'
 import type { Utxo } from './utxo-set.ts'
-
-const OUTPUT_NUMBERS: Record<OutputPayload['kind'], number> = {
-  none: OutputKind.none,
-  vote: OutputKind.vote,
-  mapping: OutputKind.mapping,
-  'cross-chain': OutputKind.crossChain,
-  withdraw: OutputKind.withdraw,
-  'return-deposit': OutputKind.returnDeposit,
-  'dpos-vote': OutputKind.dposVote,
-  stake: OutputKind.stake,
-}
 
 /** A Confirm as `getconfirmbyhash` shows it where the bytes are not asked for. */
 export function confirmJson({ proposal, votes }: Confirm) {
@@ -111,7 +100,7 @@ export function transactionJson(
       address: formatElaAddress(output.programHash),
       assetid: toDisplayHash(output.assetId),
       outputlock: output.outputLock,
-      type: OUTPUT_NUMBERS[output.payload.kind],
+      type: outputKindNumbers[output.payload.kind],
       payload: output.payload.kind === 'none' ? null : plainJson(output.payload),
     })),
     blockhash: node ? toDisplayHash(node.hash) : '',

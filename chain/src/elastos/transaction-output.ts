@@ -72,7 +72,8 @@ export type OutputPayload =
     }
   | { readonly kind: 'stake'; readonly version: number; readonly stakeProgramHash: Uint8Array }
 
-const KIND_NUMBERS: Record<OutputPayload['kind'], number> = {
+/** The number of each kind of payload on the wire. */
+export const outputKindNumbers: Record<OutputPayload['kind'], number> = {
   none: OutputKind.none,
   vote: OutputKind.vote,
   mapping: OutputKind.mapping,
@@ -111,7 +112,7 @@ export function writeOutput(writer: ByteWriter, output: MainOutput, typed: boole
   assert(typed || output.payload.kind === 'none', 'an untyped output has no payload')
   writer.fixed(output.assetId).i64(output.value).u32(output.outputLock).fixed(output.programHash)
   if (!typed) return
-  writer.u8(KIND_NUMBERS[output.payload.kind])
+  writer.u8(outputKindNumbers[output.payload.kind])
   writeOutputPayload(writer, output.payload)
 }
 

@@ -3,7 +3,7 @@ import { type Contract, KIB_PER_GIB, NONE } from '@ioex/chain/types'
 import type { Logger } from 'pino'
 import { nextHead } from '../node/chain-lag.ts'
 import { feedOver, openSlotFeed, type SlotReading } from '../scheduler/slot-feed.ts'
-import { fetchRepairBlocks } from '../transfer/provider-client.ts'
+import { fetchRepairBlocks } from '../transfer/fetch-blocks.ts'
 import { RepairPayer } from '../transfer/repair-payer.ts'
 import { isTransferError, reasonOf, TransferError } from '../transfer/transfer-error.ts'
 

@@ -1,4 +1,5 @@
 export * from './channel-credentials.ts'
+export * from './fetch-blocks.ts'
 export * from './frame-connection.ts'
 export * from './inbox.ts'
 export * from './messages.ts'
