@@ -1,6 +1,5 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { type MainBlockSource, MainChainFollower } from '@ioex/chain/anchor'
 import { assert } from '@ioex/chain/bytes'
 import {
   advanceContext,
@@ -11,7 +10,8 @@ import {
   mineAuxPow,
   toDisplayHash,
 } from '@ioex/chain/elastos'
-import { buildBlockTemplate, sealTemplate } from '../chain/src/anchor/mining-template.ts'
+import { type MainBlockSource, MainChainFollower } from '@ioex/chain/follower'
+import { buildBlockTemplate, sealTemplate } from '../chain/src/main-chain/mining-template.ts'
 import { SampleMainChain } from '../chain/src/rules/testing/sample-chain.ts'
 import type { Comparison } from './comparison.ts'
 
@@ -97,7 +97,7 @@ export async function compareFollowing(
   const { tip } = await follow()
   const held = await heldBy(follow)
   return {
-    name: `chain/anchor::follow/blocks=${count}`,
+    name: `chain/follower::follow/blocks=${count}`,
     unit: 'blocks',
     work: count,
     subject: () => follow,

@@ -32,13 +32,15 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'chain/sync': [...PURE, 'chain/driver', 'chain/manager'],
   'chain/store': [...PURE, 'chain/manager', 'chain/sync'],
   'chain/net': [...PURE, 'chain/sync'],
-  'chain/anchor': PURE,
-  'chain/arbiter': [...PURE, 'chain/anchor'],
+  'chain/follower': PURE,
+  'chain/anchor': [...PURE, 'chain/follower'],
+  'chain/main-chain': [...PURE, 'chain/follower'],
+  'chain/arbiter': [...PURE, 'chain/follower', 'chain/anchor', 'chain/main-chain'],
   // An auditor shares the rules with the node it audits and nothing else.
   'chain/audit': PURE,
   'chain/node': [
     ...PURE,
-    ...['native', 'driver', 'pool', 'manager', 'sync', 'store', 'net', 'anchor'].map(
+    ...['native', 'driver', 'pool', 'manager', 'sync', 'store', 'net', 'follower', 'anchor'].map(
       (room) => `chain/${room}`,
     ),
   ],
@@ -61,7 +63,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 }
 
 /** The shell rooms of the storage node lean on each other; the ring is closed at its door. */
-const STORAGE_SHELL = ['transfer', 'relay', 'scheduler', 'node', 'friends', 'repair'].map(
+const STORAGE_SHELL = ['transfer', 'relay', 'scheduler', 'node', 'repair'].map(
   (room) => `storage-node/${room}`,
 )
 for (const room of STORAGE_SHELL) {

@@ -1,10 +1,5 @@
 import { join } from 'node:path'
-import {
-  createMainChainClient,
-  isSpendable,
-  planDepositTransaction,
-  signTransaction,
-} from '@ioex/chain/anchor'
+import { isSpendable, planDepositTransaction, signTransaction } from '@ioex/chain/anchor'
 import { fromHex, utf8ToBytes } from '@ioex/chain/bytes'
 import {
   AddressPrefix,
@@ -13,6 +8,7 @@ import {
   programHashOf,
   standardProgramHash,
 } from '@ioex/chain/elastos'
+import { createMainChainClient } from '@ioex/chain/follower'
 import { depositProgramHash } from '@ioex/chain/rules'
 import { presets } from '@ioex/genesis/presets'
 import { createRpcClient, type RpcClient } from '@ioex/rpc/client'

@@ -10,7 +10,7 @@ import {
   TYPED_OUTPUTS_VERSION,
 } from '../elastos/transaction-output.ts'
 import { TransactionKind } from '../elastos/transaction-payload.ts'
-import type { UnspentOutput } from './main-chain-client.ts'
+import type { UnspentOutput } from '../follower/main-chain-client.ts'
 
 const SEQUENCE_FINAL = 0xffff_ffff
 /** Inputs of one deposit at most; more than that would not fit a block of ours. */

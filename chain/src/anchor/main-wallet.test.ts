@@ -5,8 +5,8 @@ import {
   MainChainRpcError,
   MainChainUnreachableError,
   type UnspentOutput,
-} from './main-chain-client.ts'
-import type { MainNode } from './main-node.ts'
+} from '../follower/main-chain-client.ts'
+import type { MainNode } from '../follower/main-node.ts'
 import { sharedMainWallet } from './main-wallet.ts'
 
 const id = 'aa'.repeat(32) as DisplayHash

@@ -4,8 +4,8 @@ import {
   MainChainRpcError,
   MainChainUnreachableError,
   type UnspentOutput,
-} from './main-chain-client.ts'
-import type { MainNode } from './main-node.ts'
+} from '../follower/main-chain-client.ts'
+import type { MainNode } from '../follower/main-node.ts'
 
 /** What paying on the main chain takes. */
 export type MainWallet = Pick<

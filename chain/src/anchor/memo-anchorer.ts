@@ -4,7 +4,7 @@ import { type InternalHash, toDisplayHash, toInternalHex } from '../elastos/hash
 import type { MemoAnchor } from '../elastos/memo-anchor.ts'
 import { isP256SecretKey, p256PublicKey } from '../elastos/p256.ts'
 import { type MainTransaction, transactionId } from '../elastos/transaction.ts'
-import { MainChainRpcError } from './main-chain-client.ts'
+import { MainChainRpcError } from '../follower/main-chain-client.ts'
 import type { MainWallet } from './main-wallet.ts'
 import { isSpendable, planMemoTransaction, signTransaction } from './memo-transaction.ts'
 

@@ -12,7 +12,7 @@ import {
 } from '../elastos/transaction.ts'
 import { TYPED_OUTPUTS_VERSION } from '../elastos/transaction-output.ts'
 import { TransactionKind } from '../elastos/transaction-payload.ts'
-import type { UnspentOutput } from './main-chain-client.ts'
+import type { UnspentOutput } from '../follower/main-chain-client.ts'
 
 const SEQUENCE_FINAL = 0xffff_ffff
 /** Inputs of one anchor at most; more dust than that does not pay a fee worth having. */

@@ -1,6 +1,6 @@
 import { bytesEqual, bytesToHex } from '../bytes/hex.ts'
 import type { SideAuxPow } from '../elastos/side-aux-pow.ts'
-import type { PowAnchorSighting } from './followed-block.ts'
+import type { PowAnchorSighting } from '../follower/followed-block.ts'
 
 /** Proofs held for proposers; arbiters bring one per main block. */
 const SUBMITTED_MAX = 64

@@ -15,8 +15,8 @@ import {
   type RpcArguments,
   type RpcMethod,
   wholeNumberOf,
-} from '../anchor/json-rpc-methods.ts'
-import { JsonRpcCode, JsonRpcError, type JsonRpcHandler } from '../anchor/json-rpc-server.ts'
+} from '../main-chain/json-rpc-methods.ts'
+import { JsonRpcCode, JsonRpcError, type JsonRpcHandler } from '../main-chain/json-rpc-server.ts'
 import type { ArbiterBlock, ArbiterChain, ArbiterWithdrawal } from './arbiter-chain.ts'
 
 /** Codes of the classic side node that an Arbiter tells apart. */

@@ -1,4 +1,4 @@
-import { type JsonRpcServer, startJsonRpcServer } from '../anchor/json-rpc-server.ts'
+import { type JsonRpcServer, startJsonRpcServer } from '../main-chain/json-rpc-server.ts'
 import type { ArbiterChain } from './arbiter-chain.ts'
 import { arbiterRpcHandler } from './arbiter-methods.ts'
 

@@ -1,6 +1,7 @@
 export * from './arbiter-chain.ts'
 export * from './arbiter-methods.ts'
 export * from './arbiter-server.ts'
+export * from './arbiter-transactions.ts'
 export * from './ledger-arbiter-chain.ts'
 export * from './local-arbiter.ts'
 export * from './side-node-client.ts'

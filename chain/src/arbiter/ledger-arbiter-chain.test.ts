@@ -1,7 +1,7 @@
 import { setHasher } from '@chainsafe/persistent-merkle-tree'
 import { hasher as asSha256 } from '@chainsafe/persistent-merkle-tree/hasher/as-sha256'
 import { describe, expect, test } from 'vitest'
-import { sideChainPowTransaction } from '../anchor/arbiter-transactions.ts'
+import { sideChainPowTransaction } from './arbiter-transactions.ts'
 import { SubmittedAnchors } from '../anchor/submitted-anchors.ts'
 import { sha256 } from '../bytes/hash.ts'
 import { utf8ToBytes } from '../bytes/hex.ts'

@@ -3,9 +3,9 @@ import {
   planWithdrawal,
   sideChainPowTransaction,
   signByArbiters,
-} from '../anchor/arbiter-transactions.ts'
-import { RETURN_DEPOSIT_FEE } from '../anchor/cross-chain-rules.ts'
-import { type MainChainClient, MainChainRpcError } from '../anchor/main-chain-client.ts'
+} from './arbiter-transactions.ts'
+import { RETURN_DEPOSIT_FEE } from '../main-chain/cross-chain-rules.ts'
+import { type MainChainClient, MainChainRpcError } from '../follower/main-chain-client.ts'
 import { bytesEqual, bytesToHex } from '../bytes/hex.ts'
 import { decodeBlock } from '../elastos/block.ts'
 import {

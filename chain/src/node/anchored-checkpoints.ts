@@ -1,4 +1,4 @@
-import type { MainChainFollower } from '../anchor/follower.ts'
+import type { MainChainFollower } from '../follower/follower.ts'
 import { bytesToHex } from '../bytes/hex.ts'
 import type { AnchoredCheckpoint } from '../sync/fork-choice.ts'
 

@@ -1,7 +1,7 @@
 import { setHasher } from '@chainsafe/persistent-merkle-tree'
 import { hasher as asSha256 } from '@chainsafe/persistent-merkle-tree/hasher/as-sha256'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { Cleanups, elaAddressOf } from '../anchor/testing/test-main-chain.ts'
+import { Cleanups, elaAddressOf } from '../main-chain/testing/test-main-chain.ts'
 import { formatAddress } from '../bytes/address.ts'
 import { utf8ToBytes } from '../bytes/hex.ts'
 import { crossChainProgramHash, formatElaAddress } from '../elastos/ela-address.ts'

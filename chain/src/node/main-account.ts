@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { Logger } from 'pino'
-import { AccountOutputs } from '../anchor/account-outputs.ts'
-import type { FollowerOptions } from '../anchor/follower.ts'
+import { AccountOutputs } from '../follower/account-outputs.ts'
+import type { FollowerOptions } from '../follower/follower.ts'
 import { formatElaAddress, standardProgramHash } from '../elastos/ela-address.ts'
 import { p256PublicKey } from '../elastos/p256.ts'
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import type { FollowerStatus, MainChainFollower } from '../anchor/follower.ts'
-import type { SourceStatus } from '../anchor/main-sources.ts'
+import type { FollowerStatus, MainChainFollower } from '../follower/follower.ts'
+import type { SourceStatus } from '../follower/main-sources.ts'
 import { mainChainWarnings, mainTipAgeMs } from './main-chain-warnings.ts'
 
 const MAIN_BLOCK_MS = 120_000

@@ -1,4 +1,4 @@
-import type { MainChainFollower } from '../anchor/follower.ts'
+import type { MainChainFollower } from '../follower/follower.ts'
 
 /** Main blocks' worth of time without a new one after which somebody should look. */
 const STILL_BLOCKS = 30

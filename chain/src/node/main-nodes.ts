@@ -1,4 +1,4 @@
-import { type MainNode, openMainNode, parseMainNodeAddress } from '../anchor/main-node.ts'
+import { type MainNode, openMainNode, parseMainNodeAddress } from '../follower/main-node.ts'
 import { INSTANT_POW_LIMIT_BITS } from '../elastos/difficulty.ts'
 import type { HeaderContext, MainChainParams } from '../elastos/header-rules.ts'
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { Logger } from 'pino'
-import type { MainChainFollower } from '../anchor/follower.ts'
+import type { MainChainFollower } from '../follower/follower.ts'
 import type { FinalBlock } from '../consensus/machine-interface.ts'
 import { FullNodeNetwork } from '../net/full-node-network.ts'
 import type { Genesis } from '../rules/genesis-state.ts'

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import type { MainChainFollower } from '../anchor/follower.ts'
+import type { MainChainFollower } from '../follower/follower.ts'
 import type { FinalizedBlock } from '../manager/chain-manager.ts'
 import type { LedgerDraft } from '../state/ledger-draft.ts'
 import { DepositFailure, PegPauseCause } from '../types/records.ts'

@@ -1,5 +1,5 @@
-import type { TransactionInclusion } from '../anchor/followed-block.ts'
-import type { MainChainFollower } from '../anchor/follower.ts'
+import type { TransactionInclusion } from '../follower/followed-block.ts'
+import type { MainChainFollower } from '../follower/follower.ts'
 import type { SubmittedAnchors } from '../anchor/submitted-anchors.ts'
 import { bytesEqual } from '../bytes/hex.ts'
 import { asInternalHash, toInternalHex } from '../elastos/hash-orientation.ts'

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import type { MainChainFollower } from '../anchor/follower.ts'
+import type { MainChainFollower } from '../follower/follower.ts'
 import { bytesEqual, bytesToHex } from '../bytes/hex.ts'
 import { verifyMemoAnchor } from '../elastos/memo-anchor.ts'
 import { setMembers } from '../rules/validator-set.ts'

@@ -1,7 +1,7 @@
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
-import { sideChainPowTransaction } from '@ioex/chain/anchor'
+import { sideChainPowTransaction } from '@ioex/chain/arbiter'
 import { blockFile, type ExportRecord, MANIFEST_FILE, type ReplayedBlock } from '@ioex/chain/audit'
 import {
   asInternalHash,

@@ -1,11 +1,6 @@
 import { access } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import {
-  createMainChainClient,
-  isSpendable,
-  planDepositTransaction,
-  signTransaction,
-} from '@ioex/chain/anchor'
+import { isSpendable, planDepositTransaction, signTransaction } from '@ioex/chain/anchor'
 import { bytesToHex, formatAddress, fromHex, utf8ToBytes } from '@ioex/chain/bytes'
 import {
   CROSS_CHAIN_FEE_MIN,
@@ -14,6 +9,7 @@ import {
   p256PublicKey,
   standardProgramHash,
 } from '@ioex/chain/elastos'
+import { createMainChainClient } from '@ioex/chain/follower'
 import { depositProgramHash, payableAddress } from '@ioex/chain/rules'
 import { PayloadKind } from '@ioex/chain/types'
 import { presets } from '@ioex/genesis/presets'

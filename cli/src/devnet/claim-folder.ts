@@ -1,6 +1,6 @@
 import { access, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { FolderInUseError, type FolderLock, lockFolder } from '@ioex/chain/anchor'
+import { FolderInUseError, type FolderLock, lockFolder } from '@ioex/chain/main-chain'
 import { DevnetError, type DevnetRecord } from './devnet-files.ts'
 import { assertPortFree } from './free-port.ts'
 

@@ -1,13 +1,13 @@
 import { appendFile, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import {
-  type BuiltInMainChain,
-  createMainChainClient,
-  type FolderLock,
-  startBuiltInMainChain,
-} from '@ioex/chain/anchor'
 import { LocalArbiter, SideNodeClient } from '@ioex/chain/arbiter'
 import { asInternalHash } from '@ioex/chain/elastos'
+import { createMainChainClient } from '@ioex/chain/follower'
+import {
+  type BuiltInMainChain,
+  type FolderLock,
+  startBuiltInMainChain,
+} from '@ioex/chain/main-chain'
 import { presets } from '@ioex/genesis/presets'
 import { readGenesis } from '../nodes/genesis-of.ts'
 import { ChildNode } from './child-node.ts'

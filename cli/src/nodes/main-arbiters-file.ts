@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
-import type { ConfirmPolicy } from '@ioex/chain/anchor'
 import { parseHex } from '@ioex/chain/bytes'
+import type { ConfirmPolicy } from '@ioex/chain/follower'
 import { ConfigError, type NodeConfig } from './node-config.ts'
 
 const KEY_BYTES = 33

@@ -1,6 +1,6 @@
-import { builtInGenesisBlock, type BuiltInGenesis } from '@ioex/chain/anchor'
 import { assert, compareBytes } from '@ioex/chain/bytes'
 import { decodeHeaderWithAuxPow, formatElaAddress, standardProgramHash } from '@ioex/chain/elastos'
+import { type BuiltInGenesis, builtInGenesisBlock } from '@ioex/chain/main-chain'
 
 const SELA_PER_ELA = 100_000_000n
 /** For memo anchors; several outputs, as one output carries one anchor at a time. */

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
-import { startBuiltInMainChain } from '@ioex/chain/anchor'
 import { INSTANT_POW_LIMIT_BITS } from '@ioex/chain/elastos'
+import { startBuiltInMainChain } from '@ioex/chain/main-chain'
 import type { CommandContext } from '../command-context.ts'
 import { mainChainFolder } from '../devnet/devnet-files.ts'
 import { BURN_ADDRESS } from '../devnet/local-network.ts'

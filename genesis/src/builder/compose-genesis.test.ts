@@ -1,8 +1,8 @@
-import { builtInGenesisBlock } from '@ioex/chain/anchor'
 import { addressOf, bytesToHex, publicKeyOf, sha256, utf8ToBytes } from '@ioex/chain/bytes'
 import { decodeHeaderWithAuxPow } from '@ioex/chain/elastos'
 import { UNITS_PER_IOEX } from '@ioex/chain/types'
 import { fc, test as law } from '@fast-check/vitest'
+import { builtInGenesisBlock } from '@ioex/chain/main-chain'
 import { describe, expect, test, vi } from 'vitest'
 import { composeGenesis, type GenesisPlan } from './compose-genesis.ts'
 import {

@@ -1,4 +1,4 @@
-import { createMainChainClient, type MainChainClient, signTransaction } from '@ioex/chain/anchor'
+import { signTransaction } from '@ioex/chain/anchor'
 import {
   ELA_ASSET_ID,
   formatElaAddress,
@@ -7,6 +7,7 @@ import {
   p256PublicKey,
   standardProgramHash,
 } from '@ioex/chain/elastos'
+import { createMainChainClient, type MainChainClient } from '@ioex/chain/follower'
 import { until } from '../network-harness.ts'
 
 const FEE_SELA = 10_000n

@@ -1,5 +1,5 @@
-import type { MainChainFollower } from '../../../chain/src/anchor/follower.ts'
-import type { MemoAnchorSighting } from '../../../chain/src/anchor/followed-block.ts'
+import type { MainChainFollower } from '../../../chain/src/follower/follower.ts'
+import type { MemoAnchorSighting } from '../../../chain/src/follower/followed-block.ts'
 import { assert } from '../../../chain/src/bytes/assert.ts'
 import { bytesToHex, type Hex } from '../../../chain/src/bytes/hex.ts'
 import type { Result } from '../../../chain/src/bytes/result.ts'

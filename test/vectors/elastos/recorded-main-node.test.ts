@@ -3,16 +3,7 @@ import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text as textOf } from 'node:stream/consumers'
-import {
-  type BuiltInMainChain,
-  checkTransaction,
-  createMainChainClient,
-  CrossChainState,
-  planWithdrawal,
-  signByArbiters,
-  startBuiltInMainChain,
-  type Utxo,
-} from '@ioex/chain/anchor'
+import { planWithdrawal, signByArbiters } from '@ioex/chain/arbiter'
 import { fromHex } from '@ioex/chain/bytes'
 import {
   type DecodedTransaction,
@@ -25,6 +16,14 @@ import {
   toInternalHex,
   TransactionKind,
 } from '@ioex/chain/elastos'
+import { createMainChainClient } from '@ioex/chain/follower'
+import {
+  type BuiltInMainChain,
+  checkTransaction,
+  CrossChainState,
+  startBuiltInMainChain,
+  type Utxo,
+} from '@ioex/chain/main-chain'
 import { afterEach, describe, expect, test } from 'vitest'
 import { internal, readVectors, valueOf } from './vector-file.ts'
 

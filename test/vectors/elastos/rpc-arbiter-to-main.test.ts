@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type BuiltInMainChain, startBuiltInMainChain } from '@ioex/chain/anchor'
+import { type BuiltInMainChain, startBuiltInMainChain } from '@ioex/chain/main-chain'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { readVectors } from './vector-file.ts'
 

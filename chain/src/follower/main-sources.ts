@@ -1,6 +1,13 @@
 import type { Confirm } from '../elastos/confirm.ts'
 import type { DisplayHash } from '../elastos/hash-orientation.ts'
-import type { ArbiterSet } from './arbiter-sets.ts'
+
+/** Arbiters of the main chain's consensus, all with one vote. */
+export interface ArbiterSet {
+  /** Compressed P-256 keys that are named. */
+  readonly keys: readonly Uint8Array[]
+  /** How many there are: a main node names no key of those who are out of order. */
+  readonly count: number
+}
 
 /** What a follower asks of a main node, over JSON-RPC or P2P. Nothing of it is believed. */
 export interface MainBlockSource {

@@ -16,11 +16,11 @@ import {
   type BuiltInMainChain,
   type BuiltInMainChainOptions,
   startBuiltInMainChain,
-} from './built-in-main-chain.ts'
+} from '../main-chain/built-in-main-chain.ts'
 import { MainBlockRefusedError } from './followed-block.ts'
 import { type FollowerOptions, MainChainFollower, MainForkTooDeepError } from './follower.ts'
 import { createMainChainClient, type MainChainClient } from './main-chain-client.ts'
-import { AnchorRefusedError, MemoAnchorer } from './memo-anchorer.ts'
+import { AnchorRefusedError, MemoAnchorer } from '../anchor/memo-anchorer.ts'
 
 const elaSecret = new Uint8Array(32).fill(21)
 const validatorSecret = new Uint8Array(32).fill(22)

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { formatElaAddress, standardProgramHash } from '../elastos/ela-address.ts'
 import { p256PublicKey } from '../elastos/p256.ts'
-import { type BuiltInMainChain, startBuiltInMainChain } from './built-in-main-chain.ts'
+import { type BuiltInMainChain, startBuiltInMainChain } from '../main-chain/built-in-main-chain.ts'
 import {
   createMainChainClient,
   MainChainRpcError,

@@ -8,19 +8,19 @@ import { memoAnchorDigest } from '../elastos/memo-anchor.ts'
 import { p256PublicKey } from '../elastos/p256.ts'
 import { MainNetMagic } from '../elastos/p2p-message.ts'
 import { AccountOutputs } from './account-outputs.ts'
-import type { BuiltInMainChain } from './built-in-main-chain.ts'
+import type { BuiltInMainChain } from '../main-chain/built-in-main-chain.ts'
 import { MainChainFollower } from './follower.ts'
 import { createMainChainClient } from './main-chain-client.ts'
 import { type MainNode, openMainNode } from './main-node.ts'
-import { sharedMainWallet } from './main-wallet.ts'
-import { MemoAnchorer } from './memo-anchorer.ts'
-import { planMemoTransaction, signTransaction } from './memo-transaction.ts'
+import { sharedMainWallet } from '../anchor/main-wallet.ts'
+import { MemoAnchorer } from '../anchor/memo-anchorer.ts'
+import { planMemoTransaction, signTransaction } from '../anchor/memo-transaction.ts'
 import {
   Cleanups,
   elaAddressOf,
   mineBlocks,
   startTestMainChain,
-} from './testing/test-main-chain.ts'
+} from '../main-chain/testing/test-main-chain.ts'
 
 const ELA = 100_000_000n
 const rich = new Uint8Array(32).fill(21)

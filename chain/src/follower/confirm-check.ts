@@ -2,8 +2,7 @@ import type { Fault } from '../bytes/result.ts'
 import { checkConfirmQuorum } from '../elastos/confirm.ts'
 import { toDisplayHash } from '../elastos/hash-orientation.ts'
 import { ArbiterSets } from './arbiter-sets.ts'
-import { type FollowedBlock, MainBlockRefusedError } from './followed-block.ts'
-import type { MainTip } from './follower.ts'
+import { type FollowedBlock, MainBlockRefusedError, type MainTip } from './followed-block.ts'
 import type { NamedSource } from './main-sources.ts'
 
 /** A header so deep counts by its work alone: nobody makes a day of main blocks in secret. */

@@ -27,8 +27,8 @@ import {
   startBuiltInMainChain,
 } from './built-in-main-chain.ts'
 import { FolderInUseError } from './folder-lock.ts'
-import { createMainChainClient, MainChainRpcError } from './main-chain-client.ts'
-import { signTransaction } from './memo-transaction.ts'
+import { createMainChainClient, MainChainRpcError } from '../follower/main-chain-client.ts'
+import { signTransaction } from '../anchor/memo-transaction.ts'
 
 const minerSecret = new Uint8Array(32).fill(11)
 const richSecret = new Uint8Array(32).fill(12)

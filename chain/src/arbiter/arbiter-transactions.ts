@@ -17,7 +17,7 @@ import {
   TYPED_OUTPUTS_VERSION,
 } from '../elastos/transaction-output.ts'
 import { TransactionKind } from '../elastos/transaction-payload.ts'
-import type { UnspentOutput } from './main-chain-client.ts'
+import type { UnspentOutput } from '../follower/main-chain-client.ts'
 
 const SEQUENCE_FINAL = 0xffff_ffff
 /** Bytes before the signature of a SideChainPow: version, type, payload version, 68 of payload. */

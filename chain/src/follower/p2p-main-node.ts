@@ -6,11 +6,11 @@ import {
   type InternalHash,
   toDisplayHash,
 } from '../elastos/hash-orientation.ts'
+import { MainRpcCode } from '../elastos/main-rpc-code.ts'
 import { BLOCKS_PER_ANSWER_MAX, InventoryKind, RejectCode } from '../elastos/p2p-message.ts'
 import { decodeTransaction } from '../elastos/transaction.ts'
 import { MainForkTooDeepError, MainSourceSlowError } from './follower.ts'
 import { MainChainRpcError, MainChainUnreachableError } from './main-chain-client.ts'
-import { MainRpcCode } from './main-chain-rpc-methods.ts'
 import type { MainBlockSource, MainSender } from './main-sources.ts'
 import { askForBlock, askForConfirm, type PeerBlock } from './p2p-block.ts'
 import { P2pChainView, type ViewBase } from './p2p-chain-view.ts'

@@ -21,7 +21,7 @@ import {
 import { decodeTransaction } from '../elastos/transaction.ts'
 import type { BlockNode, MainLedger } from './main-ledger.ts'
 import type { MainChainBackend } from './main-chain-rpc-methods.ts'
-import { P2pClosedError, P2pLink, P2pViolationError } from './p2p-link.ts'
+import { P2pClosedError, P2pLink, P2pViolationError } from '../follower/p2p-link.ts'
 
 const LOOPBACK = '127.0.0.1'
 const PEERS_MAX = 125

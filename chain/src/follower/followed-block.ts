@@ -22,6 +22,11 @@ import { type AccountChange, accountChangeIn } from './account-change.ts'
 import { isForeignTransaction } from './foreign-transaction.ts'
 import type { MainBlockSource } from './main-sources.ts'
 
+export interface MainTip {
+  readonly height: number
+  readonly hash: InternalHash
+}
+
 /** A main-chain block as far as we need it, checked by the header rules. */
 export interface FollowedBlock {
   readonly header: DecodedHeader

@@ -4,7 +4,7 @@ import { type Confirm, decodeConfirm } from '../elastos/confirm.ts'
 import { parseEla } from '../elastos/ela-amount.ts'
 import { type DisplayHash, parseDisplayHash } from '../elastos/hash-orientation.ts'
 import { P256_PUBLIC_KEY_BYTES } from '../elastos/p256.ts'
-import type { ArbiterSet } from './arbiter-sets.ts'
+import type { ArbiterSet } from './main-sources.ts'
 
 const DEFAULT_TIMEOUT_MS = 15_000
 /** A block as hex, and the envelope. */

@@ -1,13 +1,5 @@
 import { bytesToHex } from '../bytes/hex.ts'
-import type { NamedSource } from './main-sources.ts'
-
-/** Arbiters of the main chain's consensus, all with one vote. */
-export interface ArbiterSet {
-  /** Compressed P-256 keys that are named. */
-  readonly keys: readonly Uint8Array[]
-  /** How many there are: a main node names no key of those who are out of order. */
-  readonly count: number
-}
+import type { ArbiterSet, NamedSource } from './main-sources.ts'
 
 /** Main nodes that must name the same arbiters before these are believed. */
 export const AGREEING_NODES = 2

@@ -14,12 +14,12 @@ import {
   MainNetMagic,
   type P2pMessage,
 } from '../elastos/p2p-message.ts'
-import type { BuiltInMainChain } from './built-in-main-chain.ts'
+import type { BuiltInMainChain } from '../main-chain/built-in-main-chain.ts'
 import { MainChainFollower } from './follower.ts'
 import { MainChainUnreachableError } from './main-chain-client.ts'
 import { P2pViolationError } from './p2p-link.ts'
 import { P2pBannedError, P2pMainNode, type P2pMainNodeOptions } from './p2p-main-node.ts'
-import { Cleanups, mineBlocks, startTestMainChain } from './testing/test-main-chain.ts'
+import { Cleanups, mineBlocks, startTestMainChain } from '../main-chain/testing/test-main-chain.ts'
 
 const magic = MainNetMagic.regression
 const cleanups = new Cleanups()

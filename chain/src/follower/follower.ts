@@ -18,6 +18,7 @@ import {
   type FollowedBlock,
   inclusionOf,
   MainBlockRefusedError,
+  type MainTip,
   type MemoAnchorSighting,
   type PowAnchorSighting,
   type TransactionInclusion,
@@ -76,11 +77,6 @@ interface HeldBlock extends FollowedBlock {
   readonly sinceMs: number
   /** First height at or above this one that the main chain's arbiters confirm. */
   readonly dposFrom: number
-}
-
-export interface MainTip {
-  readonly height: number
-  readonly hash: InternalHash
 }
 
 export interface FollowerStatus {

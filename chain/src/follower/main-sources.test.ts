@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { ELASTOS_REG_NET } from '../elastos/header-rules.ts'
-import type { BuiltInMainChain } from './built-in-main-chain.ts'
+import type { BuiltInMainChain } from '../main-chain/built-in-main-chain.ts'
 import { type FollowerOptions, MainChainFollower } from './follower.ts'
 import { createMainChainClient, MainChainUnreachableError } from './main-chain-client.ts'
 import { dueSources, type MainBlockSource, MainSource } from './main-sources.ts'
-import { Cleanups, mineBlocks, startTestMainChain } from './testing/test-main-chain.ts'
+import { Cleanups, mineBlocks, startTestMainChain } from '../main-chain/testing/test-main-chain.ts'
 
 const cleanups = new Cleanups()
 afterEach(() => cleanups.run())

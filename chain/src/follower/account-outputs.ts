@@ -2,8 +2,7 @@ import { readFileSync } from 'node:fs'
 import writeFileAtomic from 'write-file-atomic'
 import { type DisplayHash, parseDisplayHash, toDisplayHash } from '../elastos/hash-orientation.ts'
 import type { AccountOutput } from './account-change.ts'
-import type { FollowedBlock } from './followed-block.ts'
-import type { MainTip } from './follower.ts'
+import type { FollowedBlock, MainTip } from './followed-block.ts'
 import type { UnspentOutput } from './main-chain-client.ts'
 
 /** The place is saved this often: far more often than what a follower reads again at its start. */

@@ -15,8 +15,8 @@ import { memoAnchorDigest, verifyMemoAnchor } from '../elastos/memo-anchor.ts'
 import { ELASTOS_REG_NET } from '../elastos/header-rules.ts'
 import { p256PublicKey } from '../elastos/p256.ts'
 import { MainNetMagic } from '../elastos/p2p-message.ts'
-import { sideChainPowTransaction } from './arbiter-transactions.ts'
-import { type BuiltInMainChain, startBuiltInMainChain } from './built-in-main-chain.ts'
+import { sideChainPowTransaction } from '../arbiter/arbiter-transactions.ts'
+import { type BuiltInMainChain, startBuiltInMainChain } from '../main-chain/built-in-main-chain.ts'
 import type { TransactionInclusion } from './followed-block.ts'
 import { type FollowerOptions, MainChainFollower } from './follower.ts'
 import {
@@ -24,12 +24,12 @@ import {
   type MainChainClient,
   MainChainRpcError,
 } from './main-chain-client.ts'
-import { planDepositTransaction } from './deposit-transaction.ts'
+import { planDepositTransaction } from '../anchor/deposit-transaction.ts'
 import { openMainNode, parseMainNodeAddress } from './main-node.ts'
 import type { MainBlockSource } from './main-sources.ts'
-import { sharedMainWallet } from './main-wallet.ts'
-import { MemoAnchorer } from './memo-anchorer.ts'
-import { signTransaction } from './memo-transaction.ts'
+import { sharedMainWallet } from '../anchor/main-wallet.ts'
+import { MemoAnchorer } from '../anchor/memo-anchorer.ts'
+import { signTransaction } from '../anchor/memo-transaction.ts'
 import { P2pMainNode, type P2pMainNodeOptions } from './p2p-main-node.ts'
 
 const ELA = 100_000_000n

@@ -3,11 +3,11 @@ import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
 import { advanceContext, checkHeader, ELASTOS_REG_NET } from '../elastos/header-rules.ts'
 import { decodeHeaderWithAuxPow } from '../elastos/main-header.ts'
-import type { BuiltInMainChain } from './built-in-main-chain.ts'
+import type { BuiltInMainChain } from '../main-chain/built-in-main-chain.ts'
 import { MainBlockRefusedError } from './followed-block.ts'
 import { type FollowerOptions, MainChainFollower } from './follower.ts'
 import { createMainChainClient, MainChainUnreachableError } from './main-chain-client.ts'
-import { Cleanups, startTestMainChain } from './testing/test-main-chain.ts'
+import { Cleanups, startTestMainChain } from '../main-chain/testing/test-main-chain.ts'
 
 const BLOCKS = 12
 /** Bound of one call to a node that does not answer. */

@@ -12,13 +12,13 @@ import { p256PublicKey } from '../elastos/p256.ts'
 import { MainNetMagic } from '../elastos/p2p-message.ts'
 import { signConfirm } from '../elastos/sign-confirm.ts'
 import { ArbiterSets } from './arbiter-sets.ts'
-import type { BuiltInMainChain } from './built-in-main-chain.ts'
+import type { BuiltInMainChain } from '../main-chain/built-in-main-chain.ts'
 import { BURIED_BLOCKS, ConfirmCheck, type ConfirmStatus } from './confirm-check.ts'
 import { type FollowerOptions, MainChainFollower } from './follower.ts'
 import { createMainChainClient, MainChainRpcError } from './main-chain-client.ts'
 import type { MainBlockSource, NamedSource } from './main-sources.ts'
 import { P2pMainNode } from './p2p-main-node.ts'
-import { Cleanups, mineBlocks, startTestMainChain } from './testing/test-main-chain.ts'
+import { Cleanups, mineBlocks, startTestMainChain } from '../main-chain/testing/test-main-chain.ts'
 
 const STRANGERS = [1, 2, 3, 4, 5].map((fill) => new Uint8Array(32).fill(fill))
 const BY_KEYS = { arbiters: LOCAL_ARBITER_KEYS } as const

@@ -13,6 +13,7 @@ import {
   toDisplayHash,
   toInternalHex,
 } from '../elastos/hash-orientation.ts'
+import { MainRpcCode } from '../elastos/main-rpc-code.ts'
 import { type DecodedTransaction, decodeTransaction, readInputs } from '../elastos/transaction.ts'
 import { TransactionKind } from '../elastos/transaction-payload.ts'
 import { DUTY_BLOCKS } from './cross-chain-state.ts'
@@ -30,18 +31,6 @@ import type { MainMempool } from './main-mempool.ts'
 import { MAIN_TRANSACTION_SIZE_MAX } from './main-transaction-rules.ts'
 import type { BlockTemplate } from './mining-template.ts'
 import type { Utxo } from './utxo-set.ts'
-
-/** Error codes of the Elastos main node. */
-export const MainRpcCode = {
-  params: 42002,
-  refused: 43001,
-  unknownTransaction: 44001,
-  unknownBlock: 44003,
-  unknownConfirm: 44004,
-  internal: 45002,
-  doubleSpend: 45010,
-  duplicate: 45011,
-} as const
 
 const ADDRESSES_MAX = 1000
 const AUXPOW_BYTES_MAX = 128 * 1024

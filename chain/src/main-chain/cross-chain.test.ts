@@ -20,11 +20,11 @@ import {
   planWithdrawal,
   sideChainPowTransaction,
   signByArbiters,
-} from './arbiter-transactions.ts'
+} from '../arbiter/arbiter-transactions.ts'
 import { type BuiltInMainChain, startBuiltInMainChain } from './built-in-main-chain.ts'
-import { createMainChainClient, type MainChainClient } from './main-chain-client.ts'
-import { planDepositTransaction } from './deposit-transaction.ts'
-import { signTransaction } from './memo-transaction.ts'
+import { createMainChainClient, type MainChainClient } from '../follower/main-chain-client.ts'
+import { planDepositTransaction } from '../anchor/deposit-transaction.ts'
+import { signTransaction } from '../anchor/memo-transaction.ts'
 
 const ELA = 100_000_000n
 const richSecret = new Uint8Array(32).fill(31)
