@@ -12,6 +12,9 @@ const WAITING_PER_PEER_MAX = 64
 const LAST_WORDS_MAX = 9
 const PEERS_MAX = 1024
 const FINAL_LINKS_MAX = 256
+const PAST_VIEWS_MAX = 256
+/** Certificates of a final view: two for a block, one for a skip. */
+const PAST_CERTIFICATES_MAX = 3
 /** Two proposals of its leader, and one more that a quorum certified. */
 const BLOCKS_PER_VIEW_MAX = 3
 /** False heights of views that are still open. */
@@ -19,7 +22,7 @@ const BLOCKS_PASSED_MAX = 2
 
 /** I13: whatever anybody sends, a node's memory grows only with the views that are not final. */
 export function checkSizes(relay: EpochRelay, steps: number): void {
-  const { machine, waiting, lastWords, past, answeredAtMs } = relay
+  const { machine, waiting, lastWords, past, pastVotes, answeredAtMs } = relay
   const { rounds, tree, view, finalView, finalLinks } = machine
   const open = Math.max(0, view - finalView) + VIEWS_AHEAD
   expectAtMost('rounds', rounds.size, open)
@@ -29,10 +32,19 @@ export function checkSizes(relay: EpochRelay, steps: number): void {
   expectAtMost('epochs that are over', past.size, LAST_WORDS_MAX)
   expectAtMost('peers answered', answeredAtMs.size, PEERS_MAX)
   expectAtMost('final links', finalLinks.length, FINAL_LINKS_MAX)
+  expectAtMost('final views remembered', pastVotes.length, PAST_VIEWS_MAX)
   if (steps % LOOK_EVERY === 0) checkInside(relay)
 }
 
-function checkInside({ machine, waiting }: EpochRelay): void {
+function checkInside({ machine, waiting, pastVotes }: EpochRelay): void {
+  for (const { ballots, certificates } of pastVotes.slice(-LOOK_EVERY)) {
+    const votes = new Map<number, number>()
+    for (const validator of ballots.flatMap(({ signatures }) => [...signatures.keys()])) {
+      votes.set(validator, (votes.get(validator) ?? 0) + 1)
+    }
+    expectAtMost('votes of a validator in a final view', most(votes), 2)
+    expectAtMost('certificates of a final view', certificates.length, PAST_CERTIFICATES_MAX)
+  }
   const ofPeer = new Map<string, number>()
   for (const { from } of waiting) ofPeer.set(from, (ofPeer.get(from) ?? 0) + 1)
   expectAtMost('waiting messages of a peer', most(ofPeer), WAITING_PER_PEER_MAX)

@@ -52,6 +52,7 @@ export class Instance {
   #generation = 0
   #executed = new Set<Hex>()
   #listener: Listener | undefined
+  readonly #distrusted = new Map<string, number>()
   #steps = 0
   /** How often each timer was set: a new setting replaces the old one. */
   readonly #timers = new Map<string, number>()
@@ -112,8 +113,14 @@ export class Instance {
   receive(from: string, message: ConsensusMessage): void {
     const { machine } = this
     const runs = machine && !machine.finished && !machine.halted
-    if (runs && message.type === 'vote') this.#listener?.hear(message.vote, machine)
-    this.step({ type: 'message', nowMs: this.nowMs, from, message })
+    const { nowMs } = this
+    if (runs) {
+      const { view, finalView } = machine
+      const hearing = { view, finalView, from, nowMs }
+      this.#listener?.distrust(votesIn(message), hearing)
+      if (message.type === 'vote') this.#listener?.hear(message.vote, hearing)
+    }
+    this.step({ type: 'message', nowMs, from, message })
   }
 
   step(event: ConsensusEvent): void {
@@ -167,6 +174,8 @@ export class Instance {
       self,
       signAbove,
       leaderOf: (view: number) => leaderOf(machine, view),
+      distrustMs: this.#world.timing.rebroadcastMs / 2,
+      distrusted: this.#distrusted,
     }
     this.#listener = new Listener(place, this.disk.votes(setup.epoch))
   }

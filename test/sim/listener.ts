@@ -11,6 +11,8 @@ import { Violation } from './violation.ts'
 
 /** Votes are counted this far ahead of a node's view (consensus 1.3). */
 const VIEWS_AHEAD = 32
+/** Of so many views that are final a node remembers who voted for what (consensus 1.8). */
+const VIEWS_REMEMBERED = 256
 /** One validator signs no more different things in a view than this before it is accused. */
 const VOTES_PER_VALIDATOR_MAX = 8
 
@@ -23,12 +25,22 @@ export interface ListenerPlace {
   /** Views up to this one it may not sign in. */
   readonly signAbove: number
   readonly leaderOf: (view: number) => number
+  /** For so long a node does not look at late votes of a peer that sent a false one. */
+  readonly distrustMs: number
+  /** When each peer last sent one, or one that is not judged here: over all machines of a node. */
+  readonly distrusted: Map<string, number>
 }
 
 /** What a node stands at when a vote reaches it, or when a step is over. */
 export interface ListenerMoment {
   readonly view: number
   readonly finalView: number
+}
+
+/** How a message came. */
+export interface ListenerHearing extends ListenerMoment {
+  readonly from: string
+  readonly nowMs: number
 }
 
 interface HeardView {
@@ -89,11 +101,28 @@ export class Listener {
     this.#at(view).mustSkip = true
   }
 
-  /** Before the node takes the vote in. */
-  hear(vote: Vote, { view: current, finalView }: ListenerMoment): void {
+  /** Every vote in a message: after a false one about a final view the peer's next ones are lost. */
+  distrust(votes: readonly Vote[], { finalView, from, nowMs }: ListenerHearing): void {
+    for (const { statement, validator, signature } of votes) {
+      const { epoch, view } = statement
+      const member = this.#place.validators[validator]
+      if (epoch > this.#place.epoch || (epoch === this.#place.epoch && view > finalView)) continue
+      const isOfSet = epoch === this.#place.epoch && member
+      if (isOfSet && isSignedBy(member.publicKey, statement, signature)) continue
+      this.#place.distrusted.set(from, nowMs)
+    }
+  }
+
+  /** Before the node takes the vote in, and after distrust. */
+  hear(vote: Vote, { view: current, finalView, from, nowMs }: ListenerHearing): void {
     const { statement, validator, signature } = vote
     const { epoch, view } = statement
-    if (epoch !== this.#place.epoch || view <= finalView || view > current + VIEWS_AHEAD) return
+    if (epoch !== this.#place.epoch || view > current + VIEWS_AHEAD) return
+    if (view <= finalView) {
+      const falseAtMs = this.#place.distrusted.get(from)
+      if (falseAtMs !== undefined && nowMs - falseAtMs < this.#place.distrustMs) return
+      if (view <= finalView - VIEWS_REMEMBERED) return
+    }
     const member = this.#place.validators[validator]
     if (!member || !isWellFormed(statement)) return
     const heard = this.#at(view)
@@ -104,7 +133,8 @@ export class Listener {
     if (!isSignedBy(member.publicKey, statement, signature)) return
     heard.byValidator.set(validator, [...known, statement])
     if (known.some((each) => contradict(each, statement))) this.#owed.push(`${view}/${validator}`)
-    if (validator === this.#place.self) this.#hearSelf(statement)
+    // What this node signed in views that are final it need not know after a restart.
+    if (validator === this.#place.self && view > finalView) this.#hearSelf(statement)
     this.#judgeSkip(heard, vote, member.weight)
   }
 
@@ -124,8 +154,9 @@ export class Listener {
     this.#owedFinal = []
     if (this.#owesAlarm && !this.#alarmed) throw new Violation('another signer goes unnoticed')
     this.#checkSkip(view)
-    if (this.#heard.size <= 2 * VIEWS_AHEAD) return
-    for (const past of this.#heard.keys()) if (past <= finalView) this.#heard.delete(past)
+    if (this.#heard.size <= VIEWS_REMEMBERED + 2 * VIEWS_AHEAD) return
+    const forgotten = finalView - VIEWS_REMEMBERED
+    for (const past of this.#heard.keys()) if (past <= forgotten) this.#heard.delete(past)
   }
 
   #checkSkip(view: number): void {

@@ -318,6 +318,24 @@ export const MUTANTS: readonly Mutant[] = [
     to: 'if (contradiction && round.accused.has(validator)) {',
   },
   {
+    name: 'late votes unread',
+    file: `${CONSENSUS}/epoch-relay.ts`,
+    from: 'const late = lateEvidence(relay, from, message, nowMs)',
+    to: 'const late: RelayEffect[] = []',
+  },
+  {
+    name: 'votes forgotten once their view is final',
+    file: `${CONSENSUS}/machine-state.ts`,
+    from: 'state.closed.push(round)',
+    to: '',
+  },
+  {
+    name: 'signature of a late vote unchecked',
+    file: `${CONSENSUS}/past-votes.ts`,
+    from: "if (!isSigned(vote)) return 'forged'",
+    to: '',
+  },
+  {
     name: 'no alarm at another signer',
     file: `${CONSENSUS}/voting.ts`,
     from: 'if (validator === self) noticeDoppelganger(state, vote)',
@@ -461,8 +479,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'older epochs not answered',
     file: `${CONSENSUS}/epoch-relay.ts`,
-    from: 'if (epoch < current) return answerOlder(relay, from, epoch, nowMs)',
-    to: 'if (epoch < current) return []',
+    from: 'if (epoch < current) return [...late, ...answerOlder(relay, from, epoch, nowMs)]',
+    to: 'if (epoch < current) return [...late]',
   },
   {
     name: 'messages of the next epoch dropped',

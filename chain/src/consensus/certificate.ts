@@ -44,6 +44,13 @@ export function votesOf(certificate: Certificate): Vote[] {
   }))
 }
 
+/** The single vote of one validator, if it is among the signers. */
+export function voteOf(certificate: Certificate, validator: number): Vote | undefined {
+  const { statement, signatures } = certificate
+  const signature = signatures[signersOf(certificate).indexOf(validator)]
+  return signature && { statement, validator, signature }
+}
+
 /**
  * True iff distinct validators of the set with weight >= q signed the statement. Cheap checks
  * come first; work grows with the signers up to the first bad signature.

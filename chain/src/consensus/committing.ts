@@ -8,7 +8,7 @@ import {
   readiness,
   withoutStatus,
 } from './block-tree.ts'
-import { emit, type MachineState } from './machine-state.ts'
+import { closeRounds, emit, type MachineState } from './machine-state.ts'
 import type { FinalBlock, Reproposal } from './machine-interface.ts'
 import { acceptCertificate, halt, haltOnFork } from './voting.ts'
 
@@ -122,7 +122,7 @@ function reportBehind(state: MachineState, header: Header, certificate: Certific
 function finishEpoch(state: MachineState, certificate: Certificate): void {
   state.finished = true
   state.duty = undefined
-  state.rounds.clear()
+  closeRounds(state, Number.MAX_SAFE_INTEGER)
   state.tree.wanted.clear()
   emit(state, { type: 'broadcast', message: { type: 'certificate', certificate } })
 }

@@ -3,16 +3,10 @@ import { describe, expect, test } from 'vitest'
 import { bytesToHex } from '../bytes/hex.ts'
 import { type Justification, JustificationType, VoteKind } from '../types/consensus-objects.ts'
 import { certificateBytes } from './certificate.ts'
-import {
-  epochOf,
-  nextEpoch,
-  type RelayEffect,
-  startRelay,
-  stepRelay,
-  validatorsOf,
-} from './epoch-relay.ts'
+import { epochOf, nextEpoch, type RelayEffect, startRelay, stepRelay } from './epoch-relay.ts'
 import type { ConsensusEffect, EpochSetup, Proposal } from './machine-interface.ts'
 import { BUNDLE_BYTES_MAX, createMachine } from './machine-state.ts'
+import { validatorsOf } from './past-epoch.ts'
 import {
   keyedCrypto,
   MachineBench,

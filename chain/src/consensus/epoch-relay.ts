@@ -1,18 +1,20 @@
 import { assert } from '../bytes/assert.ts'
-import type { Certificate } from '../types/consensus-objects.ts'
+import type { Certificate, Justification } from '../types/consensus-objects.ts'
+import { judgeLate, rememberCertificates, rememberStep } from './late-evidence.ts'
 import type { MachineState } from './machine-state.ts'
 import type {
   Bundle,
   ConsensusEffect,
   ConsensusEvent,
   ConsensusMessage,
-  EpochValidator,
   LogRecord,
   PeerName,
 } from './machine-interface.ts'
 import { claimsFork, epochBefore, forkOf, type PastEpoch, pastEpochOf } from './past-epoch.ts'
+import type { PastVotes } from './past-votes.ts'
 import { startMachine, stepMachine } from './simplex-machine.ts'
 import { makeBundle } from './standstill.ts'
+import { votesIn } from './votes-in.ts'
 
 /** Finished epochs whose finality certificate is still told, and whose forks are noticed. */
 const LAST_WORDS_MAX = 8
@@ -39,14 +41,18 @@ export interface EpochRelay {
   announced: boolean
   readonly lastWords: Map<number, Bundle>
   readonly past: Map<number, PastEpoch>
+  /** Of views that are final, to judge a vote by that comes late. */
+  readonly pastVotes: PastVotes
   waiting: { readonly from: PeerName; readonly message: ConsensusMessage }[]
   readonly answeredAtMs: Map<string, number>
 }
 
+/** @param pastVotes what the relay before remembered, where this one replaces it */
 export function startRelay(
   machine: MachineState,
   records: readonly LogRecord[],
   nowMs: number,
+  pastVotes: PastVotes = [],
 ): { readonly relay: EpochRelay; readonly effects: RelayEffect[] } {
   const lastWords = new Map<number, Bundle>()
   const { epoch, start } = machine.config.setup
@@ -55,8 +61,33 @@ export function startRelay(
   const before = epochBefore(machine.config.setup)
   if (before) past.set(epoch - 1, before)
   const answeredAtMs = new Map<string, number>()
-  const relay = { machine, announced: false, lastWords, past, waiting: [], answeredAtMs }
-  return { relay, effects: closing(relay, startMachine(machine, records, nowMs)) }
+  const relay: EpochRelay = {
+    machine,
+    announced: false,
+    lastWords,
+    past,
+    pastVotes,
+    waiting: [],
+    answeredAtMs,
+  }
+  const final = [start.certificate, machine.finalCertificate].filter((each) => each !== undefined)
+  const effects = closing(relay, startMachine(machine, records, nowMs))
+  return { relay, effects: [...effects, ...rememberCertificates(relay, final)] }
+}
+
+/**
+ * Remembers the votes in the justifications of stored final blocks, of this epoch or the one
+ * before: after a start, or where block sync went past the machine.
+ */
+export function rememberBlocks(
+  relay: EpochRelay,
+  blocks: readonly { readonly justification: Justification }[],
+): RelayEffect[] {
+  const certificates = blocks.flatMap(({ justification }) => [
+    ...justification.parent,
+    ...justification.skips,
+  ])
+  return rememberCertificates(relay, certificates)
 }
 
 /**
@@ -100,9 +131,10 @@ export function stepRelay(relay: EpochRelay, event: ConsensusEvent): RelayEffect
   if (epoch <= current) {
     const halt = forkInPast(relay, from, message, nowMs)
     if (halt.length > 0) return halt
+    const late = lateEvidence(relay, from, message, nowMs)
+    if (epoch < current) return [...late, ...answerOlder(relay, from, epoch, nowMs)]
+    return [...late, ...closing(relay, stepMachine(machine, event))]
   }
-  if (epoch === current) return closing(relay, stepMachine(machine, event))
-  if (epoch < current) return answerOlder(relay, from, epoch, nowMs)
   if (epoch > current + 1) return [{ type: 'epochAhead', peer: from, epoch }]
   keepWaiting(relay, from, message)
   const proof = finalityIn(message, current)
@@ -138,9 +170,10 @@ export function epochOf(message: ConsensusMessage): number {
 
 function closing(relay: EpochRelay, effects: ConsensusEffect[]): RelayEffect[] {
   const { finished, config } = relay.machine
-  if (!finished || relay.announced) return effects
+  const proven = [...effects, ...rememberStep(relay, effects)]
+  if (!finished || relay.announced) return proven
   relay.announced = true
-  return [...effects, { type: 'epochEnded', epoch: config.setup.epoch }]
+  return [...proven, { type: 'epochEnded', epoch: config.setup.epoch }]
 }
 
 /** The first block of an epoch carries the finality certificate of the epoch before. */
@@ -161,12 +194,6 @@ function answerOlder(
   const lastWords = relay.lastWords.get(epoch)
   const bundles = [...(lastWords ? [lastWords] : []), makeBundle(relay.machine, 1)]
   return bundles.map((bundle) => ({ type: 'sendTo', peer, message: { type: 'bundle', bundle } }))
-}
-
-/** The set of an epoch that is running or still kept. */
-export function validatorsOf(relay: EpochRelay, epoch: number): readonly EpochValidator[] {
-  const { setup } = relay.machine.config
-  return setup.epoch === epoch ? setup.validators : (relay.past.get(epoch)?.validators ?? [])
 }
 
 /**
@@ -197,6 +224,23 @@ function forkInPast(
   return []
 }
 
+/**
+ * Votes of views that are final come late or are sent again by anybody. After a false one none of
+ * that peer is looked at for half a rebroadcast interval.
+ */
+function lateEvidence(
+  relay: EpochRelay,
+  peer: PeerName,
+  message: ConsensusMessage,
+  nowMs: number,
+): RelayEffect[] {
+  const key = `forged/${peer}`
+  return judgeLate(relay, votesIn(message), {
+    mayCheck: () => !wasRecent(relay, key, nowMs),
+    onForged: () => noteAt(relay, key, nowMs),
+  })
+}
+
 function certificatesIn(message: ConsensusMessage): readonly Certificate[] {
   switch (message.type) {
     case 'certificate':
@@ -214,12 +258,20 @@ function isAnswerDue(relay: EpochRelay, peer: PeerName, epoch: number, nowMs: nu
   return isDue(relay, `${epoch}/${peer}`, nowMs)
 }
 
-function isDue({ answeredAtMs, machine }: EpochRelay, key: string, nowMs: number): boolean {
+function isDue(relay: EpochRelay, key: string, nowMs: number): boolean {
+  if (wasRecent(relay, key, nowMs)) return false
+  noteAt(relay, key, nowMs)
+  return true
+}
+
+function wasRecent({ answeredAtMs, machine }: EpochRelay, key: string, nowMs: number): boolean {
   const last = answeredAtMs.get(key)
-  if (last !== undefined && nowMs - last < machine.config.timing.rebroadcastMs / 2) return false
+  return last !== undefined && nowMs - last < machine.config.timing.rebroadcastMs / 2
+}
+
+function noteAt({ answeredAtMs }: EpochRelay, key: string, nowMs: number): void {
   if (answeredAtMs.size >= ANSWERS_REMEMBERED_MAX) answeredAtMs.clear()
   answeredAtMs.set(key, nowMs)
-  return true
 }
 
 /** Not verified yet, so bounded per peer: the oldest of that peer gives way. */

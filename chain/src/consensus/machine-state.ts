@@ -56,6 +56,8 @@ export interface MachineState {
   finalCertificate: Certificate | undefined
   /** Rounds above finalView. */
   readonly rounds: Map<number, Round>
+  /** Those that the event in hand made final: their votes are remembered elsewhere. */
+  readonly closed: Round[]
   readonly tree: BlockTree
   /** Certified final, waiting for blocks or their validation. */
   uncommitted: { readonly hash: Hex; readonly certificate: Certificate } | undefined
@@ -101,6 +103,7 @@ export function createMachine(config: MachineConfig): MachineState {
     finalView: finalCertificate?.statement.view ?? 0,
     finalCertificate,
     rounds: new Map(),
+    closed: [],
     tree: createBlockTree(setup, head),
     uncommitted: undefined,
     committed: finalCertificate,
@@ -134,6 +137,15 @@ export function roundAt(state: MachineState, view: number): Round {
     state.rounds.set(view, round)
   }
   return round
+}
+
+/** Forgets the rounds up to a view. */
+export function closeRounds(state: MachineState, throughView: number): void {
+  for (const [view, round] of state.rounds) {
+    if (view > throughView) continue
+    state.closed.push(round)
+    state.rounds.delete(view)
+  }
 }
 
 /** The certificate already held for a statement, if any. */

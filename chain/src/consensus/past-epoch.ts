@@ -20,6 +20,12 @@ export interface PastEpoch {
   readonly linksAbove: number
 }
 
+/** The running epoch and those before it. */
+export interface EpochSets {
+  readonly machine: MachineState
+  readonly past: ReadonlyMap<number, PastEpoch>
+}
+
 /** The machine that has ended keeps the newest links of its chain. */
 export function pastEpochOf(machine: MachineState, closing: Certificate): PastEpoch {
   const { config, finalLinks, linksAbove, reproposals } = machine
@@ -31,6 +37,15 @@ export function pastEpochOf(machine: MachineState, closing: Certificate): PastEp
     links: [...finalLinks, ...again],
     linksAbove,
   }
+}
+
+/** The set of an epoch that is running or still kept. */
+export function validatorsOf(
+  { machine, past }: EpochSets,
+  epoch: number,
+): readonly EpochValidator[] {
+  const { setup } = machine.config
+  return setup.epoch === epoch ? setup.validators : (past.get(epoch)?.validators ?? [])
 }
 
 /** After a restart, of the epoch before: how it ended, without the way there. */

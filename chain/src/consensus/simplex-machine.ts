@@ -79,6 +79,7 @@ function isAlreadyLogged(effect: ConsensusEffect, records: readonly LogRecord[])
 
 /** One event in, its effects out. */
 export function stepMachine(state: MachineState, event: ConsensusEvent): ConsensusEffect[] {
+  state.closed.length = 0
   if (state.halted || state.finished) return []
   state.nowMs = Math.max(state.nowMs, event.nowMs)
   switch (event.type) {

@@ -12,6 +12,7 @@ import { headerOf, want, withoutStatus } from './block-tree.ts'
 import { assembleCertificate, isValidCertificate, votesOf } from './certificate.ts'
 import { type ChainLink, contradictionTo, guiltyVotes } from './fork-proof.ts'
 import {
+  closeRounds,
   emit,
   heldCertificate,
   leaderOf,
@@ -232,9 +233,7 @@ function acceptFinality(state: MachineState, certificate: Certificate): void {
   state.finalView = view
   state.finalCertificate = certificate
   state.uncommitted = { hash: bytesToHex(hash), certificate }
-  for (const past of state.rounds.keys()) {
-    if (past <= view) state.rounds.delete(past)
-  }
+  closeRounds(state, view)
   if (view >= state.view) return
   if (state.leaderFromMs + patienceMs(state) < state.skipAtMs) setPatience(state)
 }

@@ -5,9 +5,9 @@ import {
   type EpochRelay,
   nextEpoch,
   type RelayEffect,
+  rememberBlocks,
   startRelay,
   stepRelay,
-  validatorsOf,
 } from '../consensus/epoch-relay.ts'
 import type {
   ConsensusEvent,
@@ -19,6 +19,7 @@ import type {
   TimerName,
 } from '../consensus/machine-interface.ts'
 import { createMachine, type MachineState } from '../consensus/machine-state.ts'
+import { validatorsOf } from '../consensus/past-epoch.ts'
 import { votesIn } from '../consensus/votes-in.ts'
 import { paramsAt } from '../params/forks.ts'
 import { epochOfHeight } from '../params/network-params.ts'
@@ -33,6 +34,7 @@ import { HostCalls } from './host-calls.ts'
 import { entryOf, recordsOf } from './log-records.ts'
 import { type BlockFrame, decodeMessage, EMPTY_BODY } from './message-codec.ts'
 import { MessageInbox } from './message-inbox.ts'
+import { recentBlocks } from './recent-blocks.ts'
 import { type OpenedSigner, openSigner, type SignerOptions } from './open-signer.ts'
 import type { SignerLease } from './signer-lease.ts'
 import { type GateOptions, VotingGate } from './voting-gate.ts'
@@ -201,9 +203,24 @@ export class ConsensusDriver {
     await this.#log.prune(epoch, machine.finalView)
     const { records, bodies } = this.#recordsOf(epoch)
     this.#blocks.begin(bodies)
-    const { relay, effects } = startRelay(machine, records, this.#clock.now())
+    const heard = this.#relay?.pastVotes
+    const { relay, effects } = startRelay(machine, records, this.#clock.now(), heard)
     this.#relay = relay
     await this.#perform(effects)
+    await this.#recallVotes()
+  }
+
+  /** Stored blocks say who voted for what, which a vote that comes late may contradict. */
+  async #recallVotes(): Promise<void> {
+    assert(this.#relay, 'the driver has begun')
+    const { host, logger } = this.#options
+    const blocks = await recentBlocks(host, this.#machine().tree.head, this.#clock.now()).catch(
+      (error: unknown) => {
+        logger.error({ error }, 'a block was not readable')
+        return []
+      },
+    )
+    await this.#perform(rememberBlocks(this.#relay, blocks))
   }
 
   /** The head may have moved without the machine. */
@@ -225,6 +242,7 @@ export class ConsensusDriver {
     if (!head.certificate) return
     const { epoch, view } = head.certificate.statement
     await this.#log.prune(epoch, view)
+    await this.#recallVotes()
   }
 
   async #createMachine(): Promise<MachineState> {
@@ -304,7 +322,14 @@ export class ConsensusDriver {
     for (const vote of votesIn(message)) this.#options.host.onVote(vote)
     if (message.type !== 'proposal') return this.#step({ event })
     const block = this.#blocks.admit(peer, { message, body })
-    if (block === false) return
+    if (block === false) {
+      const { finalView, config } = this.#machine()
+      const { leaderVote: vote } = message.proposal
+      const { epoch, view } = vote.statement
+      // Of a view that is final nothing but the vote matters: it may be the leader's second.
+      if (epoch !== config.setup.epoch || view > finalView) return
+      return this.#step({ event: { ...event, message: { type: 'vote', vote } } })
+    }
     return this.#step(block ? { event, block } : { event })
   }
 
