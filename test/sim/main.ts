@@ -5,6 +5,7 @@ import { installNativeCrypto } from '../../chain/src/native/install-native-crypt
 import { simulateEconomics } from './economics/economics.ts'
 import { attacksPicture, marketPicture } from './economics/pictures.ts'
 import { jsonReport, textReport } from './economics/report.ts'
+import { SUBJECTS } from './full-node/full-world.ts'
 import { runFullSeeds } from './full-node/run-full-seeds.ts'
 import { runSeed } from './run-seed.ts'
 import { runTwins, twinsScenarioCount } from './twins.ts'
@@ -26,6 +27,7 @@ const { values } = parseArgs({
     json: { type: 'boolean', default: false },
     faulty: { type: 'boolean', default: false },
     'full-node': { type: 'boolean', default: false },
+    about: { type: 'string', default: 'faults' },
     model: { type: 'string' },
     twins: { type: 'string' },
     help: { type: 'boolean', default: false },
@@ -33,7 +35,7 @@ const { values } = parseArgs({
 })
 
 if (values.help) {
-  console.log(`Usage: npm run sim -- [--seed N] [--count M] [--faulty | --full-node] [--stop] [--trace] [--json]
+  console.log(`Usage: npm run sim -- [--seed N] [--count M] [--faulty | --full-node [--about WHAT]] [--stop] [--trace] [--json]
        npm run sim -- --twins V | --model V
        npm run sim -- --economics [--seed N] [--count M] [--epochs E] [--slots S]
                       [--q Q] [--nodes N] [--days D] [--json] [--pictures FOLDER]
@@ -41,6 +43,7 @@ Runs M seeded histories of the consensus machine from seed N on and checks every
   --stop   ends at the first failure
   --faulty more weight is faulty than may be: forks happen, each must name a third as guilty
   --full-node  instead: four whole nodes with pool, rules and store over disks that fail
+  --about  what those histories are about: faults (default), or newcomers among forgers
   --trace  prints every event and effect (use with --count 1)
   --twins  instead: each validator of four twinned, every split of V views (3: minutes)
   --model  instead: every reachable state of the voting rules in V views (3: half a minute)
@@ -59,7 +62,12 @@ const first = naturalNumber('seed', values.seed)
 const count = naturalNumber('count', values.count ?? '1000')
 if (values['full-node']) {
   const { stop, trace } = values
-  process.exit(await runFullSeeds({ first, count, stop, trace }))
+  const about = SUBJECTS.find((subject) => subject === values.about)
+  if (!about) {
+    console.error(`--about takes one of ${SUBJECTS.join(', ')}, not "${values.about}"`)
+    process.exit(2)
+  }
+  process.exit(await runFullSeeds({ about, first, count, stop, trace }))
 }
 const started = process.hrtime.bigint()
 let events = 0

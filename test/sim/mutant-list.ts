@@ -1,3 +1,5 @@
+import type { Subject } from './full-node/full-world.ts'
+
 /** One rule taken away by a change of its text. */
 export interface Mutant {
   readonly name: string
@@ -6,6 +8,8 @@ export interface Mutant {
   readonly to: string
   /** Needs whole nodes with their ledgers, not the bare consensus machine. */
   readonly fullNode?: true
+  /** What their histories must be about. */
+  readonly about?: Subject
   /** Where rare histories start; default 1. */
   readonly firstSeed?: number
   /** Why no seed can catch it. */
@@ -587,5 +591,45 @@ export const MUTANTS: readonly Mutant[] = [
     to: 'startMachine(machine, [], nowMs))\n  const { waiting }',
     fullNode: true,
     firstSeed: 175,
+  },
+  {
+    name: 'the branch that was anchored last wins',
+    file: 'chain/src/sync/fork-choice.ts',
+    from: 'if (place && (!best || isEarlier(place, best.place)))',
+    to: 'if (place && (!best || isEarlier(best.place, place)))',
+    fullNode: true,
+    about: 'newcomers',
+  },
+  {
+    name: 'a fork that nothing decides is decided',
+    file: 'chain/src/sync/fork-choice.ts',
+    from: 'return best?.side',
+    to: 'return best?.side ?? sides[0]',
+    fullNode: true,
+    about: 'newcomers',
+  },
+  {
+    name: 'a newcomer follows the longest branch',
+    file: 'chain/src/sync/fork-choice.ts',
+    from: '    if (epoch === undefined) break\n',
+    to: '    if (epoch === undefined || left.length > 1) break\n',
+    fullNode: true,
+    about: 'newcomers',
+  },
+  {
+    name: 'a newcomer compares nobody',
+    file: 'chain/src/node/branch-choice.ts',
+    from: 'if (known || epochsSince(genesis, timeMs, this.#clock.now()) <= LEAD_EPOCHS) return known',
+    to: 'if (height >= 0) return known',
+    fullNode: true,
+    about: 'newcomers',
+  },
+  {
+    name: 'blocks beside the chosen branch are imported',
+    file: 'chain/src/sync/block-sync.ts',
+    from: 'if (!range.ok || !(await this.#leadsThere(peer, range.value))) return false',
+    to: 'if (!range.ok) return (await this.#leadsThere(peer, range as never)) && false',
+    fullNode: true,
+    about: 'newcomers',
   },
 ]

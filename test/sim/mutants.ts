@@ -55,7 +55,7 @@ function copySources(): string {
 
 /** The first seed that a copy of the sources with this mutation fails, if any. */
 function firstFailure(mutant: Mutant, count: string): number | undefined {
-  const { file, from, to, name, faulty, fullNode, firstSeed = 1 } = mutant
+  const { file, from, to, name, faulty, fullNode, about, firstSeed = 1 } = mutant
   const path = join(copy, file)
   const text = readFileSync(path, 'utf8')
   if (text.split(from).length !== 2) throw new Error(`"${name}" does not fit ${file} any more`)
@@ -69,6 +69,7 @@ function firstFailure(mutant: Mutant, count: string): number | undefined {
     const args = [join(copy, 'test/sim/main.ts'), ...first, '--count', seeds, '--stop']
     if (faulty) args.push('--faulty')
     if (fullNode) args.push('--full-node')
+    if (about) args.push('--about', about)
     const run = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 300_000 })
     const seed = /^seed (\d+):/m.exec(run.stderr)?.[1]
     if (run.status !== 0 && seed === undefined) throw new Error(run.stderr)

@@ -16,7 +16,8 @@ import {
   peersOf,
   serverOf,
 } from '../sync/testing/served-chain.ts'
-import { BranchChoice, ForkedNetworkError } from './branch-choice.ts'
+import { systemClock } from '../driver/driver-clock.ts'
+import { BranchChoice, ForkedNetworkError, SILENCE_MS, SilentPeersError } from './branch-choice.ts'
 
 const EPOCH_BLOCKS = 10
 const FORK_HEIGHT = 15
@@ -53,6 +54,7 @@ async function newcomer(
   peers: SyncPeers,
   anchored: readonly ChainManager[],
   before?: ChainManager,
+  now = () => Date.now(),
 ) {
   const manager = before ?? (await managerOn(await LevelStore.inMemory()))
   const anchors = async () =>
@@ -69,6 +71,7 @@ async function newcomer(
     anchors,
     store: manager.store,
     logger: pino({ level: 'silent' }),
+    clock: { ...systemClock, now },
   })
   const sync = new BlockSync({
     manager,
@@ -137,6 +140,42 @@ describe('full sync where old keys certified another past', () => {
     const peers = peersOf({ liar: answerOf(forged) })
     const { manager, sync } = await newcomer(peers, [forged], early.manager)
     expect(await sync.catchUp()).toBe(false)
+    expect(manager.final.hash).toBe(honest.final.hash)
+  })
+
+  test('while an honest peer is silent, a liar is not the only one who decides', async () => {
+    const [lie, truth] = [answerOf(forged), answerOf(honest)]
+    let isSilent = true
+    const late: Answer = (request) =>
+      isSilent ? Promise.reject(new Error('no answer')) : truth(request)
+    const startMs = Date.now()
+    let nowMs = startMs
+    const { manager, choice, sync } = await newcomer(
+      peersOf({ liar: lie, late }),
+      [honest, forged],
+      undefined,
+      () => nowMs,
+    )
+    await sync.catchUp()
+    nowMs = startMs + SILENCE_MS - 1
+    await sync.catchUp()
+    expect(manager.final.header.height).toBe(0)
+    await expect(choice.checkpointAfter(manager.final.header)).rejects.toThrow(SilentPeersError)
+    isSilent = false
+    await sync.catchUp()
+    expect(manager.final.hash).toBe(honest.final.hash)
+  })
+
+  test('whoever stays silent holds nobody up for ever', async () => {
+    const silent: Answer = () => Promise.reject(new Error('no answer'))
+    const startMs = Date.now()
+    let nowMs = startMs
+    const peers = peersOf({ silent, peer: answerOf(honest) })
+    const { manager, sync } = await newcomer(peers, [], undefined, () => nowMs)
+    await sync.catchUp()
+    expect(manager.final.header.height).toBe(0)
+    nowMs = startMs + SILENCE_MS
+    await sync.catchUp()
     expect(manager.final.hash).toBe(honest.final.hash)
   })
 

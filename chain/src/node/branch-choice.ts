@@ -1,6 +1,6 @@
-import { setTimeout } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { createConsensusCrypto } from '../driver/consensus-crypto.ts'
+import { type DriverClock, systemClock } from '../driver/driver-clock.ts'
 import type { ChainStore } from '../manager/chain-store.ts'
 import { epochOfHeight } from '../params/network-params.ts'
 import type { Genesis } from '../rules/genesis-state.ts'
@@ -21,10 +21,17 @@ export const LEAD_EPOCHS = 2
 /** How long a node that is behind waits for most of its peers before it compares them. */
 const LOOK_AROUND_MS = 15_000
 const LOOK_AGAIN_MS = 100
+/** How long peers that do not answer are asked again before the others decide without them. */
+export const SILENCE_MS = 30_000
 
 /** Certified branches contradict each other; the message says what an operator must decide. */
 export class ForkedNetworkError extends Error {
   override name = 'ForkedNetworkError'
+}
+
+/** Peers did not say which branch they are on, and it is too early to go on without them. */
+export class SilentPeersError extends Error {
+  override name = 'SilentPeersError'
 }
 
 export interface BranchSearchOptions {
@@ -33,24 +40,33 @@ export interface BranchSearchOptions {
   /** Anchors on the main chain that are deep enough; asked only where branches contradict. */
   readonly anchors: () => Promise<readonly AnchoredCheckpoint[]>
   readonly logger: Logger
+  /** Default the machine's own. */
+  readonly clock?: DriverClock | undefined
 }
 
 /**
  * The certified branch to follow from a trusted epoch on (docs/protocol/consensus.md 2.5);
  * undefined where no peer proves an epoch more. Throws ForkedNetworkError where certified branches
- * contradict each other and the main chain decides for none.
+ * contradict each other and the main chain decides for none; SilentPeersError where a peer does not
+ * answer, unless told to go on without: while honest peers are silent, a liar is the only one heard.
  */
 export async function chosenBranch(
-  { genesis, peers, logger, anchors }: BranchSearchOptions,
+  { genesis, peers, logger, anchors, clock = systemClock }: BranchSearchOptions,
   start: ProvenEpoch = genesisEpoch(genesis),
+  goesOnWithoutSilent = true,
 ): Promise<ProvenBranch | undefined> {
+  const silent = new Set<string>()
   const branches = await findBranches({
     peers,
     start,
     context: hopContext(genesis),
-    epochMax: epochsSince(genesis, genesis.block.header.timeMs),
+    epochMax: epochsSince(genesis, genesis.block.header.timeMs, clock.now()),
     onBadPeer: (peer, fault) => logger.warn({ peer, ...fault }, 'a peer gave a bad epoch proof'),
+    onSilentPeer: (peer) => silent.add(peer),
   })
+  if (silent.size > 0 && !goesOnWithoutSilent) {
+    throw new SilentPeersError(`${silent.size} peers do not say which branch they are on yet`)
+  }
   if (branches.length === 0) return undefined
   const known = branches.length === 1 ? [] : await anchors()
   const choice = chooseBranch(branches, known, start.epoch)
@@ -72,10 +88,14 @@ function hopContext({ chainId, params }: Genesis): HopContext {
   return { chainId, params, crypto: createConsensusCrypto(chainId, undefined) }
 }
 
-/** Epochs that can have passed since a block by this machine's clock. */
-export function epochsSince({ params }: Pick<Genesis, 'params'>, timeMs: number): number {
+/** Epochs that can have passed since a block by a clock, the machine's own if none is given. */
+export function epochsSince(
+  { params }: Pick<Genesis, 'params'>,
+  timeMs: number,
+  nowMs = systemClock.now(),
+): number {
   const epochMs = params.epochBlocks * params.blockIntervalMs
-  return Math.max(0, Math.ceil((Date.now() + params.clockAheadMs - timeMs) / epochMs))
+  return Math.max(0, Math.ceil((nowMs + params.clockAheadMs - timeMs) / epochMs))
 }
 
 export interface BranchChoiceOptions extends BranchSearchOptions {
@@ -94,17 +114,22 @@ export class BranchChoice {
   readonly #options: BranchChoiceOptions
   /** Proven checkpoints from the first epoch on: the node's own, then the chosen ones. */
   readonly #epochs: ProvenEpoch[] = []
-  readonly #stopping = new AbortController()
+  readonly #clock: DriverClock
+  #stopWaiting: () => void = () => {}
+  #isStopped = false
   #hasLookedAround = false
+  /** When peers were compared first. */
+  #sinceMs: number | undefined
   #work: Promise<unknown> = Promise.resolve()
 
   constructor(options: BranchChoiceOptions) {
     this.#options = options
+    this.#clock = options.clock ?? systemClock
   }
 
   /**
    * The checkpoint to which the block after `head` must lead; undefined where nothing is known to
-   * stand above it but what validators certify now. Throws ForkedNetworkError.
+   * stand above it but what validators certify now. Throws what chosenBranch does.
    */
   checkpointAfter(head: Header): Promise<ProvenEpoch | undefined> {
     const answer = this.#work.then(() => this.#checkpointAfter(head))
@@ -113,17 +138,21 @@ export class BranchChoice {
   }
 
   stop(): void {
-    this.#stopping.abort()
+    this.#isStopped = true
+    this.#stopWaiting()
   }
 
   async #checkpointAfter({ height, timeMs }: Header): Promise<ProvenEpoch | undefined> {
     const { genesis } = this.#options
     const epoch = epochOfHeight(genesis.params, height + 1)
     const known = this.#epochs[epoch - 1]
-    if (known || epochsSince(genesis, timeMs) <= LEAD_EPOCHS) return known
+    if (known || epochsSince(genesis, timeMs, this.#clock.now()) <= LEAD_EPOCHS) return known
     await this.#lookAround()
     const start = await this.#ownEpoch(epoch - 1)
-    const branch = start && (await chosenBranch(this.#options, start))
+    const now = this.#clock.now()
+    this.#sinceMs ??= now
+    const isLate = now - this.#sinceMs >= SILENCE_MS
+    const branch = start && (await chosenBranch(this.#options, start, isLate))
     this.#epochs.push(...(branch?.epochs ?? []))
     return this.#epochs[epoch - 1]
   }
@@ -146,11 +175,22 @@ export class BranchChoice {
   /** Once: the first peer that connects must not be the only one that is asked. */
   async #lookAround(): Promise<void> {
     const { peers, peersExpected } = this.#options
-    const end = Date.now() + (this.#hasLookedAround ? 0 : LOOK_AROUND_MS)
+    const end = this.#clock.now() + (this.#hasLookedAround ? 0 : LOOK_AROUND_MS)
     const isAlone = () => peersExpected > 0 && 2 * peers.peers().length <= peersExpected
-    while (isAlone() && Date.now() < end) {
-      await setTimeout(LOOK_AGAIN_MS, undefined, { signal: this.#stopping.signal })
-    }
+    while (isAlone() && this.#clock.now() < end) await this.#wait(LOOK_AGAIN_MS)
     this.#hasLookedAround = true
+  }
+
+  /** Rejects as soon as the node stops. */
+  #wait(ms: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const stopped = () => reject(new Error('the node is stopping'))
+      if (this.#isStopped) return stopped()
+      const cancel = this.#clock.setTimer(ms, resolve)
+      this.#stopWaiting = () => {
+        cancel()
+        stopped()
+      }
+    })
   }
 }

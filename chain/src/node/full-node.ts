@@ -28,7 +28,8 @@ import type { Status } from '../sync/sync-messages.ts'
 import type { SyncPeers } from '../sync/sync-peers.ts'
 import { SyncServer } from '../sync/sync-server.ts'
 import { anchoredCheckpoints } from './anchored-checkpoints.ts'
-import { BranchChoice, epochsSince, LEAD_EPOCHS } from './branch-choice.ts'
+import { BranchChoice } from './branch-choice.ts'
+import { BranchGate } from './branch-gate.ts'
 import { CheckpointAnchorer } from './checkpoint-anchorer.ts'
 import { EvictionSweep } from './eviction-sweep.ts'
 import { EvidenceFile } from './evidence-file.ts'
@@ -142,8 +143,7 @@ export class FullNode {
   readonly #signerWatch: SignerWatch | undefined
   #syncTimer: NodeJS.Timeout | undefined
   readonly #choice: BranchChoice
-  /** Consensus is not heard yet. */
-  #isHeld: boolean
+  readonly #gate: BranchGate
   #isStopping = false
   #target = 0
 
@@ -182,7 +182,8 @@ export class FullNode {
       anchors: () => anchorsFor(options, parts.manager.ledger),
       logger,
     })
-    this.#isHeld = epochsSince(genesis, parts.manager.final.header.timeMs) > LEAD_EPOCHS
+    const final = () => parts.manager.final.header
+    this.#gate = new BranchGate({ genesis, choice: this.#choice, final })
   }
 
   static async start(options: FullNodeOptions): Promise<FullNode> {
@@ -333,7 +334,7 @@ export class FullNode {
       network,
       crypto,
       consensusKey: validator?.consensusKey,
-      isHeld: () => this.#isHeld,
+      isHeld: () => this.#gate.isHeld,
       catchUp: (height) => this.catchUp(height),
     })
     const { serve, shelf } = this.#opened
@@ -372,15 +373,10 @@ export class FullNode {
     return network.serveSigners((presence) => Promise.resolve(board.tell(presence)))
   }
 
-  /**
-   * Catches up with peers that are ahead. A node whose head is epochs old hears no consensus until
-   * it has passed all checkpoints that fork choice knows: old keys could lead it astray there too.
-   */
+  /** Catches up with peers that are ahead, where it is clear whom to follow. */
   async #lookForMore(sync: BlockSync): Promise<void> {
     try {
-      await sync.catchUp(this.#isHeld ? 1 : SYNC_POLL_LEAD)
-      if (!this.#isHeld) return
-      this.#isHeld = (await this.#choice.checkpointAfter(this.manager.final.header)) !== undefined
+      await this.#gate.catchUp(sync, SYNC_POLL_LEAD)
     } catch (error) {
       if (this.#isStopping) return
       this.#logger.error({ reason: (error as Error).message }, 'no branch to follow')
@@ -407,7 +403,7 @@ export class FullNode {
         peers: () => network.peers(),
         onMessage: (handler) =>
           network.onConsensusMessage((peer, message) => {
-            if (!this.#isHeld) handler(peer, message)
+            if (!this.#gate.isHeld) handler(peer, message)
           }),
       },
       params,
@@ -424,7 +420,7 @@ export class FullNode {
           watch.lookAround(
             () => this.#sync,
             peers.length,
-            () => this.#isHeld,
+            () => this.#gate.isHeld,
           )),
       tipAgeMaxMs: joined
         ? Math.max(params.epochBlocks * params.blockIntervalMs, params.clockBehindMs)

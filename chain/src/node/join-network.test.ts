@@ -13,6 +13,7 @@ import { LevelStore } from '../store/level-store.ts'
 import { SnapshotDatabase } from '../store/snapshot-database.ts'
 import { BlockSync } from '../sync/block-sync.ts'
 import { produceSnapshot } from '../sync/snapshot-producer.ts'
+import { SyncRequestKind, SyncRequestType } from '../sync/sync-messages.ts'
 import type { SnapshotShelf } from '../sync/snapshot-shelf.ts'
 import {
   hopContext,
@@ -210,6 +211,20 @@ describe('joining by snapshot', () => {
     const checkpoint = (await manager.finalAt(2 * EPOCH_BLOCKS))?.hash as string
     const anchors = () => Promise.resolve([{ checkpoint, mainHeight: 100, index: 1 }])
     expect(await joinWith(shelf, { peers: mixed, anchors })).toBe(true)
+    await expectJoined()
+    // Nor is the liar where the honest peer does not answer at once.
+    let proofsAsked = 0
+    const late = peersOf({
+      liar: (request) => lie.answer(request),
+      honest(request) {
+        const isProofs = SyncRequestType.deserialize(request).kind === SyncRequestKind.epochProofs
+        if (isProofs && proofsAsked++ === 0) return Promise.reject(new Error('no answer'))
+        return truth.answer(request)
+      },
+    })
+    await rm(join(folder, 'chain'), { recursive: true })
+    const empty = SnapshotDatabase.inMemory()
+    expect(await joinWith(empty, { peers: late, anchors })).toBe(true)
     await expectJoined()
   }, 60_000)
 })

@@ -8,7 +8,7 @@ import { checkpointHeight } from '../params/network-params.ts'
 import { LevelStore } from '../store/level-store.ts'
 import { SnapshotStalledError } from '../sync/chunk-fetch.ts'
 import type { ProvenBranch } from '../sync/epoch-branches.ts'
-import { decodeEpochProof } from '../sync/epoch-proofs.ts'
+import { decodeEpochProof, genesisEpoch } from '../sync/epoch-proofs.ts'
 import {
   fetchSnapshot,
   ShelfDamagedError,
@@ -39,6 +39,8 @@ import {
   chosenBranch,
   epochsSince,
   LEAD_EPOCHS,
+  SILENCE_MS,
+  SilentPeersError,
 } from './branch-choice.ts'
 import { genesisBlock } from './open-chain.ts'
 
@@ -86,7 +88,7 @@ export async function joinBySnapshot(options: JoinOptions): Promise<boolean> {
   if (lead <= SNAPSHOT_LEAD_EPOCHS) return false
   logger.info({ epoch: lead }, 'peers are ahead: joining by snapshot')
   options.onJoining?.({ epoch: lead, chunks: 0, chunksKnown: 0 })
-  const branch = await chosenBranch(options)
+  const branch = await comparedBranch(options)
   if (!branch || branch.epochs.length <= SNAPSHOT_LEAD_EPOCHS) return false
   for (let tries = 0; tries < TRIES_MAX; tries++) {
     try {
@@ -122,9 +124,33 @@ async function epochAhead(options: JoinOptions): Promise<number> {
   return Math.max(0, ...[...said.values()].map(({ epoch }) => epoch))
 }
 
-/** The network goes on while a snapshot is fetched: its newest one may be of a later epoch. */
+/** The branch to join, once all peers have answered or had their time. */
+async function comparedBranch(options: JoinOptions): Promise<ProvenBranch | undefined> {
+  const end = Date.now() + SILENCE_MS
+  for (;;) {
+    try {
+      return await chosenBranch(options, genesisEpoch(options.genesis), Date.now() > end)
+    } catch (error) {
+      if (!(error instanceof SilentPeersError)) throw error
+      options.logger.warn({ reason: error.message }, 'peers are asked again')
+    }
+    await setTimeout(RETRY_MS)
+  }
+}
+
+/**
+ * The network goes on while a snapshot is fetched: its newest one may be of a later epoch. What was
+ * chosen once is only continued: another time others may be silent.
+ */
 async function grown(options: JoinOptions, branch: ProvenBranch): Promise<ProvenBranch> {
-  return (await chosenBranch(options)) ?? branch
+  const more = await chosenBranch(options, branch.epochs.at(-1))
+  if (!more) return branch
+  return {
+    checkpoints: [...branch.checkpoints, ...more.checkpoints],
+    proofs: [...branch.proofs, ...more.proofs],
+    epochs: [...branch.epochs, ...more.epochs],
+    peers: more.peers,
+  }
 }
 
 async function restoreFrom(options: JoinOptions, branch: ProvenBranch): Promise<boolean> {

@@ -35,6 +35,8 @@ export interface BranchSearch {
   /** No chain can have come further by now; old keys could sign epochs without end. */
   readonly epochMax: number
   readonly onBadPeer?: (peer: string, fault: Fault) => void
+  /** A peer did not answer: which branch it is on is not known. */
+  readonly onSilentPeer?: (peer: string) => void
 }
 
 interface GrowingBranch {
@@ -113,19 +115,21 @@ async function downloadFrom(search: BranchSearch, peer: string): Promise<Growing
 }
 
 async function askProofs(
-  { peers }: BranchSearch,
+  { peers, onSilentPeer }: BranchSearch,
   peer: string,
   from: number,
   count: number,
 ): Promise<readonly Uint8Array[]> {
+  const request = syncRequest(SyncRequestKind.epochProofs, { from, count })
+  let bytes: Uint8Array
   try {
-    const request = syncRequest(SyncRequestKind.epochProofs, { from, count })
-    const bytes = await peers.ask(peer, request, SYNC_FRAME_BYTES_MAX)
-    const answer = decodeCanonical(EpochProofsAnswerType, bytes, SYNC_FRAME_BYTES_MAX)
-    return answer.ok ? answer.value.proofs.slice(0, count) : []
+    bytes = await peers.ask(peer, request, SYNC_FRAME_BYTES_MAX)
   } catch {
+    onSilentPeer?.(peer)
     return []
   }
+  const answer = decodeCanonical(EpochProofsAnswerType, bytes, SYNC_FRAME_BYTES_MAX)
+  return answer.ok ? answer.value.proofs.slice(0, count) : []
 }
 
 function isPrefix(short: readonly Hex[], long: readonly Hex[]): boolean {

@@ -1,33 +1,47 @@
 import { join } from 'node:path'
-import { pino } from 'pino'
 import { utf8ToBytes } from '../../../chain/src/bytes/hex.ts'
 import type { BlockHost } from '../../../chain/src/driver/block-host.ts'
 import { createConsensusCrypto } from '../../../chain/src/driver/consensus-crypto.ts'
 import { ConsensusDriver } from '../../../chain/src/driver/consensus-driver.ts'
-import { ConsensusKey } from '../../../chain/src/driver/consensus-key.ts'
+import type { ConsensusKey } from '../../../chain/src/driver/consensus-key.ts'
 import type { DriverClock } from '../../../chain/src/driver/driver-clock.ts'
 import { ChainManager } from '../../../chain/src/manager/chain-manager.ts'
 import type { FullNodeNetwork } from '../../../chain/src/net/full-node-network.ts'
-import { openChain } from '../../../chain/src/node/open-chain.ts'
+import { anchoredCheckpoints } from '../../../chain/src/node/anchored-checkpoints.ts'
+import { BranchChoice } from '../../../chain/src/node/branch-choice.ts'
+import { BranchGate } from '../../../chain/src/node/branch-gate.ts'
 import { mainChainObjection, systemTransactions } from '../../../chain/src/node/system-lane.ts'
 import { TransactionEntry } from '../../../chain/src/node/transaction-entry.ts'
-import { keyOf } from '../../../chain/src/rules/testing/sample-chain.ts'
-import { LevelStore } from '../../../chain/src/store/level-store.ts'
 import { heightKey, Prefix } from '../../../chain/src/store/layout.ts'
 import { BlockSync } from '../../../chain/src/sync/block-sync.ts'
+import type { SyncPeers } from '../../../chain/src/sync/sync-peers.ts'
 import { peersOf, serverOf } from '../../../chain/src/sync/testing/served-chain.ts'
 import { FaultyDisk, PowerLoss } from './faulty-disk.ts'
 import { tearLog } from './faulty-log.ts'
 import type { FullWorld } from './full-world.ts'
+import { logger, openStore } from './open-store.ts'
 import { MainView } from './simulated-main-chain.ts'
 
-const logger = pino({ level: 'silent' })
 const RESERVE_BYTES = 4096
+
+/** What makes a node another than a validator of genesis. */
+export interface NodeTerms {
+  /** Asked at each start; undefined for a node that only follows. */
+  readonly key: () => ConsensusKey | undefined
+  /** Of a node that does not know which branch to follow: whom it asks for blocks. */
+  readonly peers?: SyncPeers
+  /** What is on its disk already. */
+  readonly disk?: FaultyDisk
+  /** From when on its main node shows it more than the first main block. */
+  readonly seesMainFromMs?: number
+}
 
 interface Running {
   readonly manager: ChainManager
   readonly entry: TransactionEntry
   readonly sync: BlockSync
+  /** Undefined for a node that was there all the time. */
+  readonly gate: BranchGate | undefined
   driver: ConsensusDriver | undefined
 }
 
@@ -37,8 +51,11 @@ interface Running {
  */
 export class FullInstance {
   readonly name: string
-  disk = new FaultyDisk()
+  disk: FaultyDisk
   readonly mainView: MainView
+  /** Why it last found no branch to follow. */
+  stoppedBy: Error | undefined
+  readonly #terms: NodeTerms
   readonly #world: FullWorld
   readonly #folder: string
   #running: Running | undefined
@@ -54,11 +71,19 @@ export class FullInstance {
   #commits = 0
   readonly #reads = new Set<Promise<unknown>>()
 
-  constructor(world: FullWorld, name: string, folder: string) {
+  constructor(world: FullWorld, name: string, folder: string, terms: NodeTerms) {
     this.#world = world
     this.name = name
     this.#folder = join(folder, name)
-    this.mainView = new MainView(world.mainChain.best, () => world.heap.now)
+    this.#terms = terms
+    this.disk = terms.disk ?? new FaultyDisk()
+    const { best } = world.mainChain
+    const isBlind = world.heap.now < this.seesMainFromMs
+    this.mainView = new MainView(isBlind ? best.slice(0, 1) : best, () => world.heap.now)
+  }
+
+  get seesMainFromMs(): number {
+    return this.#terms.seesMainFromMs ?? 0
   }
 
   get isUp(): boolean {
@@ -84,6 +109,7 @@ export class FullInstance {
     const running = this.#assemble(await this.#openDisk())
     this.#running = running
     const { manager } = running
+    const key = this.#terms.key()
     this.#world.checker.restarted(manager, this.#committed)
     manager.onFinal((block) => {
       running.entry.afterBlock(block)
@@ -101,13 +127,15 @@ export class FullInstance {
         },
         peers: () => this.#world.others(this).map(({ name }) => name),
         onMessage: (handler) => {
-          this.#receive = handler
+          this.#receive = (peer, message) => {
+            if (!running.gate?.isHeld) handler(peer, message)
+          }
         },
       },
       params: genesis.params,
       chainId: genesis.chainId,
       directory: this.#folder,
-      validator: { key: new ConsensusKey(keyOf(this.name).secretKey), newValidator: true },
+      validator: key && { key, newValidator: true },
       reserveBytes: RESERVE_BYTES,
       logger,
       clock: this.#clock(),
@@ -141,6 +169,18 @@ export class FullInstance {
 
   async catchUp(): Promise<void> {
     if (this.isUp) await this.#running?.sync.catchUp()
+  }
+
+  /** What a node does every few seconds as long as it does not know whom to follow. */
+  async lookForMore(): Promise<void> {
+    const { gate, sync } = this.#running ?? {}
+    if (!this.isUp || !gate || !sync) return
+    try {
+      await gate.catchUp(sync, 1)
+      this.stoppedBy = undefined
+    } catch (error) {
+      this.stoppedBy = error as Error
+    }
   }
 
   /** Resolves when the node does nothing but wait for messages and timers. */
@@ -239,22 +279,42 @@ export class FullInstance {
       onEvidence: ({ validator }) => checker.report(`I7 evidence against validator ${validator}`),
       onHalt: ({ code, message, cause }) => this.#halted(`${code} ${message}`, cause),
     })
+    const peers = this.#terms.peers
+    const clock = this.#clock()
+    const choice =
+      peers &&
+      new BranchChoice({
+        genesis,
+        peers,
+        peersExpected: peers.peers().length,
+        anchors: () => anchoredCheckpoints(follower, genesis.params.anchorConfirmedMainBlocks),
+        store,
+        logger,
+        clock,
+      })
+    const final = () => manager.final.header
+    const gate = choice && new BranchGate({ genesis, choice, final, clock })
     const sync = new BlockSync({
       manager,
-      peers: {
-        peers: () => this.#reachable().map(({ name }) => name),
-        ask: (name, request, max) => {
-          const served = this.#world.instanceOf(name)?.manager
-          if (!served) return Promise.reject(new Error('gone'))
-          const server = serverOf(served)
-          return peersOf({ [name]: (asked) => server.answer(asked) }).ask(name, request, max)
-        },
-      },
+      peers: peers ?? this.#honestPeers(),
+      checkpointAfter: choice && ((head) => choice.checkpointAfter(head)),
       crypto: createConsensusCrypto(genesis.chainId, undefined),
       exclusively: (run) =>
         this.#running?.driver?.advanceTo(run) ?? Promise.reject(new Error('down')),
     })
-    return { manager, entry, sync, driver: undefined }
+    return { manager, entry, sync, gate, driver: undefined }
+  }
+
+  #honestPeers(): SyncPeers {
+    return {
+      peers: () => this.#reachable().map(({ name }) => name),
+      ask: (name, request, max) => {
+        const served = this.#world.instanceOf(name)?.manager
+        if (!served) return Promise.reject(new Error('gone'))
+        const server = serverOf(served)
+        return peersOf({ [name]: (asked) => server.answer(asked) }).ask(name, request, max)
+      },
+    }
   }
 
   #reachable(): FullInstance[] {
@@ -340,12 +400,4 @@ export class FullInstance {
       },
     }
   }
-}
-
-async function openStore(disk: FaultyDisk, genesis: FullWorld['genesis']) {
-  const store = await LevelStore.over(disk.db)
-  // Into an empty store the genesis is written first, and then read from it: its own ledger is
-  // shared by all nodes of all histories and must not change.
-  if ((await store.tipHeight()) === undefined) await openChain(store, genesis)
-  return { store, opened: await openChain(store, genesis) }
 }

@@ -2,9 +2,10 @@ import { beforeAll, expect, test } from 'vitest'
 import { installNativeCrypto } from '../../../chain/src/native/install-native-crypto.ts'
 import { PayloadKind } from '../../../chain/src/types/transactions.ts'
 import { loseSyncs } from './faulty-log.ts'
-import { runFullSeed } from './full-world.ts'
+import { type FullOutcome, replayOf, runFullSeed } from './full-world.ts'
 
-const SEEDS = 40
+const SEEDS = 30
+const NEWCOMER_SEEDS = 3
 
 beforeAll(() => installNativeCrypto())
 
@@ -21,8 +22,7 @@ test(`whole nodes hold every invariant in ${SEEDS} seeded histories`, async () =
       included.set(kind, (included.get(kind) ?? 0) + times)
     }
     if (outcome.violation === undefined) continue
-    const replay = `npm run sim -- --full-node --seed ${seed} --count 1 --trace`
-    failures.push(`${outcome.violation} (${replay})`)
+    failures.push(`${outcome.violation} (${replayOf(seed)})`)
   }
   expect(failures).toEqual([])
   // The histories are about something: damage was met, and every kind of transaction got through.
@@ -32,6 +32,27 @@ test(`whole nodes hold every invariant in ${SEEDS} seeded histories`, async () =
   for (const kind of [transfer, register, openRelay, redeem, unbond, releaseStake]) {
     expect(included.get(kind) ?? 0).toBeGreaterThan(0)
   }
+})
+
+test(`newcomers end on the anchored branch in ${NEWCOMER_SEEDS} histories (I16)`, async () => {
+  const failures: string[] = []
+  const about = 'newcomers'
+  const outcomes: FullOutcome[] = []
+  let joined = 0
+  let stopped = 0
+  for (let seed = 1; seed <= NEWCOMER_SEEDS; seed++) {
+    const outcome = await runFullSeed(seed, { about })
+    outcomes.push(outcome)
+    joined += outcome.joined
+    stopped += outcome.stopped
+    if (outcome.violation === undefined) continue
+    failures.push(`${outcome.violation} (${replayOf(seed, about)})`)
+  }
+  expect(failures).toEqual([])
+  // Some are told at first that nothing decides; all arrive.
+  expect(joined).toBeGreaterThanOrEqual(NEWCOMER_SEEDS)
+  expect(stopped).toBeGreaterThan(0)
+  expect(await runFullSeed(1, { about })).toEqual(outcomes[0])
 })
 
 test('a log whose syncs are lost is found out: an honest key signs twice', async () => {

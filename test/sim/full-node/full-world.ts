@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { bytesEqual, fromHex } from '../../../chain/src/bytes/hex.ts'
 import type { ChainManager, FinalizedBlock } from '../../../chain/src/manager/chain-manager.ts'
-import { isCheckpointHeight } from '../../../chain/src/params/network-params.ts'
+import { isCheckpointHeight, type NetworkParams } from '../../../chain/src/params/network-params.ts'
 import type { Genesis } from '../../../chain/src/rules/genesis-state.ts'
 import { SampleChain } from '../../../chain/src/rules/testing/sample-chain.ts'
 import { setMembers } from '../../../chain/src/rules/validator-set.ts'
@@ -14,7 +14,9 @@ import { SimulatedNetwork } from '../network.ts'
 import { Random } from '../random.ts'
 import { forgetLogs, watchLogs } from './faulty-log.ts'
 import { FullInstance } from './full-instance.ts'
+import { ConsensusKey } from '../../../chain/src/driver/consensus-key.ts'
 import { LedgerChecker } from './ledger-checker.ts'
+import { laterNameOf, Newcomers } from './newcomers.ts'
 import { SimulatedMainChain } from './simulated-main-chain.ts'
 import { keyNamed, PAYERS, RELAYS, UNITS, Workload } from './workload.ts'
 
@@ -30,27 +32,48 @@ const LONG = 0.25
 const LONG_BLOCKS = 22
 /** Checkpoints of which nobody writes to the main chain. */
 const UNANCHORED = 0.2
+/** Where stake has a long way to go, the main chain does not keep it waiting. */
+const ANCHORED_SOON = { isLong: true, mainBlockMs: 60, mainDelayMs: 10, reorganisations: 0.05 }
 
-const owners = NAMES.map((name) => [`${name}-owner`, 10n * UNITS] as const)
 let shared: SampleChain | undefined
+let turnover: SampleChain | undefined
 
 /** One genesis for all histories: nodes read their own ledger from their own store. */
 function sampleChain(): SampleChain {
-  shared ??= new SampleChain({
+  shared ??= chainWith({ validatorBondMin: 50n * UNITS, unbondingAnchors: 2 }, 10n)
+  return shared
+}
+
+/** One for those in which owners move all their stake to another key. */
+function turnoverChain(): SampleChain {
+  turnover ??= chainWith({ validatorBondMin: 100n * UNITS, unbondingAnchors: 1 }, 200n)
+  return turnover
+}
+
+function chainWith(params: Partial<NetworkParams>, ownerUnits: bigint): SampleChain {
+  const balances = [
+    ...PAYERS.map((name) => [name, 1000n * UNITS] as const),
+    ...NAMES.map((name) => [`${name}-owner`, ownerUnits * UNITS] as const),
+  ]
+  return new SampleChain({
     params: {
       epochBlocks: 3,
-      validatorBondMin: 50n * UNITS,
       anchorFinalMainBlocks: ANCHOR_FINAL_BLOCKS,
-      unbondingAnchors: 2,
       unbondingEpochs: 1,
+      ...params,
     },
-    balances: Object.fromEntries([
-      ...PAYERS.map((name) => [name, 1000n * UNITS] as const),
-      ...owners,
-    ]),
+    balances: Object.fromEntries(balances),
     nodes: RELAYS,
   })
-  return shared
+}
+
+/** What a history is about besides faults: nothing, or who comes late and is lied to. */
+export const SUBJECTS = ['faults', 'newcomers'] as const
+export type Subject = (typeof SUBJECTS)[number]
+
+export interface FullHistory {
+  readonly about?: Subject
+  readonly trace?: ((line: string) => void) | undefined
 }
 
 interface FullScenario {
@@ -83,6 +106,9 @@ export interface FullOutcome {
   readonly rotNoticed: number
   /** Bytes of write-ahead logs that power cuts took. */
   readonly logBytesLost: number
+  /** Newcomers that came to the tip, and times that one was told that nothing decides. */
+  readonly joined: number
+  readonly stopped: number
   /** Numbers of transactions in final blocks, by kind. */
   readonly included: ReadonlyMap<number, number>
   readonly violation: string | undefined
@@ -110,12 +136,14 @@ function drawFullScenario(random: Random): FullScenario {
 export class FullWorld {
   readonly random: Random
   readonly scenario: FullScenario
-  readonly genesis: Genesis = sampleChain().genesis
+  readonly genesis: Genesis
   readonly heap = new EventHeap()
   readonly network: SimulatedNetwork
   readonly checker: LedgerChecker
   readonly mainChain: SimulatedMainChain
-  readonly instances: readonly FullInstance[]
+  readonly instances: FullInstance[]
+  /** In a history about them. */
+  readonly newcomers: Newcomers | undefined
   noticed = 0
   logBytesLost = 0
   readonly #seed: number
@@ -127,18 +155,26 @@ export class FullWorld {
   #work: (() => unknown)[] = []
   readonly #touched = new Set<FullInstance>()
 
-  constructor(seed: number, trace?: (line: string) => void) {
+  constructor(seed: number, { about, trace }: FullHistory = {}) {
     watchLogs()
     this.#seed = seed
     this.#trace = trace
     this.random = new Random(seed)
     this.heap.now = START_MS
-    this.scenario = drawFullScenario(this.random)
+    const isTurnover = about === 'newcomers'
+    const drawn = drawFullScenario(this.random)
+    this.scenario = isTurnover ? { ...drawn, ...ANCHORED_SOON } : drawn
     this.#folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'ioex-full-'))
-    const { mainCheckpoint } = sampleChain().document
+    const chain = isTurnover ? turnoverChain() : sampleChain()
+    this.genesis = chain.genesis
+    this.newcomers = isTurnover ? new Newcomers(this, seed, this.#folder) : undefined
+    const { mainCheckpoint } = chain.document
     this.checker = new LedgerChecker(this.genesis, mainCheckpoint)
     this.mainChain = new SimulatedMainChain(this.genesis.chainId, mainCheckpoint)
-    this.instances = NAMES.map((name) => new FullInstance(this, name, this.#folder))
+    this.instances = NAMES.map((name) => {
+      const key = () => this.newcomers?.keyOf(name) ?? new ConsensusKey(keyNamed(name).secretKey)
+      return new FullInstance(this, name, this.#folder, { key })
+    })
     this.network = new SimulatedNetwork(this.scenario, this.heap, this.random, NAMES)
   }
 
@@ -148,6 +184,20 @@ export class FullWorld {
 
   others(instance: FullInstance): FullInstance[] {
     return this.instances.filter((each) => each !== instance)
+  }
+
+  /** One node more. */
+  add(instance: FullInstance): void {
+    this.instances.push(instance)
+  }
+
+  note(what: string): void {
+    this.#trace?.(`${this.heap.now - START_MS} ${what}`)
+  }
+
+  /** Done as part of the event in hand. */
+  work(run: () => unknown): void {
+    this.#work.push(run)
   }
 
   /** Runs as part of the event in hand, which ends when the node is at rest. */
@@ -170,6 +220,7 @@ export class FullWorld {
     const isNews = height > this.checker.height
     this.checker.final(manager, block)
     if (isNews && isCheckpointHeight(this.genesis.params, height)) this.#anchor(manager, block)
+    if (isNews) this.newcomers?.afterBlock(instance, manager, block)
     instance.finalised(height)
     this.#history.add(this.heap.now - START_MS)
     this.#history.addBytes(fromHex(block.hash))
@@ -182,6 +233,7 @@ export class FullWorld {
   async play(): Promise<FullOutcome> {
     const { checker } = this
     let events = 0
+    let joined = 0
     try {
       for (const instance of this.instances) await instance.start()
       this.#act()
@@ -193,6 +245,12 @@ export class FullWorld {
         events += 1
         if (checker.violation) throw checker.violation
         if (!this.network.isCalm) continue
+        if (this.newcomers) {
+          joined = this.newcomers.joined
+          if (this.newcomers.isOver) break
+          if (this.newcomers.isLate) throw this.#stuck()
+          continue
+        }
         goal ??= checker.height + (this.scenario.isLong ? LONG_BLOCKS : LIVE_BLOCKS)
         if (this.instances.every(({ height }) => height >= (goal ?? 0))) break
         if (this.heap.now > this.scenario.calmFromMs + LIVE_WITHIN_MS) throw this.#stuck()
@@ -212,6 +270,8 @@ export class FullWorld {
       events,
       rotNoticed: this.noticed,
       logBytesLost: this.logBytesLost,
+      joined,
+      stopped: this.newcomers?.stopped ?? 0,
       included: checker.included,
       violation: checker.violation?.message,
     }
@@ -241,9 +301,11 @@ export class FullWorld {
     const members = setMembers(ledger, header.epoch) ?? []
     if (members.length === 0 || random.chance(UNANCHORED)) return
     const validatorIndex = random.between(0, members.length - 1)
-    const key = NAMES.map(keyNamed).find(({ publicKey }) =>
-      bytesEqual(publicKey, members[validatorIndex]?.publicKey ?? publicKey),
-    )
+    const key = [...NAMES, ...NAMES.map(laterNameOf)]
+      .map(keyNamed)
+      .find(({ publicKey }) =>
+        bytesEqual(publicKey, members[validatorIndex]?.publicKey ?? publicKey),
+      )
     if (!key) return
     const { secretKey } = key
     const checkpointHash = fromHex(hash)
@@ -259,9 +321,9 @@ export class FullWorld {
         mainChain.mine()
       }
       const { best } = mainChain
-      for (const { mainView } of this.instances) {
+      for (const { mainView, seesMainFromMs } of this.instances) {
         const at = heap.now + random.between(0, scenario.mainDelayMs)
-        heap.schedule(at, () => mainView.see(best))
+        if (at >= seesMainFromMs) heap.schedule(at, () => mainView.see(best))
       }
       this.#mine()
     })
@@ -275,6 +337,12 @@ export class FullWorld {
   }
 }
 
-export function runFullSeed(seed: number, trace?: (line: string) => void): Promise<FullOutcome> {
-  return new FullWorld(seed, trace).play()
+export function runFullSeed(seed: number, history?: FullHistory): Promise<FullOutcome> {
+  return new FullWorld(seed, history).play()
+}
+
+/** The command that plays it again. */
+export function replayOf(seed: number, about: Subject = 'faults'): string {
+  const which = about === 'faults' ? '' : ` --about ${about}`
+  return `npm run sim -- --full-node${which} --seed ${seed} --count 1 --trace`
 }

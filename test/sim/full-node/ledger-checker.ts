@@ -31,6 +31,11 @@ export class LedgerChecker {
     return this.#chain.size
   }
 
+  /** Releases of stake so far. */
+  get releases(): number {
+    return this.#releases.releases
+  }
+
   /** Callers run deep inside what they check, so that a throw would be taken for its fault. */
   report(what: string): void {
     this.violation ??= new Violation(what)

@@ -126,7 +126,14 @@ export class MainView {
 
   /** The parts of a follower that production reads for blocks. */
   follower(): MainChainFollower {
+    const tip = () => this.#chain.at(-1)
     return {
+      get tip() {
+        return tip()
+      },
+      status: () => ({ tip: tip() }),
+      poll: () => Promise.resolve(),
+      release: () => undefined,
       headersAfter: (tip: MainTip, limit: number) => this.#headersAfter(tip, limit),
       anchors: () => this.#chain.flatMap(({ sighting }) => sighting ?? []),
       powAnchors: () => [],

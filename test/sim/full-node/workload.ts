@@ -78,6 +78,8 @@ export class Workload {
       case 'redeem':
         return this.#redeem(node)
       case 'unbond': {
+        // Where validators leave for good, each takes its stake out once and whole.
+        if (this.#world.newcomers) return undefined
         const validator = random.between(0, 3)
         const owner = keyNamed(`validator-${validator}-owner`)
         const amount = BigInt(random.between(1, 5)) * UNITS
