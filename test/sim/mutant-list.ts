@@ -1,26 +1,9 @@
-import type { Subject } from './full-node/full-world.ts'
-
-/** One rule taken away by a change of its text. */
-export interface Mutant {
-  readonly name: string
-  readonly file: string
-  readonly from: string
-  readonly to: string
-  /** Needs whole nodes with their ledgers, not the bare consensus machine. */
-  readonly fullNode?: true
-  /** What their histories must be about. */
-  readonly about?: Subject
-  /** Where rare histories start; default 1. */
-  readonly firstSeed?: number
-  /** Why no seed can catch it. */
-  readonly redundant?: string
-  /** Shows only where more weight is faulty than the protocol bears. */
-  readonly faulty?: boolean
-}
+import { FULL_NODE_MUTANTS } from './full-node-mutants.ts'
+import type { Mutant } from './mutant.ts'
 
 const CONSENSUS = 'chain/src/consensus'
-const RULES = 'chain/src/rules'
 
+/** Rules of the consensus machine, then those that only whole nodes have. */
 export const MUTANTS: readonly Mutant[] = [
   {
     name: 'notarize twice in a view',
@@ -534,102 +517,5 @@ export const MUTANTS: readonly Mutant[] = [
     faulty: true,
     redundant: 'a node that goes on says nothing else in a history; held by fork-proof.test.ts',
   },
-  {
-    name: 'stake out a set too early',
-    file: `${RULES}/release-stake.ts`,
-    from: 'export const EXIT_EPOCHS = 2',
-    to: 'export const EXIT_EPOCHS = 1',
-    fullNode: true,
-  },
-  {
-    name: 'stake out behind one anchor too few',
-    file: `${RULES}/release-stake.ts`,
-    from: 'if (anchors === unbondingAnchors) return',
-    to: 'if (anchors >= unbondingAnchors - 1) return',
-    fullNode: true,
-  },
-  {
-    name: 'stake out without the waiting time',
-    file: `${RULES}/release-stake.ts`,
-    from: 'return now >= record.anchorFinalEpoch + unbondingEpochs',
-    to: 'return now + unbondingEpochs >= record.anchorFinalEpoch',
-    fullNode: true,
-  },
-  {
-    name: 'stake out behind a CONFIRMED anchor',
-    file: `${RULES}/anchor-states.ts`,
-    from: 'if (confirmations >= params.anchorFinalMainBlocks) return AnchorState.final',
-    to: 'if (confirmations >= params.anchorConfirmedMainBlocks) return AnchorState.final',
-    fullNode: true,
-  },
-  {
-    name: 'stake out behind an anchor whose block is gone',
-    file: `${RULES}/anchor-states.ts`,
-    from: 'if (anchorMainHeight > forkHeight) {',
-    to: 'if (anchorMainHeight < 0) {',
-    fullNode: true,
-  },
-  {
-    name: 'stake never out',
-    file: `${RULES}/release-stake.ts`,
-    from: 'if (record.anchorState !== AnchorState.final) continue',
-    to: 'if (record.anchorState >= 0) continue',
-    fullNode: true,
-  },
-  {
-    name: 'an objection outlives a quorum',
-    file: `${CONSENSUS}/proposing.ts`,
-    from: "if (header.view < state.view) return verdict === 'invalid' ? 'nullify' : 'notarize'",
-    to: "if (header.view < state.view) return verdict === 'valid' ? 'notarize' : 'nullify'",
-    fullNode: true,
-    redundant: 'who objected proposes it again where it leads, and so votes: only later',
-  },
-  {
-    name: 'an epoch begins without its log',
-    file: `${CONSENSUS}/epoch-relay.ts`,
-    from: 'startMachine(machine, records, nowMs))\n  const { waiting }',
-    to: 'startMachine(machine, [], nowMs))\n  const { waiting }',
-    fullNode: true,
-    firstSeed: 175,
-  },
-  {
-    name: 'the branch that was anchored last wins',
-    file: 'chain/src/sync/fork-choice.ts',
-    from: 'if (place && (!best || isEarlier(place, best.place)))',
-    to: 'if (place && (!best || isEarlier(best.place, place)))',
-    fullNode: true,
-    about: 'newcomers',
-  },
-  {
-    name: 'a fork that nothing decides is decided',
-    file: 'chain/src/sync/fork-choice.ts',
-    from: 'return best?.side',
-    to: 'return best?.side ?? sides[0]',
-    fullNode: true,
-    about: 'newcomers',
-  },
-  {
-    name: 'a newcomer follows the longest branch',
-    file: 'chain/src/sync/fork-choice.ts',
-    from: '    if (epoch === undefined) break\n',
-    to: '    if (epoch === undefined || left.length > 1) break\n',
-    fullNode: true,
-    about: 'newcomers',
-  },
-  {
-    name: 'a newcomer compares nobody',
-    file: 'chain/src/node/branch-choice.ts',
-    from: 'if (known || epochsSince(genesis, timeMs, this.#clock.now()) <= LEAD_EPOCHS) return known',
-    to: 'if (height >= 0) return known',
-    fullNode: true,
-    about: 'newcomers',
-  },
-  {
-    name: 'blocks beside the chosen branch are imported',
-    file: 'chain/src/sync/block-sync.ts',
-    from: 'if (!range.ok || !(await this.#leadsThere(peer, range.value))) return false',
-    to: 'if (!range.ok) return (await this.#leadsThere(peer, range as never)) && false',
-    fullNode: true,
-    about: 'newcomers',
-  },
+  ...FULL_NODE_MUTANTS,
 ]

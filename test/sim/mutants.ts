@@ -3,7 +3,8 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { type Mutant, MUTANTS } from './mutant-list.ts'
+import type { Mutant } from './mutant.ts'
+import { MUTANTS } from './mutant-list.ts'
 
 /**
  * Is the simulator worth its time? Removes one rule of the consensus machine, or of the ledger, at
