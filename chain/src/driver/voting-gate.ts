@@ -20,7 +20,7 @@ export interface GateOptions {
   readonly tipAgeMaxMs?: number | undefined
 }
 
-/** Decides whether this process may sign at all yet (consensus 1.7, 2.5). */
+/** Decides whether this process may sign at all yet (consensus 1.7, sync 2.5). */
 export class VotingGate {
   readonly #lease: OpenedSigner['lease']
   readonly #tipAgeMaxMs: number | undefined

@@ -45,7 +45,7 @@ export interface BranchSearchOptions {
 }
 
 /**
- * The certified branch to follow from a trusted epoch on (docs/protocol/consensus.md 2.5);
+ * The certified branch to follow from a trusted epoch on (docs/protocol/sync.md 2.5);
  * undefined where no peer proves an epoch more. Throws ForkedNetworkError where certified branches
  * contradict each other and the main chain decides for none; SilentPeersError where a peer does
  * not answer, unless told to go on without: while honest peers are silent, only liars are heard.

@@ -29,7 +29,7 @@ export interface ForkChoice<B extends Branch> {
 }
 
 /**
- * Fork choice of a bootstrapping node (docs/protocol/consensus.md 2.5). Where certified branches
+ * Fork choice of a bootstrapping node (docs/protocol/sync.md 2.5). Where certified branches
  * differ, the one with the earliest anchored checkpoint from there on wins: keys whose stake is
  * gone can sign another past, but no anchor before the honest one. Faults with FORK_UNANCHORED
  * where the main chain knows none of them: then only an operator can decide.
