@@ -3,11 +3,17 @@ import { hasher as asSha256 } from '@chainsafe/persistent-merkle-tree/hasher/as-
 import { afterEach, expect, test } from 'vitest'
 import { Cleanups, elaAddressOf, mineBlocks } from '../main-chain/testing/test-main-chain.ts'
 import { formatAddress } from '../bytes/address.ts'
+import { assert } from '../bytes/assert.ts'
 import type { MainChainFollower } from '../follower/follower.ts'
 import { LOCAL_ARBITER_KEYS } from '../elastos/local-arbiters.ts'
 import { p256PublicKey } from '../elastos/p256.ts'
 import { balanceOf } from '../rules/accounts.ts'
 import { keyOf } from '../rules/testing/sample-chain.ts'
+import {
+  MAIN_HEADERS_PER_TRANSACTION_MAX,
+  PayloadKind,
+  type Transaction,
+} from '../types/transactions.ts'
 import {
   bringsNewerHeader,
   mainChainObjection,
@@ -118,6 +124,7 @@ test('a checkpoint may leave out headers that its proposer could not know yet', 
   const known = (height: number) => ({
     contradicts: () => false,
     confirmedHeight: Number.POSITIVE_INFINITY,
+    blockAt: () => undefined,
     heightKnownFor(ms: number) {
       expect(ms).toBe(skipTimeoutMs)
       return height
@@ -134,6 +141,32 @@ test('a checkpoint may leave out headers that its proposer could not know yet', 
   // Read a moment ago: known for no time at all, and at once where no time is asked for.
   expect(follower.heightKnownFor(0)).toBe(3)
   expect(follower.heightKnownFor(24 * 3600_000)).toBe(0)
+})
+
+test('after a standstill longer than one block makes up for, a full checkpoint is voted for', async () => {
+  const { main, chain, follower } = await startWorld()
+  await mineBlocks(main, MAIN_HEADERS_PER_TRANSACTION_MAX + 5)
+  await follower.poll()
+  const [full] = systemTransactions(chain.ledger, follower)
+  assert(full?.body.payload.selector === PayloadKind.mainHeaders, 'headers come first')
+  const { headers } = full.body.payload.value
+  expect(headers).toHaveLength(MAIN_HEADERS_PER_TRANSACTION_MAX)
+  const header = { ...chain.header, height: chain.params.epochBlocks }
+  const known = {
+    contradicts: () => false,
+    confirmedHeight: Number.POSITIVE_INFINITY,
+    blockAt: (height: number) => follower.blockAt(height),
+    heightKnownFor: () => follower.tip.height,
+  }
+  const objection = (count: number) => {
+    const payload = { ...full.body.payload, value: { headers: headers.slice(0, count) } }
+    const transactions = [{ ...full, body: { ...full.body, payload } }] as Transaction[]
+    return mainChainObjection(header, transactions, chain.ledger, known)
+  }
+  expect(objection(headers.length)).toBeUndefined()
+  expect(objection(headers.length - 1)).toBe('the checkpoint leaves out 6 main headers')
+  chain.block([full])
+  expect(chain.ledger.globals().mainTipHeight).toBe(MAIN_HEADERS_PER_TRANSACTION_MAX)
 })
 
 test('with Confirms a header is proposed and voted for once arbiters have confirmed it', async () => {

@@ -76,18 +76,25 @@ export function systemTransactions(
  * our own main node, or waits for the Confirm that this node asks for, or it closes an epoch
  * without headers that everybody could know, which would let its proposer choose among known
  * beacons (PROTOCOL 6.2, 9). Could know: they have been here for a skip timeout, within which a
- * proposal was made or its view is over.
+ * proposal was made or its view is over. A block that holds as many as one may is not refused for
+ * the rest: after a standstill of the side chain, no checkpoint could hold them all.
  */
 export function mainChainObjection(
   header: Header,
   transactions: readonly Transaction[],
   parent: LedgerDraft,
-  follower: Pick<MainChainFollower, 'contradicts' | 'heightKnownFor' | 'confirmedHeight'>,
+  follower: Pick<
+    MainChainFollower,
+    'blockAt' | 'contradicts' | 'heightKnownFor' | 'confirmedHeight'
+  >,
 ): string | undefined {
   let tip = parent.globals().mainTipHeight
+  const room = { headers: MAIN_HEADERS_PER_TRANSACTION_MAX, bytes: HEADER_BYTES_PER_BLOCK }
   for (const { body } of transactions) {
     if (body.payload.selector !== PayloadKind.mainHeaders) continue
     for (const raw of body.payload.value.headers) {
+      room.headers -= 1
+      room.bytes -= raw.length
       const decoded = decodeHeaderWithAuxPow(raw)
       if (!decoded.ok) continue
       const { height } = decoded.value.header
@@ -101,7 +108,10 @@ export function mainChainObjection(
     }
   }
   const behind = follower.heightKnownFor(parent.params.skipTimeoutMs) - tip
-  if (isCheckpointHeight(parent.params, header.height) && behind > HEADERS_BEHIND_MAX) {
+  const nextBytes = follower.blockAt(tip + 1)?.rawHeader.length ?? 0
+  const isFull = room.headers <= 0 || room.bytes < nextBytes
+  const isCheckpoint = isCheckpointHeight(parent.params, header.height)
+  if (isCheckpoint && behind > HEADERS_BEHIND_MAX && !isFull) {
     return `the checkpoint leaves out ${behind} main headers`
   }
   return undefined
