@@ -11,10 +11,10 @@ const EPOCHS_SEARCHED = 4096
 type AnchorSource = Pick<MainChainFollower, 'anchors' | 'powAnchors' | 'status'>
 
 /**
- * Tells of main-chain anchors for this chain whose checkpoint is not ours (docs/protocol/sync.md 2.3): a
- * history that a validator or an arbiter signed and nobody has shown. Memos count only with a
- * validator's signature, since everybody can write one. Each is told of once it is CONFIRMED, again
- * only after a restart. No rule reads this: docs/decisions/0018-durability.md, 8.
+ * Tells of main-chain anchors for this chain whose checkpoint is not ours (docs/protocol/sync.md,
+ * 2.3): a history that a validator or an arbiter signed and nobody has shown. Memos count only with
+ * a validator's signature, since everybody can write one. Each is told of once it is CONFIRMED,
+ * again only after a restart. No rule reads this: docs/decisions/0018-durability.md, 8.
  */
 export class UnknownAnchors {
   readonly #ledger: LedgerDraft
