@@ -353,7 +353,7 @@ describe('a killed main chain', () => {
   test('kill -9 loses no block that was served', async () => {
     const dataDir = await mkdtemp(join(tmpdir(), 'killed-'))
     folders.push(dataDir)
-    const module = new URL('./built-in-main-chain.ts', import.meta.url).href
+    const module = new URL('../main-chain/built-in-main-chain.ts', import.meta.url).href
     const options = {
       ...optionsFor(dataDir),
       genesis: { allocations: [], timestamp: 1_700_000_000 },
