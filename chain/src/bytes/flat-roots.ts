@@ -134,9 +134,40 @@ export function climbAlone(nodes: Uint8Array, from: number, to: number): Uint8Ar
 }
 
 /** Roots of values of an SSZ union: each root with its selector mixed in. */
-export function mixInSelector(roots: Uint8Array, selector: number): Uint8Array {
+function mixInSelector(roots: Uint8Array, selector: number): Uint8Array {
   const pairs = new Uint8Array(2 * roots.length)
   copyChunks(roots, pairs, 0, 2)
   for (let at = HASH_BYTES; at < pairs.length; at += 2 * HASH_BYTES) pairs[at] = selector
   return hashPairs(pairs)
+}
+
+interface UnionValue {
+  readonly selector: number
+  readonly value: unknown
+}
+
+/** Roots of values of an SSZ union, 32 bytes each; its most frequent kind is hashed in one batch. */
+export function unionRootsOf<U extends UnionValue, Often extends U['selector']>(
+  union: { hashTreeRoot(value: U): Uint8Array },
+  often: Often,
+  rootsOfOften: (values: readonly Extract<U, { selector: Often }>['value'][]) => Uint8Array,
+): (values: readonly U[]) => Uint8Array {
+  return (values) => {
+    const roots = new Uint8Array(values.length * HASH_BYTES)
+    const batch: Extract<U, { selector: Often }>['value'][] = []
+    const places: number[] = []
+    for (const [i, each] of values.entries()) {
+      if (each.selector === often) {
+        batch.push(each.value)
+        places.push(i)
+      } else {
+        roots.set(union.hashTreeRoot(each), i * HASH_BYTES)
+      }
+    }
+    const mixed = mixInSelector(rootsOfOften(batch), often)
+    for (const [b, i] of places.entries()) {
+      roots.set(mixed.subarray(b * HASH_BYTES, (b + 1) * HASH_BYTES), i * HASH_BYTES)
+    }
+    return roots
+  }
 }

@@ -111,32 +111,34 @@ class FilteredAnswer {
  * Asks for a block with its Confirm; nothing of it is checked here.
  * @returns undefined where the node does not have the block, or no Confirm of it
  */
-export async function askForConfirm(
+export function askForConfirm(
   session: P2pSession,
   hash: InternalHash,
 ): Promise<Confirm | undefined> {
-  let confirm: Confirm | undefined
-  const take = (message: P2pMessage) => {
-    if (message.command === 'block') confirm = confirmOfBlockMessage(message.payload, hash)
-    return message.command === 'block' || message.command === 'notfound'
-  }
-  const items = [{ kind: InventoryKind.confirmedBlock, hash }]
-  await session.ask([{ command: 'getdata', items }], take, 'a confirmed block')
-  return confirm
+  const item = { kind: InventoryKind.confirmedBlock, hash }
+  const read = (payload: Uint8Array) => confirmOfBlockMessage(payload, hash)
+  return askOne(session, item, read, 'a confirmed block')
 }
 
-async function askForWholeBlock(
+function askForWholeBlock(session: P2pSession, hash: InternalHash): Promise<PeerBlock | undefined> {
+  const item = { kind: InventoryKind.block, hash }
+  return askOne(session, item, (payload) => wholeBlock(payload, hash), 'a block')
+}
+
+/** Asks for one item that comes in a block message; undefined where the node has none. */
+async function askOne<T>(
   session: P2pSession,
-  hash: InternalHash,
-): Promise<PeerBlock | undefined> {
-  let block: PeerBlock | undefined
+  item: { readonly kind: number; readonly hash: InternalHash },
+  read: (payload: Uint8Array) => T | undefined,
+  what: string,
+): Promise<T | undefined> {
+  let found: T | undefined
   const take = (message: P2pMessage) => {
-    if (message.command === 'block') block = wholeBlock(message.payload, hash)
+    if (message.command === 'block') found = read(message.payload)
     return message.command === 'block' || message.command === 'notfound'
   }
-  const items = [{ kind: InventoryKind.block, hash }]
-  await session.ask([{ command: 'getdata', items }], take, 'a block')
-  return block
+  await session.ask([{ command: 'getdata', items: [item] }], take, what)
+  return found
 }
 
 function wholeBlock(payload: Uint8Array, hash: InternalHash): PeerBlock {

@@ -1,10 +1,10 @@
 import { ContainerType, type ValueOf } from '@chainsafe/ssz'
-import { flatRootsOf, listRoot, mixInSelector } from '../bytes/flat-roots.ts'
-import { HASH_BYTES } from '../bytes/hash.ts'
+import { flatRootsOf, listRoot, unionRootsOf } from '../bytes/flat-roots.ts'
 import { Bytes32, Count64, U32 } from './primitives.ts'
 import {
   FeeReceiptType,
   type Receipt,
+  type ReceiptBody,
   ReceiptBodyType,
   ReceiptKind,
   RECEIPTS_PER_BLOCK_MAX,
@@ -20,24 +20,15 @@ const ReceiptOfRootType = new ContainerType({
 })
 
 const rootsOfFees = flatRootsOf<ValueOf<typeof FeeReceiptType>>(FeeReceiptType)
+const rootsOfReceiptBodies = unionRootsOf<ReceiptBody, typeof ReceiptKind.fee>(
+  ReceiptBodyType,
+  ReceiptKind.fee,
+  rootsOfFees,
+)
 const rootsOfReceipts = flatRootsOf<Receipt>(ReceiptOfRootType)
 
 /** hash_tree_root of a block's receipts in order; the most frequent kind is hashed in one batch. */
 export function rootOfReceipts(receipts: readonly Receipt[]): Uint8Array {
-  const bodies = new Uint8Array(receipts.length * HASH_BYTES)
-  const fees: ValueOf<typeof FeeReceiptType>[] = []
-  const places: number[] = []
-  for (const [i, { body }] of receipts.entries()) {
-    if (body.selector === ReceiptKind.fee) {
-      fees.push(body.value)
-      places.push(i)
-    } else {
-      bodies.set(ReceiptBodyType.hashTreeRoot(body), i * HASH_BYTES)
-    }
-  }
-  const mixed = mixInSelector(rootsOfFees(fees), ReceiptKind.fee)
-  for (const [f, i] of places.entries()) {
-    bodies.set(mixed.subarray(f * HASH_BYTES, (f + 1) * HASH_BYTES), i * HASH_BYTES)
-  }
-  return listRoot(rootsOfReceipts(receipts, { body: bodies }), RECEIPTS_PER_BLOCK_MAX)
+  const body = rootsOfReceiptBodies(receipts.map((receipt) => receipt.body))
+  return listRoot(rootsOfReceipts(receipts, { body }), RECEIPTS_PER_BLOCK_MAX)
 }

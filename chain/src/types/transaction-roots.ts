@@ -1,11 +1,12 @@
 import { ContainerType } from '@chainsafe/ssz'
 import { assert } from '../bytes/assert.ts'
 import { hashPairs } from '../bytes/dense-tree.ts'
-import { flatRootsOf, listRoot, mixInSelector } from '../bytes/flat-roots.ts'
+import { flatRootsOf, listRoot, unionRootsOf } from '../bytes/flat-roots.ts'
 import { HASH_BYTES } from '../bytes/hash.ts'
 import { PUBLIC_KEY_BYTES, SIGNATURE_BYTES, signingDigest } from '../bytes/signature.ts'
 import { Bytes32, Count64, U32, Units64 } from './primitives.ts'
 import {
+  type Payload,
   PayloadKind,
   PayloadType,
   type Transaction,
@@ -70,6 +71,11 @@ const BodyOfRootsType = new ContainerType({
 })
 
 const rootsOfTransfers = flatRootsOf<Transfer>(TransferType)
+const rootsOfPayloads = unionRootsOf<Payload, typeof PayloadKind.transfer>(
+  PayloadType,
+  PayloadKind.transfer,
+  rootsOfTransfers,
+)
 const rootsOfBodies = flatRootsOf<TransactionBody>(BodyOfRootsType)
 
 /** Computes the roots of many bodies in one batch, for all who ask for them later. */
@@ -78,7 +84,7 @@ export function prepareRoots(transactions: readonly Transaction[]): void {
   for (const { body } of transactions) if (!knownBodies.has(body)) bodies.push(body)
   if (bodies.length === 0) return
   const sender = rootsOfSenders(bodies)
-  const payload = rootsOfPayloads(bodies)
+  const payload = rootsOfPayloads(bodies.map((body) => body.payload))
   const roots = rootsOfBodies(bodies, { sender, payload })
   for (let i = 0; i < bodies.length; i++) {
     const root = roots.slice(i * HASH_BYTES, (i + 1) * HASH_BYTES)
@@ -93,25 +99,6 @@ function rootsOfSenders(bodies: readonly TransactionBody[]): Uint8Array {
     pairs.set(sender, i * PAIR_BYTES)
   }
   return hashPairs(pairs)
-}
-
-function rootsOfPayloads(bodies: readonly TransactionBody[]): Uint8Array {
-  const roots = new Uint8Array(bodies.length * HASH_BYTES)
-  const transfers: Transfer[] = []
-  const places: number[] = []
-  for (const [i, { payload }] of bodies.entries()) {
-    if (payload.selector === PayloadKind.transfer) {
-      transfers.push(payload.value)
-      places.push(i)
-    } else {
-      roots.set(PayloadType.hashTreeRoot(payload), i * HASH_BYTES)
-    }
-  }
-  const mixed = mixInSelector(rootsOfTransfers(transfers), PayloadKind.transfer)
-  for (const [t, i] of places.entries()) {
-    roots.set(mixed.subarray(t * HASH_BYTES, (t + 1) * HASH_BYTES), i * HASH_BYTES)
-  }
-  return roots
 }
 
 /** hash_tree_root of a block's transactions in order. */

@@ -1,16 +1,11 @@
 import { bytesToHex, fromHex, parseHex } from '@ioex/chain/bytes'
-import {
-  type DecodedHeader,
-  type DecodedTransaction,
-  decodeHeaderWithAuxPow,
-} from '@ioex/chain/elastos'
+import type { DecodedHeader, DecodedTransaction } from '@ioex/chain/elastos'
 import type { NetworkParams } from '@ioex/chain/params'
 import {
   AnchorState,
   BlockBodyType,
   blockHash,
   HeaderType,
-  PayloadKind,
   PrunedBodyPartType,
   type Transaction,
 } from '@ioex/chain/types'
@@ -25,6 +20,7 @@ import {
   checkTransaction,
   followHeaders,
 } from './anchor-checks.ts'
+import { broughtHeaders } from './brought-headers.ts'
 import { hashJson } from './plain-json.ts'
 import { type Check, Verdict } from './verdict.ts'
 
@@ -222,13 +218,7 @@ async function headersIn(client: RpcClient, from: number, to: number): Promise<D
       if (!body.ok) throw new CommandError('ANSWER_MALFORMED', 'the node gave no block')
       const type = block.pruned ? PrunedBodyPartType : BlockBodyType
       const { transactions } = type.deserialize(body.value)
-      for (const { body: each } of transactions as Transaction[]) {
-        if (each.payload.selector !== PayloadKind.mainHeaders) continue
-        for (const raw of each.payload.value.headers) {
-          const decoded = decodeHeaderWithAuxPow(raw)
-          if (decoded.ok && decoded.value.length === raw.length) headers.push(decoded.value)
-        }
-      }
+      for (const header of broughtHeaders(transactions as Transaction[])) headers.push(header)
     }
     if (page.blocks.length === 0) break
     next = page.next

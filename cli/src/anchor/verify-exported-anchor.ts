@@ -1,10 +1,6 @@
 import { type AuditReport, readBlocks, type ReplayedBlock } from '@ioex/chain/audit'
 import { assert, bytesEqual, bytesToHex, fromHex } from '@ioex/chain/bytes'
-import {
-  type DecodedHeader,
-  type DecodedTransaction,
-  decodeHeaderWithAuxPow,
-} from '@ioex/chain/elastos'
+import type { DecodedHeader, DecodedTransaction } from '@ioex/chain/elastos'
 import { checkFinality } from '@ioex/chain/light'
 import { checkpointHeight } from '@ioex/chain/params'
 import { AnchorCarrier, mainHeaderAt, setHashes, setMembers } from '@ioex/chain/rules'
@@ -30,6 +26,7 @@ import {
   checkTransaction,
   followHeaders,
 } from './anchor-checks.ts'
+import { broughtHeaders } from './brought-headers.ts'
 import { hashJson } from './plain-json.ts'
 import { Verdict } from './verdict.ts'
 import { type AnchorVerdict, FOLLOWED_MAX } from './verify-anchor.ts'
@@ -136,7 +133,9 @@ async function readParts(
       checkpoint = { header: block.header, certificate }
     }
     if (height === recordedAt) anchor = anchorIn(block, epoch)
-    for (const header of mainHeadersOf(block)) takeHeader(row, header, mainHeight)
+    for (const header of broughtHeaders(block.body.transactions)) {
+      takeHeader(row, header, mainHeight)
+    }
   }
   if (!anchor || !checkpoint) throw changed()
   const headers: DecodedHeader[] = []
@@ -158,16 +157,6 @@ function anchorIn({ body }: Block, epoch: number): Anchor | undefined {
     }
   }
   return undefined
-}
-
-function* mainHeadersOf({ body }: Block): Generator<DecodedHeader> {
-  for (const { body: each } of body.transactions) {
-    if (each.payload.selector !== PayloadKind.mainHeaders) continue
-    for (const raw of each.payload.value.headers) {
-      const decoded = decodeHeaderWithAuxPow(raw)
-      if (decoded.ok) yield decoded.value
-    }
-  }
 }
 
 /** Headers come in order; one at a height known already begins a branch with more work. */

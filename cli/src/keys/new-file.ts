@@ -30,7 +30,8 @@ export async function writeNewSecretFile(path: string, text: string): Promise<vo
   await syncFolder(folder)
 }
 
-async function syncFolder(folder: string): Promise<void> {
+/** Makes new and changed names in a folder last. */
+export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r')
   try {
     await handle.sync()

@@ -1,6 +1,7 @@
-import { access, link, open, readdir, readFile, rename } from 'node:fs/promises'
+import { access, link, readdir, readFile, rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { bytesToHex, publicKeyOf } from '@ioex/chain/bytes'
+import { syncFolder } from '../keys/new-file.ts'
 import type { PassphraseSource } from '../keys/passphrase.ts'
 import { isSealed as isSealedText } from '../keys/sealed-secret.ts'
 import { createKey, readKey } from '../nodes/key-file.ts'
@@ -85,13 +86,4 @@ function exists(path: string): Promise<boolean> {
     () => true,
     () => false,
   )
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
 }

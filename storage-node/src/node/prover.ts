@@ -4,9 +4,9 @@ import type { Logger } from 'pino'
 import type { SlotStore } from '../blobs/slot-store.ts'
 import { reasonOf } from '../transfer/transfer-error.ts'
 import type { ChainClient } from './chain-client.ts'
+import { jitterBlocks } from './epoch-turn.ts'
 import type { NodeAccount } from './node-account.ts'
 import { buildProve, type Challenge, currentNode, SlotLostError } from './proving.ts'
-import { jitterBlocks } from './redeemer.ts'
 
 export interface ProverOptions {
   readonly chain: ChainClient

@@ -5,6 +5,7 @@ import type { ReservationLedger } from '../transfer/reservation-ledger.ts'
 import { reasonOf } from '../transfer/transfer-error.ts'
 import type { RailLedger } from '../transfer/voucher-ledger.ts'
 import type { ChainClient } from './chain-client.ts'
+import { EpochTurn } from './epoch-turn.ts'
 import type { NodeAccount } from './node-account.ts'
 import { currentNode } from './proving.ts'
 import { dueRedeems, unpaidRails } from './rail-settlement.ts'
@@ -22,26 +23,19 @@ export interface RedeemerOptions {
 export class Redeemer {
   readonly #options: RedeemerOptions
   readonly counters = { sent: 0, refused: 0 }
-  #lastEpoch: number | undefined
+  readonly #turn: EpochTurn
 
   constructor(options: RedeemerOptions) {
     this.#options = options
+    this.#turn = new EpochTurn(options.account.address)
   }
 
   get account(): NodeAccount {
     return this.#options.account
   }
 
-  /**
-   * At a block of the epoch that differs from node to node, so that not all of them come at once.
-   */
   async onHead(head: ChainHead): Promise<void> {
-    const { chain, account } = this.#options
-    if (this.#lastEpoch === head.epoch) return
-    const { epochBlocks } = chain.params
-    const inEpoch = head.height - (head.epoch - 1) * epochBlocks
-    if (inEpoch < jitterBlocks(account.address, Math.floor(epochBlocks / 2))) return
-    this.#lastEpoch = head.epoch
+    if (!this.#turn.take(head, this.#options.chain.params.epochBlocks)) return
     await this.redeem(head.epoch, false)
     await this.#sayUnpaid(head.epoch)
   }
@@ -87,10 +81,4 @@ export class Redeemer {
     }
     return ids
   }
-}
-
-/** Blocks by which a node waits: 0..most-1, from its address. */
-export function jitterBlocks(nodeAddress: Uint8Array, most: number): number {
-  if (most <= 1) return 0
-  return new DataView(nodeAddress.buffer, nodeAddress.byteOffset).getUint32(0, true) % most
 }

@@ -12,10 +12,10 @@ import { fetchClaimBlocks } from '../transfer/fetch-blocks.ts'
 import type { ChannelIdentity, SecureChannel } from '../transfer/secure-channel.ts'
 import { reasonOf, TransferError } from '../transfer/transfer-error.ts'
 import type { ChainClient } from './chain-client.ts'
+import { EpochTurn } from './epoch-turn.ts'
 import { fillOpenings } from './fill-openings.ts'
 import type { NodeAccount } from './node-account.ts'
 import { currentNode } from './proving.ts'
-import { jitterBlocks } from './redeemer.ts'
 
 /** Slots that are claimed in one epoch at most: others shall have their part. */
 const CLAIMS_PER_EPOCH_MAX = 2
@@ -46,20 +46,16 @@ export interface SlotClaimerOptions {
 export class SlotClaimer {
   readonly #options: SlotClaimerOptions
   readonly counters = { claimed: 0, failed: 0 }
-  #lastEpoch: number | undefined
+  readonly #turn: EpochTurn
 
   constructor(options: SlotClaimerOptions) {
     this.#options = options
+    this.#turn = new EpochTurn(options.account.address)
   }
 
-  /** At a block of the epoch that differs from node to node. */
   async onHead(head: ChainHead): Promise<void> {
-    const { chain, account } = this.#options
-    if (this.#lastEpoch === head.epoch || this.#options.offeredBytes() === 0) return
-    const { epochBlocks } = chain.params
-    const inEpoch = head.height - (head.epoch - 1) * epochBlocks
-    if (inEpoch < jitterBlocks(account.address, Math.floor(epochBlocks / 2))) return
-    this.#lastEpoch = head.epoch
+    const { chain, account, offeredBytes } = this.#options
+    if (offeredBytes() === 0 || !this.#turn.take(head, chain.params.epochBlocks)) return
     const found = await chain.node(account.address)
     if (!found || found.record.held === 0n) return
     const { node } = await currentNode(chain, found.record, head.epoch)
