@@ -24,12 +24,12 @@ import {
   type Cast,
   closeRails,
   dropSlots,
-  epochNow,
   gatherCast,
   holdersOfAll,
   type Nap,
   nap,
   putFiles,
+  stopStorage,
   untilEarning,
   untilEpoch,
   untilEvicted,
@@ -73,12 +73,9 @@ describe('contribution, and cheating, on a network of processes', () => {
     await untilEvicted(cast, dropper)
     await closeRails(cast, dropper)
     await untilEpoch(cast, Math.max(EPOCHS, slept.to + 4))
-    for (const role of ['peer', 'bootstrap'] as const) {
-      await Promise.all(network.running.nodesOf(role).map((node) => node.stop()))
-    }
-    // What they had sent is final or void by then. Without a quorum the chain stands still while
-    // it is read: otherwise validators would soon evict the nodes that are gone.
-    await untilEpoch(cast, (await epochNow(cast)) + 2)
+    await stopStorage(cast)
+    // Without a quorum the chain stands still while it is read: otherwise validators would soon
+    // evict the nodes that are gone.
     const halted = network.running.nodesOf('validator').slice(2)
     await Promise.all(halted.map((node) => node.stop()))
     ;({ actual, hand } = await reckonChain(cast))

@@ -12,7 +12,14 @@ import { genesisPath } from '../../cli/src/devnet/devnet-files.ts'
 import { readOrCreateKey } from '../../cli/src/nodes/key-file.ts'
 import type { Expected, HandLedger } from './contribution/hand-ledger.ts'
 import { payoutOf, reckonChain } from './contribution/read-chain.ts'
-import { addressOfNode, type Cast, epochNow, gatherCast, untilEpoch } from './contribution/story.ts'
+import {
+  addressOfNode,
+  type Cast,
+  epochNow,
+  gatherCast,
+  stopStorage,
+  untilEpoch,
+} from './contribution/story.ts'
 import { TestNetwork, until } from './network-harness.ts'
 
 /** Units per epoch of a link beyond the free one; large enough that a redeem is worth its fee. */
@@ -77,10 +84,7 @@ describe('a paid link on a network of processes', () => {
     last = await epochNow(cast)
     await relay.ask('redeem')
     await overclaim()
-    for (const role of ['peer', 'bootstrap'] as const) {
-      await Promise.all(network.running.nodesOf(role).map((node) => node.stop()))
-    }
-    await untilEpoch(cast, (await epochNow(cast)) + 2)
+    await stopStorage(cast)
     counted = await countedUnits()
     ;({ actual, hand } = await reckonChain(cast))
   }, RUN_MS)

@@ -146,7 +146,7 @@ interface UnionValue {
   readonly value: unknown
 }
 
-/** Roots of values of an SSZ union, 32 bytes each; its most frequent kind is hashed in one batch. */
+/** Roots of values of an SSZ union, 32 bytes each; its commonest kind is hashed in one batch. */
 export function unionRootsOf<U extends UnionValue, Often extends U['selector']>(
   union: { hashTreeRoot(value: U): Uint8Array },
   often: Often,

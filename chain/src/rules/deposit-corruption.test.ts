@@ -7,13 +7,11 @@ import { decodeTransaction, encodeTransaction, transactionId } from '../elastos/
 import { SampleChain, UNITS } from './testing/sample-chain.ts'
 import {
   addressText,
+  confirmDeposits,
   depositOn,
   depositTransaction,
-  mineDeposits,
-  mineEmpty,
   type MinedDeposit,
   olderDeposit,
-  recordHeaders,
 } from './testing/sample-deposits.ts'
 
 setHasher(asSha256)
@@ -40,9 +38,7 @@ function confirmed(build: typeof depositTransaction) {
   const program = { parameter: new Uint8Array(65).fill(7), code: new Uint8Array(35).fill(8) }
   const transaction = { ...build(chain, entries), programs: [program] }
   const others = [1n, 2n, 3n].map((amount) => build(chain, [{ target: 'x', amount }]))
-  const mined = mineDeposits(chain.main, [transaction, ...others])[0] as MinedDeposit
-  mineEmpty(chain.main, chain.params.depositConfirmations - 1)
-  recordHeaders(chain, chain.main)
+  const mined = confirmDeposits(chain, [transaction, ...others])[0] as MinedDeposit
   return { chain, mined }
 }
 

@@ -13,12 +13,13 @@ import { auditSupply } from './supply.ts'
 import { keyOf, SampleChain, UNITS } from './testing/sample-chain.ts'
 import {
   addressText,
+  confirmDeposits,
   depositOn,
   depositTransaction,
   elaAddressOf,
+  type MinedDeposit,
   mineDeposits,
   mineEmpty,
-  type MinedDeposit,
   olderDeposit,
   recordHeaders,
 } from './testing/sample-deposits.ts'
@@ -31,9 +32,7 @@ const only = (mined: readonly MinedDeposit[]) => mined[0] as MinedDeposit
 /** A chain on which one main-chain transaction has all its confirmations. */
 function confirmed(build: (chain: SampleChain) => Parameters<typeof mineDeposits>[1][number]) {
   const chain = new SampleChain()
-  const mined = only(mineDeposits(chain.main, [build(chain)]))
-  mineEmpty(chain.main, chain.params.depositConfirmations - 1)
-  recordHeaders(chain, chain.main)
+  const mined = only(confirmDeposits(chain, [build(chain)]))
   return { chain, mined }
 }
 

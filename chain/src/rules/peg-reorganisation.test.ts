@@ -13,13 +13,14 @@ import { auditSupply } from './supply.ts'
 import { keyOf, SampleChain, UNITS } from './testing/sample-chain.ts'
 import {
   addressText,
+  confirmDeposits,
   depositOn,
   depositTransaction,
   elaAddressOf,
   fund,
+  type MinedDeposit,
   mineDeposits,
   mineEmpty,
-  type MinedDeposit,
   recordHeaders,
 } from './testing/sample-deposits.ts'
 
@@ -36,9 +37,7 @@ function creditedShallow() {
   const transaction = depositTransaction(chain, [
     { target: addressText(chain, 'carol'), amount: 30n * UNITS },
   ])
-  const [mined] = mineDeposits(chain.main, [transaction]) as [MinedDeposit]
-  mineEmpty(chain.main, chain.params.depositConfirmations - 1)
-  recordHeaders(chain, chain.main)
+  const [mined] = confirmDeposits(chain, [transaction]) as [MinedDeposit]
   chain.block([depositOn(chain, mined)])
   return { chain, firm, mined, transaction, forkHeight }
 }

@@ -33,21 +33,8 @@ beforeEach(async () => {
 })
 afterEach(() => world.stop())
 
-async function until(holds: () => boolean | Promise<boolean>, blocks = 400): Promise<void> {
-  for (let i = 0; i < blocks; i++) {
-    if (await holds()) return
-    await new Promise<void>((resolve) => {
-      const stop = world.chain.onHead(() => {
-        stop()
-        resolve()
-      })
-    })
-  }
-  throw new Error('the condition never held')
-}
-
 const epochNow = async () => (await world.chain.head()).epoch
-const untilEpoch = (epoch: number) => until(async () => (await epochNow()) >= epoch)
+const untilEpoch = (epoch: number) => world.until(async () => (await epochNow()) >= epoch)
 
 /** A peer nobody can dial, whose free link is with boot-0 and whose paid one with boot-1. */
 function startFar(): Promise<PeerNode> {
@@ -60,7 +47,7 @@ function startFar(): Promise<PeerNode> {
 }
 
 const linksOf = (peer: PeerNode) => peer.status().then(({ paidLinks }) => paidLinks)
-const untilLinked = (peer: PeerNode) => until(async () => (await linksOf(peer)).length === 1)
+const untilLinked = (peer: PeerNode) => world.until(async () => (await linksOf(peer)).length === 1)
 
 async function onlyRail(): Promise<Indexed<Rail>> {
   const rails = await world.chain.railsOfPayer(alice.address)
@@ -137,7 +124,7 @@ describe('links beyond the free one', () => {
       reservationPrice: LINK_PRICE,
       listen: { host: '127.0.0.1', port: port as number },
     })
-    await until(async () => paid.status().reservations.links === 1)
+    await world.until(async () => paid.status().reservations.links === 1)
     await untilEpoch(first + 8)
     await world.stopPeer('far')
     const last = await epochNow()
@@ -160,7 +147,7 @@ describe('links beyond the free one', () => {
       await untilEpoch((await epochNow()) + 1)
       expect(await grant()).toMatchObject({ units: 1, epoch: await epochNow() })
       expect(paid.status().reservations.links).toBe(1)
-      await until(() => paid.status().reservations.cutTotal === 1)
+      await world.until(() => paid.status().reservations.cutTotal === 1)
       expect(paid.status().reservations).toEqual({ links: 0, unitsTotal: 1, cutTotal: 1 })
       await expect(grant()).rejects.toMatchObject({ refusal: 'VOUCHER_LATE' })
     } finally {
@@ -169,7 +156,7 @@ describe('links beyond the free one', () => {
     const owner = new OwnerAccount(world.chain, alice.secretKey)
     const value = { kind: CloseKind.rail, target: rail, generation: 0 }
     await owner.send({ selector: PayloadKind.close, value })
-    await until(async () => (await world.chain.rail(rail))?.unpaid ?? false)
+    await world.until(async () => (await world.chain.rail(rail))?.unpaid ?? false)
     await untilEpoch((await epochNow()) + world.chain.params.proofWindowEpochs)
     const { receipts } = await owner.send({ selector: PayloadKind.close, value })
     const closed = receipts.find(({ body }) => body.selector === ReceiptKind.close)?.body.value

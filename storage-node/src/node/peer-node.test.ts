@@ -25,20 +25,6 @@ async function sourceFile(name: string, bytes: Uint8Array): Promise<string> {
   return path
 }
 
-/** Waits for a condition that heads of the chain bring about. */
-async function until(holds: () => boolean | Promise<boolean>, blocks = 400): Promise<void> {
-  for (let i = 0; i < blocks; i++) {
-    if (await holds()) return
-    await new Promise<void>((resolve) => {
-      const stop = world.chain.onHead(() => {
-        stop()
-        resolve()
-      })
-    })
-  }
-  throw new Error('the condition never held')
-}
-
 const receiptsOf = (kind: number) =>
   world.chain.receipts.filter(({ body }) => body.selector === kind)
 
@@ -48,13 +34,13 @@ describe('a peer', () => {
     const client = await world.client('alice')
     const source = await sourceFile('paid', randomBytes(2 * MIB))
     const put = await client.put({ files: [{ source, path: 'paid' }], termEpochs: 60 })
-    await until(() => receiptsOf(ReceiptKind.payout).length >= put.n)
+    await world.until(() => receiptsOf(ReceiptKind.payout).length >= put.n)
     expect(receiptsOf(ReceiptKind.proof).length).toBeGreaterThan(0)
     expect(receiptsOf(ReceiptKind.storage).length).toBeGreaterThan(0)
     const [name, peer] = [...world.peers].find(([, { nodeKey }]) =>
       put.nodes.includes(bytesToHex(nodeKey)),
     ) as [string, PeerNode]
-    await until(async () => {
+    await world.until(async () => {
       const account = await world.chain.account(keyOf(`${name}-owner`).address)
       return (account?.balance ?? 0n) > 0n
     })
@@ -80,7 +66,7 @@ describe('a peer', () => {
       ({ nodeKey }) => bytesToHex(nodeKey) === put.nodes[0],
     )
     await provider?.redeem()
-    await until(async () => ((await world.chain.rail(rail))?.kib ?? 0) >= got.paidKib)
+    await world.until(async () => ((await world.chain.rail(rail))?.kib ?? 0) >= got.paidKib)
     expect((await world.chain.rail(rail))?.paidUnits).toBeGreaterThan(0n)
   })
 
@@ -97,7 +83,7 @@ describe('a peer', () => {
     const again = await world.startPeer(name)
     expect(bytesToHex(again.nodeKey)).toBe(bytesToHex(peer.nodeKey))
     expect((await again.status()).slots).toMatchObject({ stored: 1, damaged: 0 })
-    await until(async () => (await again.status()).proofs.sent > 0)
+    await world.until(async () => (await again.status()).proofs.sent > 0)
     await client.get({ path: 'restart', target: join(world.folder, 'restart.out') })
   })
 
@@ -122,14 +108,14 @@ describe('a peer', () => {
       return statuses.reduce((sum, { slots }) => sum + slots.stored, 0)
     }
     expect(await stored()).toBe(1)
-    await until(async () => {
+    await world.until(async () => {
       const isFreed = await close().then(
         () => true,
         () => false,
       )
       return isFreed
     })
-    await until(async () => (await stored()) === 0)
+    await world.until(async () => (await stored()) === 0)
   })
 
   test("says of a closing rail what was read and never signed for, at its payer's cost", async () => {
@@ -153,8 +139,8 @@ describe('a peer', () => {
     const value = { kind: CloseKind.rail, target: rail, generation: 0 }
     const close = () => payer.send({ selector: PayloadKind.close, value })
     await close()
-    await until(async () => (await world.chain.rail(rail))?.unpaid ?? false)
-    await until(() =>
+    await world.until(async () => (await world.chain.rail(rail))?.unpaid ?? false)
+    await world.until(() =>
       close().then(
         () => true,
         () => false,
@@ -183,7 +169,7 @@ describe('a peer', () => {
     await rm(join(slots, slot ?? '', 'data'))
     const rail = (await world.chain.contract(first.contracts[0] ?? 0))?.rails[0]?.rail ?? 0
     const none = 0xffff_ffff
-    await until(async () => (await world.chain.rail(rail))?.lostEpoch !== none)
+    await world.until(async () => (await world.chain.rail(rail))?.lostEpoch !== none)
   })
 })
 
@@ -205,7 +191,7 @@ describe('friends and relays', () => {
     // The relay redeems the voucher of this very session.
     const rail = delivered.relayRail ?? 0
     await world.bootstraps[0]?.redeem()
-    await until(async () => ((await world.chain.rail(rail))?.kib ?? 0) >= delivered.relayKib)
+    await world.until(async () => ((await world.chain.rail(rail))?.kib ?? 0) >= delivered.relayKib)
     expect(receiptsOf(ReceiptKind.relay).length).toBeGreaterThan(0)
     // A second file uses the same rail and another name where the first is taken.
     const again = await sender.deliver({ to: receiver.nodeKey, source, name: '礼物.bin' })
@@ -240,14 +226,14 @@ describe('friends and relays', () => {
   test('bootstrap nodes tell each other offers; peers link again when theirs is gone', async () => {
     await world.startPeer('peer-0')
     const second = await world.startBootstrap('boot-1')
-    await until(() => second.status().offers >= 2)
+    await world.until(() => second.status().offers >= 2)
     const late = await world.startPeer('late')
-    await until(() => world.bootstraps.every((node) => node.status().offers === 4))
+    await world.until(() => world.bootstraps.every((node) => node.status().offers === 4))
     const linked = bytesToHex(late.network.bootstrapKey ?? new Uint8Array(0))
     const gone = world.bootstraps.findIndex(({ nodeKey }) => bytesToHex(nodeKey) === linked)
     const [lost] = world.bootstraps.splice(gone, 1)
     await lost?.stop()
-    await until(() => {
+    await world.until(() => {
       const key = late.network.bootstrapKey
       return key !== undefined && bytesToHex(key) !== linked
     })

@@ -1,46 +1,20 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { publicKeyOf } from '@ioex/chain/bytes'
-import { installNativeCrypto } from '@ioex/chain/native'
 import type { SignedVoucher } from '@ioex/chain/types'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type MeteredRail, RailMeters } from './rail-meter.ts'
 import { RailPayer, signVoucher } from './rail-payer.ts'
 import { CHAIN_ID, secretKey } from './testing/channel-pair.ts'
-import { openRailLedger, type RailLedger } from './voucher-ledger.ts'
+import { type MeterLedgers, openMeterLedgers, OWNER, railTerms } from './testing/meter-ledgers.ts'
 import { STEP_BYTES_FIRST, STEP_BYTES_MAX } from './voucher-step.ts'
 
-const OWNER = secretKey(9)
 const running = new AbortController().signal
-let folder: string
-let ledger: RailLedger
-let nextRail = 0
+let ledgers: MeterLedgers
 
 beforeAll(async () => {
-  await installNativeCrypto()
-  folder = await mkdtemp(join(tmpdir(), 'ioex-meter-'))
-  ledger = await openRailLedger(join(folder, 'vouchers'))
+  ledgers = await openMeterLedgers()
 })
-afterAll(async () => {
-  await ledger.close()
-  await rm(folder, { recursive: true, force: true })
-})
-
-function railTerms(changes: Partial<MeteredRail> = {}): MeteredRail {
-  nextRail += 1
-  return {
-    chainId: CHAIN_ID,
-    rail: nextRail,
-    generation: 0,
-    payerKey: publicKeyOf(OWNER),
-    unitPrice: 1_000_000n,
-    reservationPrice: 0n,
-    lockUnits: 1_000_000_000n,
-    ...changes,
-  }
-}
+afterAll(() => ledgers.close())
 
 const payerOf = ({ rail, generation }: MeteredRail) =>
   new RailPayer({ chainId: CHAIN_ID, rail, generation, ownerKey: OWNER })
@@ -53,7 +27,7 @@ const readingOf = (meter: { usedBytes: number; stepBytes: number; newest?: Signe
 describe('rail meter', () => {
   test('serves one step for nothing, waits, and goes on with a voucher', async () => {
     const terms = railTerms()
-    const meter = await new RailMeters(ledger, 200).acquire(terms)
+    const meter = await new RailMeters(ledgers.vouchers, 200).acquire(terms)
     await meter.spend(STEP_BYTES_FIRST, running)
     const late = meter.spend(1, running)
     await expect(late).rejects.toMatchObject({ code: 'VOUCHER_LATE' })
@@ -66,7 +40,7 @@ describe('rail meter', () => {
   test('serves nothing beyond the lock of the rail', async () => {
     // 1,000,000 units per GiB and 1,000 units: 1,048 KiB.
     const terms = railTerms({ lockUnits: 1000n })
-    const meter = await new RailMeters(ledger, 200).acquire(terms)
+    const meter = await new RailMeters(ledgers.vouchers, 200).acquire(terms)
     await meter.accept(signVoucher({ ...terms, ownerKey: OWNER }, 1_000_000))
     await meter.spend(1048 * 1024, running)
     await expect(meter.spend(1, running)).rejects.toMatchObject({ code: 'LOCK_EXHAUSTED' })
@@ -74,7 +48,7 @@ describe('rail meter', () => {
 
   test('a voucher that raises reservations alone counts; one that lowers either does not', async () => {
     const terms = railTerms({ reservationPrice: 10n, lockUnits: 1000n })
-    const meters = new RailMeters(ledger)
+    const meters = new RailMeters(ledgers.vouchers)
     const meter = await meters.acquire(terms)
     const rail = { ...terms, ownerKey: OWNER }
     const counters = async (kib: number, reservations: number) => {
@@ -88,13 +62,13 @@ describe('rail meter', () => {
     expect(await counters(4, 9)).toEqual([5, 3])
     expect(await counters(7, 3)).toEqual([7, 3])
     await meters.release(meter)
-    const stored = await ledger.voucher(terms)
+    const stored = await ledgers.vouchers.voucher(terms)
     expect(stored?.voucher).toMatchObject({ kib: 7, reservations: 3 })
   })
 
   test('takes no voucher of another rail, payer or generation', async () => {
     const terms = railTerms()
-    const meter = await new RailMeters(ledger).acquire(terms)
+    const meter = await new RailMeters(ledgers.vouchers).acquire(terms)
     const wrong = [
       signVoucher({ ...terms, ownerKey: secretKey(8) }, 100),
       signVoucher({ ...terms, generation: 1, ownerKey: OWNER }, 100),
@@ -110,7 +84,7 @@ describe('rail meter', () => {
 
   test('a lower voucher adds nothing and is no error', async () => {
     const terms = railTerms()
-    const meter = await new RailMeters(ledger).acquire(terms)
+    const meter = await new RailMeters(ledgers.vouchers).acquire(terms)
     await meter.accept(signVoucher({ ...terms, ownerKey: OWNER }, 100))
     await meter.accept(signVoucher({ ...terms, ownerKey: OWNER }, 50))
     await meter.accept(signVoucher({ ...terms, ownerKey: OWNER }, 100))
@@ -119,19 +93,19 @@ describe('rail meter', () => {
 
   test('remembers what it served and was paid', async () => {
     const terms = railTerms()
-    const meters = new RailMeters(ledger)
+    const meters = new RailMeters(ledgers.vouchers)
     const meter = await meters.acquire(terms)
     await meter.accept(signVoucher({ ...terms, ownerKey: OWNER }, 300))
     await meter.spend(400 * 1024, running)
     await meters.release(meter)
-    const again = await new RailMeters(ledger).acquire(terms)
+    const again = await new RailMeters(ledgers.vouchers).acquire(terms)
     expect(again.paidKib).toBe(300)
     expect(again.usedBytes).toBe(400 * 1024)
   })
 
   test('all sessions of a rail share one credit', async () => {
     const terms = railTerms()
-    const meters = new RailMeters(ledger, 100)
+    const meters = new RailMeters(ledgers.vouchers, 100)
     const [one, other] = await Promise.all([meters.acquire(terms), meters.acquire(terms)])
     expect(one).toBe(other)
     await one.spend(200 * 1024, running)
@@ -155,7 +129,7 @@ describe('payer and meter', () => {
         const terms = railTerms()
         const payer = payerOf(terms)
         // A stall would end in VOUCHER_LATE and fail the property.
-        const meters = new RailMeters(ledger, 50)
+        const meters = new RailMeters(ledgers.vouchers, 50)
         let moved = 0
         for (const { pieces, breaksAt } of plan) {
           const meter = await meters.acquire(terms)

@@ -1,31 +1,21 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { publicKeyOf } from '@ioex/chain/bytes'
-import { installNativeCrypto } from '@ioex/chain/native'
 import type { SignedRepairVoucher } from '@ioex/chain/types'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openRepairMeter, type RepairTerms } from './repair-meter.ts'
 import { RepairPayer } from './repair-payer.ts'
 import { CHAIN_ID, secretKey } from './testing/channel-pair.ts'
-import { openRepairLedger, type RepairLedger } from './voucher-ledger.ts'
+import { type MeterLedgers, openMeterLedgers } from './testing/meter-ledgers.ts'
 import { STEP_BYTES_FIRST } from './voucher-step.ts'
 
 const DELEGATE = secretKey(7)
 const running = new AbortController().signal
-let folder: string
-let ledger: RepairLedger
+let ledgers: MeterLedgers
 let nextRefill = 0
 
 beforeAll(async () => {
-  await installNativeCrypto()
-  folder = await mkdtemp(join(tmpdir(), 'ioex-repair-meter-'))
-  ledger = await openRepairLedger(join(folder, 'repairs'))
+  ledgers = await openMeterLedgers()
 })
-afterAll(async () => {
-  await ledger.close()
-  await rm(folder, { recursive: true, force: true })
-})
+afterAll(() => ledgers.close())
 
 function repairTerms(budgetKib = 10_000): RepairTerms {
   nextRefill += 1
@@ -45,7 +35,7 @@ function voucherFor(terms: RepairTerms, kib: number, key = DELEGATE): SignedRepa
 describe('repair meter', () => {
   test('serves one step for nothing and what its budget pays, no more', async () => {
     const terms = repairTerms(400)
-    const meter = await openRepairMeter(terms, ledger)
+    const meter = await openRepairMeter(terms, ledgers.repairs)
     await meter.spend(STEP_BYTES_FIRST, running)
     await meter.accept(voucherFor(terms, 256))
     await meter.spend(400 * 1024 - STEP_BYTES_FIRST, running)
@@ -54,7 +44,7 @@ describe('repair meter', () => {
 
   test('takes no voucher of another slot, refill, delegate or chain', async () => {
     const terms = repairTerms()
-    const meter = await openRepairMeter(terms, ledger)
+    const meter = await openRepairMeter(terms, ledgers.repairs)
     const elsewhere = (changes: Partial<RepairTerms['place']>) =>
       voucherFor({ ...terms, place: { ...terms.place, ...changes } }, 100)
     const wrong = [
@@ -75,17 +65,18 @@ describe('repair meter', () => {
 
   test('remembers each refill by itself, and forgets the one that is over', async () => {
     const [terms, other] = [repairTerms(), repairTerms()]
-    const meter = await openRepairMeter(terms, ledger)
+    const meter = await openRepairMeter(terms, ledgers.repairs)
     await meter.spend(100 * 1024, running)
     await meter.accept(voucherFor(terms, 90))
     await meter.accept(voucherFor(terms, 40))
     await meter.save()
-    const again = await openRepairMeter(terms, ledger)
+    const again = await openRepairMeter(terms, ledgers.repairs)
     expect([again.usedBytes, again.paidKib]).toEqual([100 * 1024, 90])
-    expect((await openRepairMeter(other, ledger)).usedBytes).toBe(0)
-    const kept = () => ledger.vouchers().then((all) => all.map(({ voucher }) => voucher.refill))
+    expect((await openRepairMeter(other, ledgers.repairs)).usedBytes).toBe(0)
+    const kept = () =>
+      ledgers.repairs.vouchers().then((all) => all.map(({ voucher }) => voucher.refill))
     expect(await kept()).toContain(terms.place.refill)
-    await ledger.delete(terms.place)
+    await ledgers.repairs.delete(terms.place)
     expect(await kept()).not.toContain(terms.place.refill)
   })
 })

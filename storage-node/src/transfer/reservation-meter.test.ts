@@ -1,52 +1,33 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { publicKeyOf } from '@ioex/chain/bytes'
-import { installNativeCrypto } from '@ioex/chain/native'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type MeteredRail, RailMeters } from './rail-meter.ts'
 import { signVoucher } from './rail-payer.ts'
-import { ReservationLedger } from './reservation-ledger.ts'
 import { ReservationMeter } from './reservation-meter.ts'
-import { CHAIN_ID, secretKey } from './testing/channel-pair.ts'
-import { openRailLedger, type RailLedger } from './voucher-ledger.ts'
+import { CHAIN_ID } from './testing/channel-pair.ts'
+import {
+  type MeterLedgers,
+  openMeterLedgers,
+  OWNER,
+  railTerms as railTermsOf,
+} from './testing/meter-ledgers.ts'
 
-const OWNER = secretKey(9)
 const PRICE = 1000n
-let folder: string
-let ledger: RailLedger
-let reserved: ReservationLedger
-let nextRail = 0
+let ledgers: MeterLedgers
 
 beforeAll(async () => {
-  await installNativeCrypto()
-  folder = await mkdtemp(join(tmpdir(), 'ioex-reservation-'))
-  ledger = await openRailLedger(join(folder, 'vouchers'))
-  reserved = await ReservationLedger.open(join(folder, 'reserved'))
+  ledgers = await openMeterLedgers()
 })
-afterAll(async () => {
-  await ledger.close()
-  await reserved.close()
-  await rm(folder, { recursive: true, force: true })
-})
+afterAll(() => ledgers.close())
 
-function railTerms(lockUnits = 1_000_000n): MeteredRail {
-  nextRail += 1
-  return {
-    chainId: CHAIN_ID,
-    rail: nextRail,
-    generation: 0,
-    payerKey: publicKeyOf(OWNER),
-    unitPrice: 0n,
-    reservationPrice: PRICE,
-    lockUnits,
-  }
-}
+const railTerms = (lockUnits = 1_000_000n): MeteredRail =>
+  railTermsOf({ unitPrice: 0n, reservationPrice: PRICE, lockUnits })
 
 /** As a relay that starts: from what is on its disk. */
 async function started(terms: MeteredRail): Promise<ReservationMeter> {
-  return ReservationMeter.open(await new RailMeters(ledger).acquire(terms), reserved)
+  return ReservationMeter.open(
+    await new RailMeters(ledgers.vouchers).acquire(terms),
+    ledgers.reserved,
+  )
 }
 
 const paid = ({ rail, generation }: MeteredRail, units: number) =>
@@ -148,7 +129,7 @@ describe('reservation meter', () => {
           expect(BigInt(meter.usedUnits) * PRICE).toBeLessThanOrEqual(terms.lockUnits)
         }
         // What counts at the end is what the chain would pay for: the voucher, not the count.
-        const stored = await ledger.voucher(terms)
+        const stored = await ledgers.vouchers.voucher(terms)
         expect(stored?.voucher.reservations ?? 0).toBe(meter.paidUnits)
       }),
       { numRuns: 60 },

@@ -74,6 +74,14 @@ export async function untilEpoch(cast: Cast, epoch: number): Promise<void> {
   await until(`epoch ${epoch}`, reached, 600_000)
 }
 
+/** Stops peers and bootstrap nodes; what they had sent is final or void when it returns. */
+export async function stopStorage(cast: Cast): Promise<void> {
+  for (const role of ['peer', 'bootstrap'] as const) {
+    await Promise.all(cast.network.running.nodesOf(role).map((node) => node.stop()))
+  }
+  await untilEpoch(cast, (await epochNow(cast)) + 2)
+}
+
 /** Four contracts of eight slots, on eight peers. */
 export async function putFiles({ client, network }: Cast): Promise<void> {
   for (let number = 1; number <= FILES; number++) {

@@ -143,6 +143,17 @@ export function depositOn(chain: SampleChain, mined: MinedDeposit): Transaction 
   })
 }
 
+/** Mines transactions into one main block, on record with the confirmations that a credit needs. */
+export function confirmDeposits(
+  chain: SampleChain,
+  transactions: readonly MainTransaction[],
+): MinedDeposit[] {
+  const mined = mineDeposits(chain.main, transactions)
+  mineEmpty(chain.main, chain.params.depositConfirmations - 1)
+  recordHeaders(chain, chain.main)
+  return mined
+}
+
 /** Deposits units to a named account and credits them, all in one go. */
 export function fund(chain: SampleChain, name: string, amount: bigint): MinedDeposit {
   const target = addressText(chain, name)

@@ -146,6 +146,20 @@ export class StorageWorld {
     return client
   }
 
+  /** Waits for a condition that heads of the chain bring about. */
+  async until(holds: () => boolean | Promise<boolean>, blocks = 400): Promise<void> {
+    for (let i = 0; i < blocks; i++) {
+      if (await holds()) return
+      await new Promise<void>((resolve) => {
+        const stop = this.chain.onHead(() => {
+          stop()
+          resolve()
+        })
+      })
+    }
+    throw new Error('the condition never held')
+  }
+
   async stop(): Promise<void> {
     await Promise.all(this.#clients.map((client) => client.close()))
     await Promise.all([...this.peers.values()].map((peer) => peer.stop()))
