@@ -512,7 +512,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'no halt at two final chains',
     file: `${CONSENSUS}/voting.ts`,
-    from: "  halt(state, 'two chains have finality certificates', certificate, guilty)\n",
+    from: "  halt(state, 'two chains have finality certificates', certificate, { ours, guilty })\n",
     to: '  if (guilty.length < 0) halt(state, "", certificate)\n',
     faulty: true,
     redundant: 'a node that goes on says nothing else in a history; held by fork-proof.test.ts',

@@ -64,9 +64,9 @@ function rememberLinks(
 function haltOnFinality(state: MachineState, hash: Hex, certificate: Certificate): void {
   const links = linksBelow(state, hash)
   const lowest = links.at(-1)
-  const isBeside =
-    lowest !== undefined && lowest.height <= state.tree.head.header.height && state.committed
-  if (isBeside) haltOnFork(state, certificate, state.committed, links)
+  const { committed, tree } = state
+  const isBeside = lowest !== undefined && lowest.height <= tree.head.header.height
+  if (isBeside && committed) haltOnFork(state, certificate, committed, links)
   else halt(state, 'a final block is invalid', certificate)
 }
 

@@ -211,7 +211,8 @@ function forkInPast(
   for (const claim of certificatesIn(message)) {
     const { epoch } = claim.statement
     const known = past.get(epoch)
-    if (!known || !claimsFork(known, claim)) continue
+    if (!known || epoch <= (machine.config.settledEpoch ?? 0)) continue
+    if (!claimsFork(known, claim)) continue
     if (!isDue(relay, `fork/${peer}`, nowMs)) return []
     const pairs = forkOf(known, claim, machine.config.crypto)
     if (!pairs) return []
@@ -219,7 +220,7 @@ function forkInPast(
     const guilty = pairs.map(({ first }) => first.validator)
     const reason = `two chains have finality certificates in epoch ${epoch}`
     const evidence = pairs.map((pair) => ({ type: 'evidence', ...pair }) as const)
-    return [...evidence, { type: 'halt', reason, certificate: claim, guilty }]
+    return [...evidence, { type: 'halt', reason, certificate: claim, ours: known.closing, guilty }]
   }
   return []
 }

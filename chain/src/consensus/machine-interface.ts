@@ -173,13 +173,15 @@ export type ConsensusEffect =
   /** A valid vote of our own key that we did not sign: this machine signs no more. */
   | { readonly type: 'doppelganger'; readonly vote: Vote }
   /**
-   * Two finality certificates contradict each other, or a final block breaks the rules. `guilty`
-   * are the validators shown to have signed both sides; their votes left as evidence before.
+   * Two finality certificates contradict each other: `certificate` and `ours`. `guilty` are the
+   * validators shown to have signed both sides; their votes left as evidence before. Without
+   * `ours` a final block breaks the rules.
    */
   | {
       readonly type: 'halt'
       readonly reason: string
       readonly certificate: Certificate
+      readonly ours: Certificate | undefined
       readonly guilty: readonly number[]
     }
 

@@ -30,6 +30,8 @@ export interface MachineConfig {
   readonly self: number | undefined
   /** No vote of a view at or below this one is signed: what the signer's lease demands. */
   readonly signAbove: number
+  /** In this epoch and those before, the operator has decided a fork: its other side is no news. */
+  readonly settledEpoch?: number
   readonly timing: ConsensusTiming
   readonly crypto: ConsensusCrypto
 }

@@ -156,12 +156,12 @@ export function onCertificate(state: MachineState, certificate: Certificate): bo
   if (statement.epoch !== setup.epoch) return false
   const held = heldCertificate(state, statement)
   if (held && bytesEqual(held.statement.hash, statement.hash)) return true
-  if (statement.view <= state.finalView && !held && !isForeignFinality(state, statement)) {
-    return true
-  }
+  const isPast = statement.view <= state.finalView
+  if (isPast && (isSettled(state) || (!held && !isForeignFinality(state, statement)))) return true
   if (!isValidCertificate(certificate, setup.validators, crypto)) return false
-  if (statement.view <= state.finalView && statement.kind === VoteKind.finalize) {
-    haltOnFork(state, certificate, held ?? state.committed, state.finalLinks)
+  const ours = held ?? state.committed
+  if (isPast && ours && statement.kind === VoteKind.finalize) {
+    haltOnFork(state, certificate, ours, state.finalLinks)
     return true
   }
   if (!held) acceptCertificate(state, certificate)
@@ -172,6 +172,11 @@ export function onCertificate(state: MachineState, certificate: Certificate): bo
     countVote(state, vote)
   }
   return true
+}
+
+/** The operator has decided a fork of this epoch: what is final below is settled. */
+function isSettled({ config }: MachineState): boolean {
+  return config.setup.epoch <= (config.settledEpoch ?? 0)
 }
 
 /** True for the finality of a block below the committed one that is not on our chain. */
@@ -190,22 +195,20 @@ function isForeignFinality(state: MachineState, { kind, view, hash }: Statement)
 export function haltOnFork(
   state: MachineState,
   certificate: Certificate,
-  ours: Certificate | undefined,
+  ours: Certificate,
   links: readonly ChainLink[],
 ): void {
   if (state.halted) return
   const { setup, crypto } = state.config
   const [lower, higher] =
-    ours && ours.statement.view <= certificate.statement.view
-      ? [ours, certificate]
-      : [certificate, ours]
-  const other = higher && contradictionTo(lower, higher, links)
+    ours.statement.view <= certificate.statement.view ? [ours, certificate] : [certificate, ours]
+  const other = contradictionTo(lower, higher, links)
   // A link's certificates were not all checked when its block was fetched.
   const proven = other && isValidCertificate(other, setup.validators, crypto)
   const pairs = proven ? guiltyVotes(lower, other) : []
   for (const pair of pairs) emit(state, { type: 'evidence', ...pair })
   const guilty = pairs.map(({ first }) => first.validator)
-  halt(state, 'two chains have finality certificates', certificate, guilty)
+  halt(state, 'two chains have finality certificates', certificate, { ours, guilty })
 }
 
 /** Acts on a checked certificate. It rides on the next sync of the log (W3). */
@@ -278,9 +281,10 @@ export function halt(
   state: MachineState,
   reason: string,
   certificate: Certificate,
-  guilty: readonly number[] = [],
+  fork?: { readonly ours: Certificate; readonly guilty: readonly number[] },
 ): void {
   if (state.halted) return
   state.halted = true
-  emit(state, { type: 'halt', reason, certificate, guilty })
+  const { ours, guilty } = fork ?? { ours: undefined, guilty: [] }
+  emit(state, { type: 'halt', reason, certificate, ours, guilty })
 }

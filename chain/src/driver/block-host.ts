@@ -64,7 +64,13 @@ export interface BehindHint {
 
 /** Consensus came to a state that only an operator can resolve. */
 export interface HaltReason {
-  readonly code: 'FORK_PROOF' | 'DOPPELGANGER' | 'DISK_FULL' | 'DRIVER_FAILED' | 'VERSION_UNKNOWN'
+  readonly code:
+    | 'FORK_PROOF'
+    | 'FINAL_INVALID'
+    | 'DOPPELGANGER'
+    | 'DISK_FULL'
+    | 'DRIVER_FAILED'
+    | 'VERSION_UNKNOWN'
   readonly message: string
   readonly cause?: unknown
   /** FORK_PROOF: consensus keys shown to have signed both sides, hex. */

@@ -29,6 +29,7 @@ import type { BlockHost, HaltReason } from './block-host.ts'
 import type { ConsensusTransport } from './consensus-transport.ts'
 import { createConsensusCrypto } from './consensus-crypto.ts'
 import { type DriverClock, systemClock } from './driver-clock.ts'
+import { ForkWatch } from './fork-watch.ts'
 import { HISTORY_TOO_OLD, TWIN, withDiskFull } from './halt-reasons.ts'
 import { HostCalls } from './host-calls.ts'
 import { entryOf, recordsOf } from './log-records.ts'
@@ -88,6 +89,7 @@ export class ConsensusDriver {
   /** Of the machine; another one gets no answers or timers of this one. */
   #generation = 0
   readonly #blocks: BlockExchange
+  readonly #fork: ForkWatch
   #relay: EpochRelay | undefined
   #closed = false
 
@@ -98,6 +100,7 @@ export class ConsensusDriver {
     this.#log = signer.log
     this.#lease = signer.lease
     this.#gate = new VotingGate(options, signer, head)
+    this.#fork = new ForkWatch(options, signer)
     this.#blocks = new BlockExchange({
       ...options,
       machine: () => this.#machine(),
@@ -108,14 +111,18 @@ export class ConsensusDriver {
 
   /**
    * Recovers from the log and starts to take part. Throws what openSigner throws: another process,
-   * a full disk, or a key that may have signed before without anything here that says what.
+   * a full disk, a fork that nobody has decided, or a key that may have signed before without
+   * anything here that says what.
    */
   static async start(options: ConsensusDriverOptions): Promise<ConsensusDriver> {
     const head = await options.host.head()
     const signer = await openSigner(options, head)
     const driver = new ConsensusDriver(options, signer, head)
     try {
-      await driver.#work.enqueue(() => driver.#begin())
+      await driver.#work.enqueue(async () => {
+        await driver.#fork.begin()
+        await driver.#begin()
+      })
     } catch (error) {
       await driver.stop()
       throw error
@@ -257,6 +264,7 @@ export class ConsensusDriver {
       head,
       self: epoch > this.#haltEpoch ? undefined : index,
       signAbove: this.#gate.signAbove(head, epoch, this.#clock.now()),
+      settledEpoch: this.#fork.settledEpoch,
       timing: paramsAt(params, epoch),
       crypto: createConsensusCrypto(chainId, validator?.key.secretKey),
     })
@@ -316,7 +324,7 @@ export class ConsensusDriver {
   }
 
   async #handleMessage(peer: PeerName, message: ConsensusMessage, body: Uint8Array): Promise<void> {
-    if (epochOf(message) > this.#haltEpoch) return
+    if (epochOf(message) > this.#haltEpoch || this.#fork.isGivenUp(message)) return
     const event = { type: 'message', nowMs: this.#clock.now(), from: peer, message } as const
     if (this.#gate.showsTwin(message, this.#machine().config)) return this.#fail(TWIN)
     for (const vote of votesIn(message)) this.#options.host.onVote(vote)
@@ -470,7 +478,8 @@ export class ConsensusDriver {
 
   /** What the log keeps of an epoch. */
   #recordsOf(epoch: number) {
-    return recordsOf(this.#log.live.filter((entry) => entry.epoch === epoch))
+    const { records, bodies } = recordsOf(this.#log.live.filter((entry) => entry.epoch === epoch))
+    return { records: this.#fork.withoutGivenUp(records), bodies }
   }
 
   #noticeBehind(peer: PeerName | undefined, epoch: number, height: number | undefined): void {
@@ -482,12 +491,14 @@ export class ConsensusDriver {
     this.#options.host.onBehind({ peer, epoch, height })
   }
 
-  #failOnFork({ reason, certificate, guilty }: Extract<RelayEffect, { type: 'halt' }>): void {
-    const { epoch } = certificate.statement
+  /** The evidence has left. On disk before anything else: a restart would not notice it again. */
+  async #failOnFork(effect: Extract<RelayEffect, { type: 'halt' }>): Promise<void> {
+    const { reason: message, certificate: theirs, ours, guilty } = effect
+    if (!ours) return this.#fail({ code: 'FINAL_INVALID', message, cause: theirs })
+    const { epoch } = theirs.statement
     const validators = this.#relay ? validatorsOf(this.#relay, epoch) : []
-    const keys = guilty.map((index) => validators[index]?.publicKey ?? new Uint8Array(0))
-    const message = `${reason}; signed both: ${keys.length} validators`
-    this.#fail({ code: 'FORK_PROOF', message, cause: certificate, guilty: keys.map(bytesToHex) })
+    const keys = guilty.flatMap((index) => validators[index]?.publicKey ?? [])
+    this.#fail(await this.#fork.record({ reason: message, theirs, ours, guilty: keys }))
   }
 
   /** Another process signs with our key, and this one has to give way. */

@@ -5,6 +5,7 @@ import type { FinalBlock } from '../consensus/machine-interface.ts'
 import { epochOfHeight, type NetworkParams } from '../params/network-params.ts'
 import { type DirectoryLock, lockDirectory } from './directory-lock.ts'
 import { DiskReserve, RESERVE_BYTES } from './disk-reserve.ts'
+import { type ForkRecord, refuseForked, settledFork } from './fork-record.ts'
 import { secureSigner, type ValidatorIdentity } from './signer-history.ts'
 import type { SignerLease } from './signer-lease.ts'
 import { isAfter, type LogCondition, type OpenedLog, WriteAheadLog } from './write-ahead-log.ts'
@@ -26,20 +27,24 @@ export interface OpenedSigner extends OpenedLog {
   readonly lease: SignerLease | undefined
   readonly lock: DirectoryLock
   readonly reserve: DiskReserve | undefined
+  /** The fork that the operator has decided. */
+  readonly settled: ForkRecord | undefined
 }
 
 /**
  * Opens a validator's directory for one process. What its key may still sign is settled before
- * anything is changed (consensus 1.7). Throws DirectoryInUseError, DiskFullError or
- * SignerHistoryError.
+ * anything is changed (consensus 1.7). Throws DirectoryInUseError, ForkProofError, DiskFullError
+ * or SignerHistoryError.
  */
 export async function openSigner(options: SignerOptions, head: FinalBlock): Promise<OpenedSigner> {
   const { directory, validator, reserveBytes = RESERVE_BYTES } = options
   await mkdir(directory, { recursive: true })
   const lock = await lockDirectory(directory)
   try {
+    await refuseForked(directory)
+    const settled = await settledFork(directory)
     const reserve = validator && (await DiskReserve.hold(directory, reserveBytes))
-    return { ...(await openLog(options, head)), lock, reserve }
+    return { ...(await openLog(options, head)), lock, reserve, settled }
   } catch (error) {
     await lock.release()
     throw error

@@ -1,7 +1,7 @@
-import { open, readFile, rename } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { readFile } from 'node:fs/promises'
 import { sha256 } from '../bytes/hash.ts'
 import { bytesToHex, utf8ToBytes } from '../bytes/hex.ts'
+import { replaceFile } from './replace-file.ts'
 
 /** A place in the order of everything a validator may sign. */
 export interface SignedUpTo {
@@ -153,24 +153,6 @@ function checksumOf({ version, chainId, publicKey, lease, floor }: LeaseFile): s
 
 export function laterPlace(a: SignedUpTo, b: SignedUpTo): SignedUpTo {
   return a.epoch > b.epoch || (a.epoch === b.epoch && a.view >= b.view) ? a : b
-}
-
-/** Atomic and durable: the name shows the old or the new content, never a part. */
-async function replaceFile(path: string, text: string): Promise<void> {
-  const file = await open(`${path}.new`, 'w', 0o600)
-  try {
-    await file.writeFile(text)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-  await rename(`${path}.new`, path)
-  const directory = await open(dirname(path), 'r')
-  try {
-    await directory.sync()
-  } finally {
-    await directory.close()
-  }
 }
 
 /** Untrusted text; undefined where it is no lease. */

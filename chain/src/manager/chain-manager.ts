@@ -262,8 +262,7 @@ export class ChainManager implements BlockHost {
   }
 
   onHalt(reason: HaltReason): void {
-    // To consensus, a final block that breaks our rules looks like a fork.
-    const foreign = reason.code === 'FORK_PROOF' ? this.#foreign : undefined
+    const foreign = reason.code === 'FINAL_INVALID' ? this.#foreign : undefined
     const follows = foreign && foreign.height > this.#head.header.height
     this.#options.onHalt(follows ? unknownVersion(foreign) : reason)
   }

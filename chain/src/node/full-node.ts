@@ -11,10 +11,12 @@ import { SubmittedAnchors } from '../anchor/submitted-anchors.ts'
 import { assert } from '../bytes/assert.ts'
 import { bytesEqual, fromHex } from '../bytes/hex.ts'
 import type { Result } from '../bytes/result.ts'
+import type { HaltReason } from '../driver/block-host.ts'
 import { createConsensusCrypto } from '../driver/consensus-crypto.ts'
 import { ConsensusDriver } from '../driver/consensus-driver.ts'
 import type { ConsensusKey } from '../driver/consensus-key.ts'
 import { orDiskFull } from '../driver/disk-reserve.ts'
+import { refuseForked } from '../driver/fork-record.ts'
 import { ChainManager } from '../manager/chain-manager.ts'
 import { HistoryProofs } from '../manager/history-proofs.ts'
 import { SignatureThreads } from '../native/signature-threads.ts'
@@ -34,6 +36,7 @@ import { CheckpointAnchorer } from './checkpoint-anchorer.ts'
 import { EvictionSweep } from './eviction-sweep.ts'
 import { EvidenceFile } from './evidence-file.ts'
 import { FinalAnnouncer } from './final-announcer.ts'
+import { farewell, ownersOf } from './fork-farewell.ts'
 import type { JoinOptions } from './join-network.ts'
 import { openMainAccount } from './main-account.ts'
 import { openMainNodes } from './main-nodes.ts'
@@ -91,8 +94,17 @@ export interface FullNodeOptions {
   readonly logger: Logger
   /** The last block of this epoch is the last one that this node finalises. */
   readonly haltEpoch?: number | undefined
-  /** Consensus stopped for good; the process should end. */
-  readonly onHalt: (reason: string) => void
+  /**
+   * Consensus stopped for good; the process should end. At a fork (FORK_PROOF) what shows it has
+   * been offered to peers for a while by then: stop() is in order.
+   */
+  readonly onHalt: (reason: HaltReason) => void
+}
+
+/** What the manager calls before the node is there. */
+interface Later {
+  hint: (height: number | undefined) => void
+  halt: (reason: HaltReason) => void
 }
 
 /** How memos are paid for on the main chain. */
@@ -189,6 +201,7 @@ export class FullNode {
   static async start(options: FullNodeOptions): Promise<FullNode> {
     const { genesis, logger } = options
     const { folder, validator } = options
+    await refuseForked(join(folder, 'consensus'))
     const opened = await openNode(
       options,
       (ledger) => createFollower(options, ledger).follower,
@@ -205,7 +218,7 @@ export class FullNode {
     const transactions = new TransactionEntry({ ledger, network, logger, evidenceShelf })
     const signatures = new SignatureThreads()
     signatures.install()
-    const behind: { hint: (height: number | undefined) => void } = { hint: () => undefined }
+    const later: Later = { hint: () => undefined, halt: () => undefined }
     const manager = new ChainManager({
       params: genesis.params,
       chainId: genesis.chainId,
@@ -234,19 +247,17 @@ export class FullNode {
       },
       signatures,
       logger,
-      onBehind: ({ height }) => behind.hint(height),
+      onBehind: ({ height }) => later.hint(height),
       onVote: (vote) => transactions.votes.add(vote),
       onEvidence: (first, second) => transactions.reportEvidence(first, second),
-      onHalt: ({ code, message, cause, guilty }) => {
-        logger.fatal({ code, cause: String(cause), guilty }, message)
-        options.onHalt(`${code}: ${message}`)
-      },
+      onHalt: (reason) => later.halt(reason),
     })
     const { pool } = transactions
     const parts = { manager, pool, network, follower, submittedAnchors, transactions, signatures }
     const payment = { nodes: mainNodes, owned: account.owned }
     const node = new FullNode(options, parts, opened, payment)
-    behind.hint = (height) => node.catchUp(height)
+    later.hint = (height) => node.catchUp(height)
+    later.halt = (reason) => void node.#halt(reason)
     await node.#begin()
     return node
   }
@@ -277,13 +288,7 @@ export class FullNode {
   }
 
   async stop(): Promise<void> {
-    this.#isStopping = true
-    clearInterval(this.#syncTimer)
-    this.#choice.stop()
-    this.#anchorer?.stop()
-    this.#sweep?.stop()
-    this.#announcer?.stop()
-    this.#signerWatch?.stop()
+    this.#endDuties()
     await this.follower.stop()
     await this.#driver?.stop()
     await this.network.stop()
@@ -293,6 +298,27 @@ export class FullNode {
     await this.#pruner?.stop()
     await this.#opened.shelf.close()
     await this.#opened.store.close()
+  }
+
+  /** What the node does by itself, beyond answering others. Safe to call twice. */
+  #endDuties(): void {
+    this.#isStopping = true
+    clearInterval(this.#syncTimer)
+    this.#choice.stop()
+    this.#anchorer?.stop()
+    this.#sweep?.stop()
+    this.#announcer?.stop()
+    this.#signerWatch?.stop()
+  }
+
+  async #halt({ code, message, cause, guilty = [] }: HaltReason): Promise<void> {
+    const owners = ownersOf(this.manager.ledger, guilty)
+    this.#logger.fatal({ code, cause: String(cause), guilty, owners }, message)
+    if (code === 'FORK_PROOF') {
+      this.#endDuties()
+      await farewell(this.manager)
+    }
+    this.#options.onHalt({ code, message: [...owners, message].join('; '), guilty })
   }
 
   async #begin(): Promise<void> {

@@ -17,13 +17,13 @@ const STOP_DEADLINE_MS = 15_000
 async function main(configPath: string): Promise<void> {
   const running: { logger?: Logger; node?: RunningNode } = {}
   let stopping = false
-  const stop = async (reason: string) => {
+  const stop = async (reason: string, exitCode = 0) => {
     if (stopping) return
     stopping = true
     running.logger?.info({ reason }, 'stopping')
     setTimeout(() => process.exit(1), STOP_DEADLINE_MS).unref()
     await running.node?.stop()
-    process.exit(0)
+    process.exit(exitCode)
   }
   // Before anything else: the supervisor may be killed, or change its mind, while we start.
   process.on('SIGTERM', () => void stop('SIGTERM'))
@@ -43,6 +43,7 @@ async function main(configPath: string): Promise<void> {
   const node = await startNode(config, logger, passphrase)
   running.node = node
   void node.ended?.then((reason) => stop(reason))
+  void node.failed?.then((reason) => stop(reason, 1))
   const answer = async ({ id, question, argument }: NodeQuestion) => {
     try {
       tell({ type: 'answer', id, value: await node.ask(question, argument) })

@@ -11,6 +11,8 @@ export interface RunningNode {
   readonly health: NodeHealth
   /** Resolves with the reason when its work is done for good, e.g. at its halt epoch. */
   readonly ended?: Promise<string>
+  /** Resolves with the reason when it cannot go on, e.g. after a fork: stop, then exit code 1. */
+  readonly failed?: Promise<string>
 }
 
 export function unknownQuestion(question: string): Error {

@@ -10,7 +10,7 @@ import {
   formatElaAddress,
   toDisplayHash,
 } from '@ioex/chain/elastos'
-import { ConsensusKey } from '@ioex/chain/driver'
+import { ConsensusKey, type HaltReason } from '@ioex/chain/driver'
 import { checkpointHeight } from '@ioex/chain/params'
 import { FullNode, type JoinProgress } from '@ioex/chain/node'
 import { type RpcServer, startRpcServer } from '@ioex/rpc/server'
@@ -42,6 +42,7 @@ export async function startValidator(
     throw new ConfigError(`${config.name}: a validator needs listen, rpc and mainChainUrl`)
   }
   const startedAtMs = Date.now()
+  const halted = Promise.withResolvers<string>()
   const key = (kind: NodeKeyKind) => readKey(keyPath(config.data, kind), kind, passphrase)
   const consensusKey = new ConsensusKey(
     await key('consensus'),
@@ -68,11 +69,7 @@ export async function startValidator(
     },
     logger,
     haltEpoch: config.haltEpoch,
-    onHalt: (reason) => {
-      logger.fatal({ reason }, 'consensus halted')
-      console.error(`${config.name} stops: ${reason}`)
-      process.exit(1)
-    },
+    onHalt: (reason) => halted.resolve(sayHalt(config.name, reason, logger)),
   })
   logNetwork(node, config, logger)
   const watch = new ValidatorWatch(node.manager, consensusKey, logger)
@@ -92,6 +89,7 @@ export async function startValidator(
       return Promise.resolve(factsOf(node, watch))
     },
     health: validatorHealth(node, watch, sync, config.data, () => server.registry.metrics()),
+    failed: halted.promise,
     ...(config.haltEpoch !== undefined && { ended: untilHalt(node, config.haltEpoch, logger) }),
     stop: async () => {
       sync.stop()
@@ -100,6 +98,15 @@ export async function startValidator(
       await node.stop()
     },
   }
+}
+
+/** Ends the process, but for a fork: what shows it has left, and the rest is stopped in order. */
+function sayHalt(name: string, { code, message }: HaltReason, logger: Logger): string {
+  const reason = `${code}: ${message}`
+  logger.fatal({ reason }, 'consensus halted')
+  console.error(`${name} stops: ${reason}`)
+  if (code !== 'FORK_PROOF') process.exit(1)
+  return reason
 }
 
 async function mainChainOf(config: NodeConfig, mainChainUrl: string) {

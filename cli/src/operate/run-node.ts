@@ -8,6 +8,7 @@ import { joiningHealth } from './joining-health.ts'
 import { gatherNodeFlags, isFlagsFile } from './node-flags.ts'
 import { planNode } from './node-plan.ts'
 import type { RunningNode } from '../nodes/running-node.ts'
+import { CommandError } from '../output/failure.ts'
 import { startNode } from '../nodes/start-node.ts'
 
 /** A node that does not come to an end by itself is ended: nothing is lost, by design. */
@@ -51,15 +52,19 @@ export async function runNode(
         [`${config.name} is ready:`, ...describe(info)].join('\n'),
       )
     }
-    const ended = running.map((node) => node.ended?.then((reason) => ({ reason })))
-    const { reason } = await Promise.race([
-      interrupted,
-      ...ended.filter((each) => each !== undefined),
+    const ends = running.flatMap(({ ended, failed }) => [
+      ...(ended ? [ended.then((reason) => ({ reason }))] : []),
+      ...(failed ? [failed.then(failure)] : []),
     ])
+    const { reason } = await Promise.race([interrupted, ...ends])
     output.note(`Stopping: ${reason}`)
   } finally {
     await stopAll()
   }
+}
+
+function failure(reason: string): never {
+  throw new CommandError('NODE_HALTED', reason)
 }
 
 function describe(info: Readonly<Record<string, unknown>>): string[] {
