@@ -18,11 +18,10 @@ import {
   isCheckpointHeight,
   type NetworkParams,
 } from '../params/network-params.ts'
-import { blockHash } from '../types/block.ts'
+import { blockHash, isJustificationOf } from '../types/block.ts'
 import {
   type Certificate,
   type Header,
-  JustificationType,
   type Statement,
   VoteKind,
 } from '../types/consensus-objects.ts'
@@ -165,7 +164,7 @@ export class CertifiedHistory {
     justification: ExportRecord['justification'],
     setup: EpochSetup,
   ): Result<undefined> {
-    if (!bytesEqual(JustificationType.hashTreeRoot(justification), header.justHash)) {
+    if (!isJustificationOf(header, justification)) {
       return fault('JUSTIFICATION_ROOT', 'the justification is not the one the header commits to')
     }
     const { view, parentView } = header

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import { assert } from '../bytes/assert.ts'
 import { bytesEqual, bytesToHex, type Hex } from '../bytes/hex.ts'
-import type { Fault } from '../bytes/result.ts'
+import { type Fault, fault } from '../bytes/result.ts'
 import { signersOf } from '../consensus/certificate.ts'
 import type { EpochSetup, FinalBlock } from '../consensus/machine-interface.ts'
 import type {
@@ -20,7 +20,7 @@ import { checkpointHeight, type NetworkParams } from '../params/network-params.t
 import { validatorSetOf } from '../rules/validator-set.ts'
 import { changesOf, type Ledger, merge } from '../state/ledger.ts'
 import type { LedgerDraft } from '../state/ledger-draft.ts'
-import { BlockBodyType, BlockType, blockHash } from '../types/block.ts'
+import { BlockBodyType, BlockType, blockHash, isJustificationOf } from '../types/block.ts'
 import {
   type Certificate,
   CertificateType,
@@ -287,6 +287,10 @@ export class ChainManager implements BlockHost {
   #execute(envelope: BlockEnvelope, parent: LedgerDraft): Candidate | { readonly fault: Fault } {
     const body = decodeBody(envelope.body)
     if (!body.ok) return body
+    // Whoever brings a block should have looked: here is where it gets kept under its hash.
+    if (!isJustificationOf(envelope.header, envelope.justification)) {
+      return fault('BLOCK_JUSTIFICATION', 'the justification is not the one of the header')
+    }
     const executed = executeOn(parent, envelope.header, body.value, {
       chainId: this.chainId,
       participants: participantsOf(envelope.justification),

@@ -24,7 +24,7 @@ import {
   syncRequest,
 } from '../sync/sync-messages.ts'
 import { askStatus } from '../sync/sync-peers.ts'
-import { BLOCK_BYTES_MAX, BlockType, blockHash } from '../types/block.ts'
+import { BLOCK_BYTES_MAX, BlockType, blockHash, isJustificationOf } from '../types/block.ts'
 import {
   CertificateType,
   type Header,
@@ -225,7 +225,7 @@ function provenBlock(
   const transactions = block.value.body.transactions as Transaction[]
   if (!bytesEqual(blockHash(block.value.header), hash)) return undefined
   if (!bytesEqual(transactionListRoot(transactions), header.txRoot)) return undefined
-  if (!bytesEqual(JustificationType.hashTreeRoot(justification), header.justHash)) return undefined
+  if (!isJustificationOf(header, justification)) return undefined
   return {
     height: header.height,
     hash,

@@ -2,12 +2,18 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { bytesEqual } from '../bytes/hex.ts'
-import { votesOf } from '../consensus/certificate.ts'
+import { signersOf, votesOf } from '../consensus/certificate.ts'
+import { createConsensusCrypto } from '../driver/consensus-crypto.ts'
 import type { ConsensusKey } from '../driver/consensus-key.ts'
 import type { ChainManager } from '../manager/chain-manager.ts'
 import type { FullNodeNetwork } from '../net/full-node-network.ts'
 import type { BlockSync } from '../sync/block-sync.ts'
-import { CertificateType, JustificationType, type Vote } from '../types/consensus-objects.ts'
+import {
+  type Certificate,
+  CertificateType,
+  JustificationType,
+  type Vote,
+} from '../types/consensus-objects.ts'
 import { SignerAnnouncer } from './signer-announcer.ts'
 
 /** Newest final blocks whose certificates tell what our key signed. */
@@ -93,12 +99,13 @@ export class SignerWatch {
   }
 }
 
-/** Votes of our key in the certificates of the newest final blocks. */
+/** Votes of our key, their signatures checked, in the certificates of the newest final blocks. */
 export async function votesOnChain({
   manager,
   consensusKey,
 }: Pick<SignerWatchOptions, 'manager' | 'consensusKey'>): Promise<Vote[]> {
   const { publicKey } = consensusKey
+  const { verify } = createConsensusCrypto(manager.chainId, undefined)
   const { height: tip } = manager.final.header
   const votes: Vote[] = []
   for (let height = tip; height > Math.max(0, tip - BLOCKS_SEARCHED); height--) {
@@ -106,10 +113,17 @@ export async function votesOnChain({
     if (!stored) break
     const { parent, skips } = JustificationType.deserialize(stored.justification)
     const own = stored.certificate ? [CertificateType.deserialize(stored.certificate)] : []
-    for (const vote of [...own, ...parent, ...skips].flatMap(votesOf)) {
-      const member = manager.validators(vote.statement.epoch)?.[vote.validator]
-      if (member && bytesEqual(member.publicKey, publicKey)) votes.push(vote)
+    const whole = [...own, ...parent, ...skips].filter(isOfItsSigners)
+    for (const vote of whole.flatMap(votesOf)) {
+      const { statement, validator, signature } = vote
+      const member = manager.validators(statement.epoch)?.[validator]
+      if (!member || !bytesEqual(member.publicKey, publicKey)) continue
+      // A database that was written by somebody else must not silence us with votes we never cast.
+      if (verify(statement, publicKey, signature)) votes.push(vote)
     }
   }
   return votes
 }
+
+const isOfItsSigners = (certificate: Certificate): boolean =>
+  signersOf(certificate).length === certificate.signatures.length

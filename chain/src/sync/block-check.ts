@@ -6,7 +6,13 @@ import type { VoteVerifier } from '../consensus/machine-interface.ts'
 import { checkCertificate } from '../light/finality.ts'
 import type { StoredBlock, StoredPrunedBlock } from '../manager/chain-store.ts'
 import type { NetworkParams } from '../params/network-params.ts'
-import { BLOCK_BYTES_MAX, BlockType, blockHash, type SszBlock } from '../types/block.ts'
+import {
+  BLOCK_BYTES_MAX,
+  BlockType,
+  blockHash,
+  isJustificationOf,
+  type SszBlock,
+} from '../types/block.ts'
 import {
   type Certificate,
   CertificateType,
@@ -76,8 +82,7 @@ function checkContent(
   }
   const justification = decodeAll(JustificationType, stored.justification)
   if (!justification) return damaged('the justification is unreadable')
-  const justHash = JustificationType.hashTreeRoot(justification)
-  if (header.height > 0 && !bytesEqual(justHash, header.justHash)) {
+  if (!isJustificationOf(header, justification)) {
     return damaged('the justification is not that of the header')
   }
   const finality = checkFinalityOf(stored, header, hash, context)

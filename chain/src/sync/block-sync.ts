@@ -1,13 +1,19 @@
 import { countChunk } from '../bytes/dense-tree.ts'
 import { bytesEqual, bytesToHex, fromHex, type Hex } from '../bytes/hex.ts'
 import { checkListProof } from '../bytes/list-proof.ts'
-import { fault, ok, type Result } from '../bytes/result.ts'
+import { type Fault, fault, ok, type Result } from '../bytes/result.ts'
 import { decodeCanonical } from '../bytes/ssz.ts'
 import type { Reproposal, VoteVerifier } from '../consensus/machine-interface.ts'
 import type { BlockEnvelope } from '../driver/block-host.ts'
 import type { ChainManager } from '../manager/chain-manager.ts'
 import { epochOfHeight, isCheckpointHeight } from '../params/network-params.ts'
-import { BLOCK_BYTES_MAX, BlockBodyType, BlockType, blockHash } from '../types/block.ts'
+import {
+  BLOCK_BYTES_MAX,
+  BlockBodyType,
+  BlockType,
+  blockHash,
+  isJustificationOf,
+} from '../types/block.ts'
 import type { Certificate, Header } from '../types/consensus-objects.ts'
 import { checkCertificate } from '../light/finality.ts'
 import { HISTORY_LIMIT } from '../light/history-proof.ts'
@@ -38,6 +44,8 @@ export interface BlockSyncOptions {
   /** No block above this one is asked for. */
   readonly lastHeight?: number | undefined
   readonly onProgress?: (height: number, target: number) => void
+  /** This peer gave bytes that prove it wrong. */
+  readonly onBadPeer?: (peer: string, fault: Fault) => void
 }
 
 /** A run of blocks from one answer, proven: linked, and the last one certified final. */
@@ -49,7 +57,8 @@ interface ProvenRange {
 
 /**
  * Catching up by certified ranges: one certificate proves the last block of a range, hash links
- * prove the rest, execution proves the content.
+ * prove the rest with their justifications, execution proves the content. Whatever else a peer puts
+ * beside blocks inside a range is not kept.
  */
 export class BlockSync {
   readonly #options: BlockSyncOptions
@@ -115,19 +124,28 @@ export class BlockSync {
 
   /** One range from one peer; true if there is more to ask it for. */
   async #advanceFrom(peer: string, leastLead: number): Promise<boolean> {
-    const { manager, peers, onProgress, exclusively } = this.#options
+    const { manager, peers, onProgress, exclusively, onBadPeer } = this.#options
     const from = manager.final.header.height + 1
     if (from > (this.#options.lastHeight ?? Number.MAX_SAFE_INTEGER)) return false
     const request = syncRequest(SyncRequestKind.range, { from, count: SYNC_BLOCKS_MAX })
     const bytes = await peers.ask(peer, request, SYNC_FRAME_BYTES_MAX)
     const answer = decodeCanonical(SyncAnswerType, bytes, SYNC_FRAME_BYTES_MAX)
-    if (!answer.ok) return false
+    if (!answer.ok) {
+      onBadPeer?.(peer, answer.fault)
+      return false
+    }
     const { status, blocks } = answer.value
     if (!bytesEqual(status.chainId, manager.chainId)) return false
     this.#noteLevel(peer, status)
     if (blocks.length === 0 || status.height < manager.final.header.height + leastLead) return false
+    // Where consensus moved the head while the answer travelled, its blocks are no lie.
+    if (manager.final.header.height + 1 !== from) return true
     const range = this.#prove(blocks)
-    if (!range.ok || !(await this.#leadsThere(peer, range.value))) return false
+    if (!range.ok) {
+      onBadPeer?.(peer, range.fault)
+      return false
+    }
+    if (!(await this.#leadsThere(peer, range.value))) return false
     let done = true
     await exclusively(async () => {
       // Consensus may have moved the head while the answer travelled.
@@ -173,9 +191,13 @@ export class BlockSync {
     for (const [at, part] of answer.entries()) {
       const envelope = decodeEnvelope(part)
       if (!envelope.ok) return envelope
-      const { header } = envelope.value
+      const { header, justification } = envelope.value
       if (!bytesEqual(header.parentHash, parentHash)) {
         return fault('SYNC_UNLINKED', 'a block does not stand on the one before it')
+      }
+      // It is kept and served on, and who signed the parent is paid by it.
+      if (!isJustificationOf(header, justification)) {
+        return fault('SYNC_JUSTIFICATION', 'a justification is not the one its header commits to')
       }
       parentHash = blockHash(header)
       blocks.push(envelope.value)

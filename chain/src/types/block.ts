@@ -1,5 +1,11 @@
 import { ContainerType, type ValueOf } from '@chainsafe/ssz'
-import { type Header, HeaderType } from './consensus-objects.ts'
+import { bytesEqual } from '../bytes/hex.ts'
+import {
+  type Header,
+  HeaderType,
+  type Justification,
+  JustificationType,
+} from './consensus-objects.ts'
 import { BLOCK_BODY_BYTES_MAX, type Transaction, TransactionListType } from './transactions.ts'
 
 export const BlockBodyType = new ContainerType(
@@ -22,4 +28,9 @@ export const BLOCK_BYTES_MAX = BLOCK_BODY_BYTES_MAX + 4096
 /** Block hash = hash_tree_root(header), 32 bytes. */
 export function blockHash(header: Header): Uint8Array {
   return HeaderType.hashTreeRoot(header)
+}
+
+/** Whether these are the certificates that the header commits to: nothing else proves them. */
+export function isJustificationOf(header: Header, justification: Justification): boolean {
+  return bytesEqual(JustificationType.hashTreeRoot(justification), header.justHash)
 }
