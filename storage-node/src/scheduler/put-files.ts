@@ -1,27 +1,13 @@
-import { randomBytes } from 'node:crypto'
 import { bytesEqual, bytesToHex } from '@ioex/chain/bytes'
-import { openContractCost } from '@ioex/chain/rules'
-import {
-  ContractPolicy,
-  NONE,
-  type OpenContract,
-  PayloadKind,
-  ReceiptKind,
-  ZERO_ADDRESS,
-} from '@ioex/chain/types'
-import type { Logger } from 'pino'
 import { LABEL_VERSION, LabelKind } from '../manifest/pack-label.ts'
 import type { PackPlan } from '../manifest/plan-packs.ts'
-import type { ChainClient } from '../node/chain-client.ts'
-import { trafficUnits } from '../node/rail-settlement.ts'
-import { type OwnerAccount, refusalCode } from '../node/transactions.ts'
 import { sealLabel, sealPack } from '../sealing/pack-secrets.ts'
 import { packGeometry, type PackGeometry, SLOTS_MAX } from '../slicing/pack-geometry.ts'
-import { reasonOf } from '../transfer/transfer-error.ts'
 import { type PackToUpload, sendPack, settlePack, type UploadOptions } from './pack-upload.ts'
 import type { Candidate } from './peer-choice.ts'
-import { choosePeers, chooseShards, type Market, type Placement } from './peer-market.ts'
-import type { PutJournal, PutJournals } from './put-journal.ts'
+import { choosePeers, chooseShards, type Placement } from './peer-market.ts'
+import { contractFor, newSalt, renewLapsed } from './put-contract.ts'
+import type { PutJournal } from './put-journal.ts'
 import {
   packBytesFor,
   packContents,
@@ -31,32 +17,12 @@ import {
   type SourceFile,
   statSources,
 } from './put-plan.ts'
+import { PutProgress } from './put-progress.ts'
+import type { Put, PutOptions } from './put-run.ts'
 import { type PutRequest, type PutResult, StorageError } from './storage-interfaces.ts'
-import type { TransferProgress } from './transfer-progress.ts'
 
-/** Reads of a whole slot that its traffic lock pays by default, and the least it pays, bytes. */
-const READS = 3
-const TRAFFIC_BYTES_MIN = 4 * 1024 * 1024
 /** Contracts opened for one pack by one put, where the fill deadline overtakes it each time. */
 const CONTRACTS_PER_PACK_MAX = 3
-/** CreationReceipt.kind of a contract. */
-const CONTRACT_KIND = 1
-
-export interface PutOptions {
-  readonly market: Market
-  readonly chain: ChainClient
-  readonly account: OwnerAccount
-  readonly ownerKey: Uint8Array
-  readonly master: Uint8Array
-  readonly device: Uint8Array
-  readonly journals: PutJournals
-  /** Largest pack, bytes. */
-  readonly packBytes: number | undefined
-  /** Sequence of the newest put of the owner on the chain, 0 if there is none. */
-  newestSequence(): Promise<number>
-  readonly logger: Logger
-}
-
 /**
  * Stores files: see StorageClient.put. An interrupted put of the same files goes on. A contract
  * whose fill deadline passes meanwhile, as on a busy machine, is replaced by another one; packs
@@ -76,7 +42,7 @@ export async function putFiles(options: PutOptions, request: PutRequest): Promis
 
 /** One go, up to the end of the journal of these files. */
 async function putOnce(options: PutOptions, request: PutRequest): Promise<PutResult> {
-  const meter = new ProgressMeter(request)
+  const meter = new PutProgress(request)
   const sources = await statSources(request.files)
   meter.total(sources.reduce((sum, { size }) => sum + size, 0))
   const fingerprint = putFingerprint(sources, request.remove ?? [])
@@ -133,19 +99,11 @@ async function uploadAll(put: Put): Promise<{ locked: bigint; storedBytes: numbe
   return { locked, storedBytes }
 }
 
-interface Put {
-  readonly options: PutOptions
-  readonly request: PutRequest
-  readonly journal: PutJournal
-  readonly placement: Placement
-  readonly meter: ProgressMeter
-}
-
 /** Chooses peers and reads the files, or takes up the journal of the same put. */
 async function prepare(
   options: PutOptions,
   request: PutRequest,
-  found: { sources: SourceFile[]; fingerprint: string; meter: ProgressMeter },
+  found: { sources: SourceFile[]; fingerprint: string; meter: PutProgress },
 ): Promise<{ placement: Placement; journal: PutJournal }> {
   const { sources, fingerprint, meter } = found
   const { market } = options
@@ -180,7 +138,7 @@ async function prepare(
     sources,
     files,
     remove,
-    packs: plans.map(() => ({ salt: salt(), contract: undefined, done: false })),
+    packs: plans.map(() => ({ salt: newSalt(), contract: undefined, done: false })),
     nodes: placement.nodes.map(({ offer }) => bytesToHex(offer.nodeKey)),
   }
   await options.journals.save(journal)
@@ -189,10 +147,6 @@ async function prepare(
 
 function packBytesOf({ chain, packBytes }: PutOptions, k: number): number {
   return packBytes ?? packBytesFor(chain.params, k)
-}
-
-function salt(): Uint8Array {
-  return new Uint8Array(randomBytes(32))
 }
 
 function checkedShards<T extends { k: number; n: number }>(wanted: T | undefined): T | undefined {
@@ -247,32 +201,6 @@ function highest(all: readonly Candidate[], of: (one: Candidate) => bigint): big
   return all.reduce((most, one) => (of(one) > most ? of(one) : most), 0n)
 }
 
-/**
- * A contract that did not become active before its fill deadline takes no more slots. Its pack
- * goes into a new one, under a new salt and so under other keys.
- */
-async function renewLapsed({ options, request, journal }: Put): Promise<void> {
-  const { chain } = options
-  const lapsed: number[] = []
-  const { epoch } = await chain.head()
-  for (const pack of journal.packs) {
-    pack.contract ??= await contractWithSalt(options, pack.salt)
-    if (pack.contract === undefined) continue
-    const record = await chain.contract(pack.contract)
-    const isHere = record?.live && bytesEqual(record.salt, pack.salt)
-    const deadline = (record?.openEpoch ?? 0) + chain.params.fillDeadlineEpochs
-    const isOver = record?.askEpoch !== NONE || (!record.active && epoch >= deadline)
-    if (isHere && !isOver) continue
-    options.logger.info({ contract: pack.contract }, 'contract lapsed; opening another')
-    lapsed.push(pack.contract)
-    pack.contract = undefined
-    pack.salt = salt()
-    pack.done = false
-  }
-  await options.journals.save(journal)
-  if (lapsed.length > 0) request.onLapse?.(lapsed)
-}
-
 /** Every pack of the put, sealed and ready to be encoded, with the label of its contract. */
 function plannedPacks({ journal, placement, options }: Put) {
   const { sources, files, remove, device, sequence, createdMs } = journal
@@ -280,7 +208,7 @@ function plannedPacks({ journal, placement, options }: Put) {
   const plans = planPut(sources, remove, k, packBytesOf(options, k))
   const contents = packContents(sources, files, plans, { device, sequence, createdMs })
   return contents.map(({ manifest, parts }, pack) => {
-    const contractSalt = journal.packs[pack]?.salt ?? salt()
+    const contractSalt = journal.packs[pack]?.salt ?? newSalt()
     const { secrets, sealedManifest, keySalt } = sealPack(options.master, contractSalt, n, manifest)
     const packBytes = plans[pack]?.packBytes ?? 0
     const label = sealLabel(options.master, contractSalt, {
@@ -316,131 +244,5 @@ function uploadOptions(put: Put, { geometry, sealedManifest }: PackToUpload): Up
     onBytes: (bytes) => meter.sent(Math.min(bytes, contentBytes)),
     onLost: () => meter.lost(),
     signal: request.signal,
-  }
-}
-
-/** The pack's contract: opened now, or found where an interrupted put opened it. */
-async function contractFor(
-  put: Put,
-  pack: number,
-  geometry: PackGeometry,
-  label: Uint8Array,
-): Promise<{ index: number; cost: bigint }> {
-  const { options, journal, request } = put
-  const state = journal.packs[pack]
-  if (!state) throw new StorageError('RANGE', 'the journal of the put is damaged: put again')
-  const open: OpenContract = {
-    salt: state.salt,
-    k: journal.k,
-    n: journal.n,
-    maxLeaves: geometry.leafCount,
-    priceCap: journal.priceCap,
-    unitPriceCap: journal.unitPriceCap,
-    lockUnits: trafficUnits(
-      journal.unitPriceCap,
-      Math.max(TRAFFIC_BYTES_MIN, geometry.slotBytes * 1.02 * (request.reads ?? READS)),
-    ),
-    pot: request.repair?.pot ?? 0n,
-    term: journal.termEpochs,
-    policy: request.repair?.trusted ? ContractPolicy.trustsDelegate : 0,
-    delegate: request.repair?.delegate ?? ZERO_ADDRESS,
-    delegateFee: request.repair?.delegateFee ?? 0n,
-    label,
-  }
-  const cost = openContractCost(options.chain.params, open)
-  const found = state.contract ?? (await contractWithSalt(options, state.salt))
-  state.contract = found ?? (await openContract(options, open, cost))
-  await options.journals.save(journal)
-  return { index: state.contract, cost }
-}
-
-async function contractWithSalt(
-  { chain, account }: PutOptions,
-  contractSalt: Uint8Array,
-): Promise<number | undefined> {
-  const own = await chain.contractsOfPayer(account.address)
-  return own.find(({ record }) => bytesEqual(record.salt, contractSalt))?.index
-}
-
-async function openContract(
-  { account }: PutOptions,
-  open: OpenContract,
-  cost: bigint,
-): Promise<number> {
-  try {
-    const payload = { selector: PayloadKind.openContract, value: open } as const
-    const { receipts } = await account.send(payload)
-    for (const { body } of receipts) {
-      const isContract = body.selector === ReceiptKind.creation && body.value.kind === CONTRACT_KIND
-      if (isContract) return body.value.index
-    }
-    throw new Error('the chain opened no contract')
-  } catch (error) {
-    const code = refusalCode(error) ?? 'unknown'
-    const message = `the contract was not opened (${code}): ${reasonOf(error)}`
-    const hint = code === 'INSUFFICIENT_FUNDS' ? `; it costs ${cost} units` : ''
-    throw new StorageError('CHAIN_REFUSED', `${message}${hint}`, error)
-  }
-}
-
-/** Turns what happens into progress calls. */
-class ProgressMeter {
-  readonly #report: ((progress: TransferProgress) => void) | undefined
-  #phase: TransferProgress['phase'] = 'reading'
-  #bytes = 0
-  #peers = 0
-  #lost = 0
-  bytesTotal = 0
-
-  constructor({ onProgress }: PutRequest) {
-    this.#report = onProgress
-  }
-
-  total(bytes: number): void {
-    this.bytesTotal = bytes
-  }
-
-  phase(phase: TransferProgress['phase']): void {
-    // Reading and sending both go over all bytes.
-    const hasRead = this.#phase === 'reading' || this.#phase === 'opening'
-    if (phase === 'sending' && hasRead) this.#bytes = 0
-    this.#phase = phase
-    this.#tell()
-  }
-
-  peers(count: number): void {
-    this.#peers = count
-  }
-
-  lost(): void {
-    this.#lost += 1
-  }
-
-  read(bytes: number): void {
-    this.#bytes += bytes
-    this.#tell()
-  }
-
-  sent(bytes: number): void {
-    this.#bytes = Math.min(this.bytesTotal, this.#bytes + bytes)
-    // Everything is sent; what remains is to see the fills on the chain.
-    if (this.#bytes === this.bytesTotal) this.#phase = 'confirming'
-    this.#tell()
-  }
-
-  done(): void {
-    this.#phase = 'done'
-    this.#bytes = this.bytesTotal
-    this.#tell()
-  }
-
-  #tell(): void {
-    this.#report?.({
-      phase: this.#phase,
-      bytes: this.#bytes,
-      bytesTotal: this.bytesTotal,
-      peers: this.#peers,
-      peersLost: this.#lost,
-    })
   }
 }
