@@ -12,6 +12,7 @@ const LONG = [
   'chaos',
   'copies',
   'faults',
+  'rotten-files',
   'repair',
   'peer-duties',
   'main-chain',

@@ -1,5 +1,5 @@
 import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import type { Random } from '../sim/random.ts'
 
 export interface FlippedByte {
@@ -27,6 +27,15 @@ export async function rotOneByte(folder: string, random: Random): Promise<Flippe
     }
   }
   const { path, isOwn } = random.pick(files)
+  return { ...(await rotByteOf(folder, path, random)), isOwn }
+}
+
+/** Flips one bit of a file. */
+export async function rotByteOf(
+  folder: string,
+  path: string,
+  random: Random,
+): Promise<Omit<FlippedByte, 'isOwn'>> {
   const whole = await readFile(join(folder, path))
   const at = whole.length > 0 ? random.between(0, whole.length - 1) : 0
   const flipped = Buffer.from(whole)
@@ -34,9 +43,17 @@ export async function rotOneByte(folder: string, random: Random): Promise<Flippe
   await writeFile(join(folder, path), flipped)
   return {
     place: `${path}, byte ${at} of ${whole.length}`,
-    isOwn,
     restore: () => writeFile(join(folder, path), whole),
   }
+}
+
+/** Every file that a validator's folder keeps something in, by its path there. */
+export async function filesIn(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true, recursive: true })
+  return entries
+    .filter((entry) => entry.isFile() && !SPARED.test(entry.name))
+    .map((entry) => join(relative(folder, entry.parentPath), entry.name))
+    .sort()
 }
 
 /** What the node says to do: the chain moves away and comes back from the peers. */

@@ -148,7 +148,9 @@ export async function readNodeConfig(path: string): Promise<NodeConfig> {
   try {
     json = JSON.parse(text)
   } catch (error) {
-    throw new ConfigError(`${path} is not JSON: ${(error as Error).message}`)
+    throw new ConfigError(
+      `${path} is not JSON: ${(error as Error).message}. Correct it, or restore it from a backup.`,
+    )
   }
   const parsed = NodeConfigSchema.safeParse(json)
   if (!parsed.success) throw new ConfigError(`${path}: ${schemaIssues(parsed.error)}`)
