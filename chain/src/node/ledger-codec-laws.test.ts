@@ -6,6 +6,7 @@ import { decodeRecord, encodeRecord, ExportRecordType } from '../audit/export-fo
 import { bytesEqual } from '../bytes/hex.ts'
 import type { Result } from '../bytes/result.ts'
 import { decodeCanonical } from '../bytes/ssz.ts'
+import { bytesNear } from '../bytes/testing/almost-bytes.ts'
 import { samplesOf } from '../bytes/testing/ssz-samples.ts'
 import { decodeBody } from '../manager/block-execution.ts'
 import { decodeShortIds, encodeShortIds } from '../net/short-ids.ts'
@@ -114,26 +115,6 @@ const codecs: readonly Codec[] = [
   message('reward slice', RewardSliceType, CHUNK_BYTES_MAX),
 ]
 
-/** Bytes that are almost right: cut, longer, or with a few of them changed. */
-const almost = (seeds: readonly Uint8Array[]) =>
-  fc
-    .record({
-      seed: fc.constantFrom(...seeds),
-      cut: fc.nat(),
-      shorten: fc.boolean(),
-      more: fc.uint8Array({ maxLength: 3 }),
-      changes: fc.array(fc.record({ at: fc.nat(), byte: fc.nat(255) }), { maxLength: 4 }),
-    })
-    .map(({ seed, cut, shorten, more, changes }) => {
-      const kept = seed.slice(0, shorten ? cut % (seed.length + 1) : seed.length)
-      const bytes = Uint8Array.of(...kept, ...more)
-      for (const { at, byte } of changes) if (bytes.length > 0) bytes[at % bytes.length] = byte
-      return bytes
-    })
-
-const inputs = (seeds: readonly Uint8Array[]) =>
-  fc.oneof(fc.uint8Array({ maxLength: 400 }), { weight: 3, arbitrary: almost(seeds) })
-
 function expectLaw({ recode }: Codec, bytes: Uint8Array): void {
   const recoded = recode(bytes)
   if (recoded.ok) expect(bytesEqual(recoded.value, bytes)).toBe(true)
@@ -147,7 +128,7 @@ describe('codec laws of the ledger', () => {
       for (const seed of item.seeds) expectLaw(item, seed)
       expect(item.seeds.some((seed) => item.recode(seed).ok)).toBe(true)
       fc.assert(
-        fc.property(inputs(item.seeds), (bytes) => expectLaw(item, bytes)),
+        fc.property(bytesNear(item.seeds), (bytes) => expectLaw(item, bytes)),
         { numRuns: RUNS },
       )
     },
@@ -167,7 +148,7 @@ describe('codec laws of the ledger', () => {
       const item = { name: 'parameters', seeds, recode: recodeParams }
       expect(recodeParams(seeds[0] as Uint8Array).ok).toBe(true)
       fc.assert(
-        fc.property(inputs(seeds), (bytes) => expectLaw(item, bytes)),
+        fc.property(bytesNear(seeds), (bytes) => expectLaw(item, bytes)),
         { numRuns: RUNS },
       )
     },
@@ -181,7 +162,7 @@ describe('codec laws of the ledger', () => {
         (batch) => encodeBatches(batch),
       )
       fc.assert(
-        fc.property(inputs(seeds), (bytes) => {
+        fc.property(bytesNear(seeds), (bytes) => {
           const batch = decodeBatch(bytes)
           if (batch.length > 0) expect(encodeBatches(batch)).toEqual([bytes])
         }),
@@ -198,7 +179,7 @@ describe('codec laws of the ledger', () => {
     () => {
       const seeds = [encodeShortIds(['0011223344556677', 'ffffffffffffffff'])]
       fc.assert(
-        fc.property(inputs(seeds), (bytes) => {
+        fc.property(bytesNear(seeds), (bytes) => {
           const ids = decodeShortIds(bytes)
           expect(ids !== undefined).toBe(bytes.length > 0 && bytes.length % 8 === 0)
           if (ids) expect(bytesEqual(encodeShortIds(ids), bytes)).toBe(true)

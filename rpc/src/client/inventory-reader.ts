@@ -2,11 +2,13 @@ import type { Type } from '@chainsafe/ssz'
 import { buildSumTree, bytesEqual, bytesToHex, decodeCanonical, parseHex } from '@ioex/chain/bytes'
 import { type InventoryEntry, InventoryEntryType } from '@ioex/chain/types'
 import type { ResultOf } from '../contract/methods.ts'
+import { INVENTORY_ENTRIES_MAX } from '../contract/nodes-methods.ts'
 import type { RpcClient } from './rpc-client.ts'
 import { RpcError } from './rpc-error.ts'
 
-/** Inventory entries that a client reads at most. */
+/** Inventory entries that a client reads at most, in so many pages: all but the last are full. */
 const LIST_ITEMS_MAX = 100_000
+const PAGES_MAX = Math.ceil(LIST_ITEMS_MAX / INVENTORY_ENTRIES_MAX)
 const WEIGHT_SUM_LIMIT = 1n << 128n
 
 /**
@@ -21,13 +23,16 @@ export async function readInventory(
   const size = InventoryEntryType.fixedSize as number
   const entries: InventoryEntry[] = []
   let page = first
-  for (;;) {
+  for (let pages = 1; ; pages++) {
+    if (page.ssz.length > INVENTORY_ENTRIES_MAX * size * 2) {
+      throw new RpcError('BAD_RESPONSE', 'a page of an inventory is too long')
+    }
     const before = entries.length
     for (let at = 0; at < page.ssz.length; at += size * 2) {
       entries.push(decodeRecord(InventoryEntryType, page.ssz.slice(at, at + size * 2), size))
     }
     if (page.next === null) break
-    if (entries.length === before || entries.length > LIST_ITEMS_MAX) {
+    if (entries.length === before || pages === PAGES_MAX) {
       throw new RpcError('BAD_RESPONSE', 'the pages of an inventory do not end')
     }
     const question = { node: first.node, root: bytesToHex(root), from: entries.length }

@@ -1,6 +1,7 @@
 import { createJSONRPCRequest } from 'json-rpc-2.0'
 import { z } from 'zod'
 import { type MethodName, methods, type ParamsOf, type ResultOf } from '../contract/methods.ts'
+import { checkAnswer } from './answer-check.ts'
 import { RpcError } from './rpc-error.ts'
 
 const TIMEOUT_MS = 15_000
@@ -63,12 +64,10 @@ export function createRpcClient(options: RpcClientOptions): RpcClient {
     async call(method, params, call = {}) {
       const timeoutMs = call.timeoutMs ?? defaultTimeout(method, params, options.timeoutMs)
       const result = await callUnchecked(method, params, { ...call, timeoutMs })
-      const parsed = methods[method].result.safeParse(result)
-      if (!parsed.success) {
-        const where = z.prettifyError(parsed.error).split('\n', 1)[0]
-        throw new RpcError('BAD_RESPONSE', `${url} answered ${method} with another form: ${where}`)
-      }
-      return parsed.data as ResultOf<typeof method>
+      const checked = checkAnswer(method, result)
+      if (checked.ok) return checked.value
+      const { message } = checked.fault
+      throw new RpcError('BAD_RESPONSE', `${url} answered ${method} with another form: ${message}`)
     },
   }
 }

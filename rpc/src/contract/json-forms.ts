@@ -12,10 +12,13 @@ export const hexText = (maxBytes: number) =>
   z
     .string()
     .max(maxBytes * 2 + 2)
-    .regex(/^(0x)?([0-9a-fA-F]{2})*$/, 'give hex text: pairs of the digits 0-9 and a-f')
+    .regex(/^(0x)?(?:[0-9a-fA-F]{2})*$/, 'give hex text: pairs of the digits 0-9 and a-f')
 
-/** SSZ bytes as the server writes them. */
-export const sszHex = z.string().regex(/^([0-9a-f]{2})*$/)
+/**
+ * SSZ bytes as the server writes them. A capturing group would take a place on the stack for each
+ * byte, and an answer of some megabytes would overflow it.
+ */
+export const sszHex = z.string().regex(/^(?:[0-9a-f]{2})*$/)
 
 export const hashText = z
   .string()

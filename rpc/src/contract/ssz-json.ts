@@ -117,7 +117,7 @@ function schema(type: unknown): z.ZodType {
   if (type instanceof UintBigintType) return z.string().regex(/^[0-9]{1,39}$/)
   if (type instanceof BooleanType) return z.boolean()
   if (type instanceof ByteVectorType || type instanceof ByteListType) {
-    return isAddress(type) ? z.string().max(90) : z.string().regex(/^([0-9a-f]{2})*$/)
+    return isAddress(type) ? z.string().max(90) : z.string().regex(/^(?:[0-9a-f]{2})*$/)
   }
   const element = elementTypeOf(type)
   if (element) return z.array(schema(element))

@@ -1,1 +1,2 @@
+export * from './almost-bytes.ts'
 export * from './ssz-samples.ts'
