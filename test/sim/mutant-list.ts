@@ -283,13 +283,13 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'votes far ahead counted',
     file: `${CONSENSUS}/voting.ts`,
-    from: 'if (statement.view <= state.finalView || statement.view > state.view + VIEWS_AHEAD_MAX) return',
-    to: 'if (statement.view <= state.finalView) return',
+    from: 'if (statement.view <= state.finalView || statement.view > state.view + VIEWS_AHEAD_MAX) {',
+    to: 'if (statement.view <= state.finalView) {',
   },
   {
     name: 'signature of a vote unchecked',
     file: `${CONSENSUS}/voting.ts`,
-    from: 'if (!crypto.verify(statement, member.publicKey, vote.signature)) return',
+    from: 'if (!crypto.verify(statement, member.publicKey, vote.signature)) return false',
     to: '',
   },
   {
@@ -381,7 +381,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'votes of a bundle not counted',
     file: `${CONSENSUS}/standstill.ts`,
-    from: 'for (const vote of bundle.votes) onVote(state, vote)',
+    from: 'bundle.votes.every((vote) => onVote(state, vote))',
     to: '',
   },
   {

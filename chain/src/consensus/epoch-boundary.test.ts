@@ -366,6 +366,27 @@ describe('from one epoch to the next', () => {
     expect(effects.at(-1)).toMatchObject({ type: 'halt', guilty: [1, 2, 3] })
   })
 
+  test('naming many older epochs buys a peer no more answers', () => {
+    const { setup, bench, nowMs } = relayInSecond(1)
+    const { relay } = startRelay(createMachine(configOf({ ...setup, epoch: 50 })), [], nowMs)
+    const { statement, ...vote } = bench.vote(2, nullify, 7)
+    const answers = Array.from({ length: 50 }, (_, epoch) => {
+      const message = {
+        type: 'vote',
+        vote: { ...vote, statement: { ...statement, epoch } },
+      } as const
+      return stepRelay(relay, { type: 'message', nowMs, from: 'asker', message })
+    })
+    const bundles = answers
+      .flat()
+      .flatMap((effect) =>
+        effect.type === 'sendTo' && effect.message.type === 'bundle' ? [effect.message.bundle] : [],
+      )
+    // Where we are, and how the only epoch that is still told of ended.
+    expect(bundles).toHaveLength(2)
+    expect(bundles[0]?.epoch).toBe(50)
+  })
+
   test('claims without a quorum stop nothing and cost each peer one check in a while', () => {
     const { bench, closing, claim, receive, halts, relay, nowMs } = relayInSecond(2)
     receive({ type: 'certificate', certificate: closing })
@@ -391,6 +412,10 @@ describe('from one epoch to the next', () => {
     expect(effects).toContainEqual({ type: 'epochAhead', peer: 'peer', epoch: 3 })
     for (let i = 1; i < 500; i++) world.receive(ahead(2, i), `peer ${i % 3}`)
     expect(relay.waiting).toHaveLength(3 * 64)
+    // Who says little is not pushed out by those that say much.
+    world.receive(ahead(2, 900), 'quiet')
+    for (let i = 1; i < 500; i++) world.receive(ahead(2, i), `peer ${i % 5}`)
+    expect(relay.waiting.filter(({ from }) => from === 'quiet')).toHaveLength(1)
     for (let i = 1; i < 500; i++) world.receive(ahead(2, i), `peer ${i}`)
     expect(relay.waiting).toHaveLength(256)
     expect(relay.waiting.every(({ message }) => epochOf(message) === 2)).toBe(true)

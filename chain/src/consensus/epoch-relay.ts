@@ -15,13 +15,10 @@ import type { PastVotes } from './past-votes.ts'
 import { startMachine, stepMachine } from './simplex-machine.ts'
 import { makeBundle } from './standstill.ts'
 import { votesIn } from './votes-in.ts'
+import { keepWaiting, type WaitingMessage } from './waiting-messages.ts'
 
 /** Finished epochs whose finality certificate is still told, and whose forks are noticed. */
 const LAST_WORDS_MAX = 8
-const WAITING_MESSAGES_MAX = 256
-const WAITING_MESSAGES_PER_PEER_MAX = 64
-/** Proposals with longer justifications are not kept waiting: they would be memory for anyone. */
-const WAITING_SKIPS_MAX = 8
 const ANSWERS_REMEMBERED_MAX = 1024
 
 export type RelayEffect =
@@ -43,7 +40,7 @@ export interface EpochRelay {
   readonly past: Map<number, PastEpoch>
   /** Of views that are final, to judge a vote by that comes late. */
   readonly pastVotes: PastVotes
-  waiting: { readonly from: PeerName; readonly message: ConsensusMessage }[]
+  waiting: WaitingMessage[]
   readonly answeredAtMs: Map<string, number>
 }
 
@@ -136,7 +133,7 @@ export function stepRelay(relay: EpochRelay, event: ConsensusEvent): RelayEffect
     return [...late, ...closing(relay, stepMachine(machine, event))]
   }
   if (epoch > current + 1) return [{ type: 'epochAhead', peer: from, epoch }]
-  keepWaiting(relay, from, message)
+  keepWaiting(relay.waiting, { from, message })
   const proof = finalityIn(message, current)
   if (proof) {
     const certificate = { type: 'certificate', certificate: proof } as const
@@ -183,16 +180,19 @@ function finalityIn(message: ConsensusMessage, epoch: number): Certificate | und
   return parent?.statement.epoch === epoch ? parent : undefined
 }
 
-/** The old epoch answers with its finality certificate; our own position shows how far we are. */
+/**
+ * The old epoch answers with its finality certificate; our own position shows how far we are, once
+ * for all epochs that a peer may name.
+ */
 function answerOlder(
   relay: EpochRelay,
   peer: PeerName,
   epoch: number,
   nowMs: number,
 ): RelayEffect[] {
-  if (!isAnswerDue(relay, peer, epoch, nowMs)) return []
   const lastWords = relay.lastWords.get(epoch)
-  const bundles = [...(lastWords ? [lastWords] : []), makeBundle(relay.machine, 1)]
+  const bundles = lastWords && isAnswerDue(relay, peer, epoch, nowMs) ? [lastWords] : []
+  if (isDue(relay, `place/${peer}`, nowMs)) bundles.push(makeBundle(relay.machine, 1))
   return bundles.map((bundle) => ({ type: 'sendTo', peer, message: { type: 'bundle', bundle } }))
 }
 
@@ -271,22 +271,10 @@ function wasRecent({ answeredAtMs, machine }: EpochRelay, key: string, nowMs: nu
 }
 
 function noteAt({ answeredAtMs }: EpochRelay, key: string, nowMs: number): void {
-  if (answeredAtMs.size >= ANSWERS_REMEMBERED_MAX) answeredAtMs.clear()
+  answeredAtMs.delete(key)
+  const [oldest] = answeredAtMs.keys()
+  if (answeredAtMs.size >= ANSWERS_REMEMBERED_MAX && oldest !== undefined) {
+    answeredAtMs.delete(oldest)
+  }
   answeredAtMs.set(key, nowMs)
-}
-
-/** Not verified yet, so bounded per peer: the oldest of that peer gives way. */
-function keepWaiting(relay: EpochRelay, from: PeerName, message: ConsensusMessage): void {
-  if (message.type === 'bundle') return
-  if (message.type === 'proposal') {
-    if (message.proposal.justification.skips.length > WAITING_SKIPS_MAX) return
-  }
-  const { waiting } = relay
-  const ofPeer = waiting.filter((each) => each.from === from)
-  if (ofPeer.length >= WAITING_MESSAGES_PER_PEER_MAX) {
-    waiting.splice(waiting.indexOf(ofPeer[0] as (typeof waiting)[number]), 1)
-  } else if (waiting.length >= WAITING_MESSAGES_MAX) {
-    waiting.shift()
-  }
-  waiting.push({ from, message })
 }

@@ -115,7 +115,8 @@ function onMessage(state: MachineState, from: PeerName, message: ConsensusMessag
     case 'proposal':
       return onProposal(state, message.proposal)
     case 'vote':
-      return onVote(state, message.vote)
+      onVote(state, message.vote)
+      return
     case 'certificate':
       onCertificate(state, message.certificate)
       return

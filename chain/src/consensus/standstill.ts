@@ -52,7 +52,7 @@ export function onStandstillTimer(state: MachineState): void {
 /** Takes in a bundle; a sender that is behind gets ours, from its view on. */
 export function onBundle(state: MachineState, from: PeerName, bundle: Bundle): void {
   if (bundle.certificates.every((certificate) => onCertificate(state, certificate))) {
-    for (const vote of bundle.votes) onVote(state, vote)
+    bundle.votes.every((vote) => onVote(state, vote))
   }
   if (bundle.view >= state.view && bundle.finalView >= state.finalView) return
   answerWithBundle(state, from, bundle.view)

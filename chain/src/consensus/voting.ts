@@ -105,17 +105,23 @@ export function logBlock(state: MachineState, hash: Hex): void {
   emit(state, { type: 'persist', record: { type: 'block', block: withoutStatus(block) } })
 }
 
-/** A vote from outside: bounded in view, verified, then counted. */
-export function onVote(state: MachineState, vote: Vote): void {
+/**
+ * A vote from outside: bounded in view, verified, then counted. False if its signature is, so that
+ * the rest of its message is dropped.
+ */
+export function onVote(state: MachineState, vote: Vote): boolean {
   const { setup, crypto, self } = state.config
   const { statement, validator } = vote
-  if (statement.epoch !== setup.epoch || !isWellFormed(statement)) return
-  if (statement.view <= state.finalView || statement.view > state.view + VIEWS_AHEAD_MAX) return
+  if (statement.epoch !== setup.epoch || !isWellFormed(statement)) return true
+  if (statement.view <= state.finalView || statement.view > state.view + VIEWS_AHEAD_MAX) {
+    return true
+  }
   const member = setup.validators[validator]
-  if (!member || isRedundant(roundAt(state, statement.view), vote)) return
-  if (!crypto.verify(statement, member.publicKey, vote.signature)) return
+  if (!member || isRedundant(roundAt(state, statement.view), vote)) return true
+  if (!crypto.verify(statement, member.publicKey, vote.signature)) return false
   if (validator === self) noticeDoppelganger(state, vote)
   countVote(state, vote)
+  return true
 }
 
 /** Second line against double signing: our key votes somewhere else. */

@@ -5,11 +5,14 @@ import type { ConsensusMessage, JustifiedBlock, PeerName } from '../consensus/ma
 import type { MachineState } from '../consensus/machine-state.ts'
 import { isSignedByLeader } from '../consensus/proposing.ts'
 import { blockHash } from '../types/block.ts'
+import type { Header } from '../types/consensus-objects.ts'
 import type { BlockEnvelope, BlockHost } from './block-host.ts'
 import type { ConsensusTransport } from './consensus-transport.ts'
 import { EarlyBodies } from './early-bodies.ts'
 import { type BlockFrame, EMPTY_BODY, encodeMessage } from './message-codec.ts'
 
+/** Peers remembered that sent a body which is not the one of its header. */
+const LIARS_MAX = 256
 /** Blocks read from disk for peers at the same time. */
 const BLOCK_READS_MAX = 4
 
@@ -36,6 +39,7 @@ export class BlockExchange {
   readonly #options: BlockExchangeOptions
   #bodies = new Map<Hex, Uint8Array>()
   readonly #earlyBodies = new EarlyBodies()
+  readonly #liars = new Set<PeerName>()
   #reads = 0
 
   constructor(options: BlockExchangeOptions) {
@@ -66,6 +70,7 @@ export class BlockExchange {
   beginEpoch(logged: Map<Hex, Uint8Array>): void {
     const { blocks } = this.#options.machine().tree
     this.#bodies = logged
+    this.#liars.clear()
     for (const [hash, body] of this.#earlyBodies.take()) {
       if (blocks.has(hash)) this.#bodies.set(hash, body)
     }
@@ -92,14 +97,13 @@ export class BlockExchange {
     peer: PeerName,
     { message, body }: { readonly message: Proposal; readonly body: Uint8Array },
   ): BlockBytes | undefined | false {
-    const { host } = this.#options
     const machine = this.#options.machine()
     const { header, leaderVote } = message.proposal
     const hash = bytesToHex(leaderVote.statement.hash)
     const reproposed = header.view < leaderVote.statement.view
     if (reproposed || this.has(hash)) return undefined
     const ahead = epochOf(message) - machine.config.setup.epoch
-    const isBody = () => host.isBodyOf(header, body)
+    const isBody = () => this.#isBody(peer, header, body)
     if (ahead === 0) {
       return isSignedByLeader(machine, message.proposal) && isBody() && { hash, body }
     }
@@ -109,10 +113,23 @@ export class BlockExchange {
   }
 
   /** The body of a block that was asked for: the work of checking it is done for no other. */
-  admitFetched({ header, body }: BlockFrame): BlockBytes | undefined {
+  admitFetched(peer: PeerName, { header, body }: BlockFrame): BlockBytes | undefined {
     const hash = bytesToHex(blockHash(header))
     if (!this.#options.machine().tree.wanted.has(hash)) return undefined
-    return this.#options.host.isBodyOf(header, body) ? { hash, body } : undefined
+    return this.#isBody(peer, header, body) ? { hash, body } : undefined
+  }
+
+  /**
+   * Hashes up to a MiB: a false body is its sender's fault, whose bodies are not looked at again
+   * before the next epoch.
+   */
+  #isBody(peer: PeerName, header: Header, body: Uint8Array): boolean {
+    if (this.#liars.has(peer)) return false
+    if (this.#options.host.isBodyOf(header, body)) return true
+    const [oldest] = this.#liars
+    if (this.#liars.size >= LIARS_MAX && oldest !== undefined) this.#liars.delete(oldest)
+    this.#liars.add(peer)
+    return false
   }
 
   /** A message of the machine as bytes; a new proposal takes its body along. */

@@ -200,9 +200,19 @@ describe('a driver and the world', { timeout: 90_000 }, () => {
       return true
     }
     network.filter = onlyOnce(network.filter)
+    const { host } = d()
+    const isBodyOf = host.isBodyOf.bind(host)
+    let falseBodies = 0
+    host.isBodyOf = (header, body) => {
+      const isBody = isBodyOf(header, body)
+      if (!isBody) falseBodies += 1
+      return isBody
+    }
     for (const member of members) await start(member)
     await reaches(10)
     expect(tampered.length).toBeGreaterThan(2)
+    // Who sent one is not believed again in that epoch.
+    expect(falseBodies).toBeLessThanOrEqual(Math.ceil(a().host.height / EPOCH_BLOCKS))
     expectOneChain()
   })
 

@@ -85,6 +85,8 @@ export class ConsensusDriver {
   readonly #work = new WorkQueue((cause) => this.#failWith(cause))
   readonly #behindNoticeMs = new Map<PeerName | undefined, number>()
   readonly #inbox = new MessageInbox()
+  /** Pieces of work that wait for a message of the inbox: no more than messages. */
+  #turns = 0
   readonly #hostCalls = new HostCalls()
   /** Of the machine; another one gets no answers or timers of this one. */
   #generation = 0
@@ -191,8 +193,10 @@ export class ConsensusDriver {
   }
 
   #receive(peer: PeerName, bytes: Uint8Array): void {
-    if (this.#stopped || !this.#inbox.admit(peer, bytes.length)) return
-    this.#work.push(() => this.#handle(peer, bytes))
+    if (this.#stopped || !this.#inbox.put(peer, bytes)) return
+    if (this.#turns >= this.#inbox.size) return
+    this.#turns += 1
+    this.#work.push(() => this.#handleNext())
   }
 
   /** An event for the machine of this generation. */
@@ -297,8 +301,13 @@ export class ConsensusDriver {
     this.#timers.clear()
   }
 
+  async #handleNext(): Promise<void> {
+    this.#turns -= 1
+    const next = this.#inbox.take()
+    if (next) await this.#handle(next.peer, next.bytes)
+  }
+
   async #handle(peer: PeerName, bytes: Uint8Array): Promise<void> {
-    this.#inbox.release(peer, bytes.length)
     const wire = decodeMessage(bytes)
     if (!wire.ok) {
       this.#options.logger.debug({ peer, fault: wire.fault }, 'malformed consensus message')
@@ -308,14 +317,14 @@ export class ConsensusDriver {
       case 'blockRequest':
         return this.#blocks.answer(peer, bytesToHex(wire.value.hash))
       case 'block':
-        return this.#handleBlock(wire.value.block)
+        return this.#handleBlock(peer, wire.value.block)
       case 'consensus':
         return this.#handleMessage(peer, wire.value.message, wire.value.body)
     }
   }
 
-  async #handleBlock(frame: BlockFrame): Promise<void> {
-    const block = this.#blocks.admitFetched(frame)
+  async #handleBlock(peer: PeerName, frame: BlockFrame): Promise<void> {
+    const block = this.#blocks.admitFetched(peer, frame)
     if (!block) return
     const { header, justification } = frame
     const nowMs = this.#clock.now()

@@ -14,6 +14,7 @@ import type { Logger } from 'pino'
 import { bytesToHex } from '../bytes/hex.ts'
 import { PRESENCE_BYTES_MAX, PRESENCES_BYTES_MAX } from '../types/signer-presence.ts'
 import { type FinalHeaderHandler, finalGossip, joinTopic } from './final-gossip.ts'
+import { Outbox } from './outbox.ts'
 import { SALT_BYTES, SHORT_ID_BYTES, SHORT_IDS_MAX } from './short-ids.ts'
 import { BATCH_BYTES_MAX } from './transaction-batch.ts'
 import { type GossipVerdict, RELAY_TICK_MS, TransactionRelay } from './transaction-relay.ts'
@@ -21,8 +22,6 @@ import { type GossipVerdict, RELAY_TICK_MS, TransactionRelay } from './transacti
 /** Bytes of one consensus message; a proposal carries a whole block. */
 export const CONSENSUS_MESSAGE_BYTES_MAX = 2 * 1024 * 1024
 
-/** Messages that wait for a slow peer before the oldest are dropped; peers ask again. */
-const OUTBOX_MESSAGES_MAX = 512
 const REDIAL_MS = 1000
 const REQUEST_TIMEOUT_MS = 10_000
 /** Bodies of announced transactions: another holder is asked sooner. */
@@ -300,7 +299,7 @@ export class FullNodeNetwork {
     const outbox = new Outbox(async () => {
       const connection = this.#connectionOf(id)
       if (!connection) throw new Error(`not connected to ${id}`)
-      return connection.newStream(this.#protocols.consensus)
+      return lpStream(await connection.newStream(this.#protocols.consensus))
     })
     this.#outboxes.set(id, outbox)
     this.#options.logger.info({ peer: id }, 'full node connected')
@@ -371,48 +370,6 @@ export class FullNodeNetwork {
     } catch (error) {
       if (stream.status === 'open') stream.abort(error as Error)
     }
-  }
-}
-
-/** Messages to one peer, in order, over one stream that is reopened when it breaks. */
-class Outbox {
-  readonly #open: () => Promise<Stream>
-  #queue: Uint8Array[] = []
-  #busy = false
-  #closed = false
-
-  constructor(open: () => Promise<Stream>) {
-    this.#open = open
-  }
-
-  #frames: ReturnType<typeof lpStream> | undefined
-
-  add(message: Uint8Array): void {
-    if (this.#closed) return
-    this.#queue.push(message)
-    if (this.#queue.length > OUTBOX_MESSAGES_MAX) this.#queue.shift()
-    if (!this.#busy) void this.#drain()
-  }
-
-  close(): void {
-    this.#closed = true
-    this.#queue = []
-  }
-
-  async #drain(): Promise<void> {
-    this.#busy = true
-    while (!this.#closed) {
-      const message = this.#queue.shift()
-      if (!message) break
-      try {
-        this.#frames ??= lpStream(await this.#open())
-        await this.#frames.write(message, { signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) })
-      } catch {
-        // The message is lost as on any network; consensus rebroadcasts what matters.
-        this.#frames = undefined
-      }
-    }
-    this.#busy = false
   }
 }
 
