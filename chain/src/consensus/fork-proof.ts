@@ -1,7 +1,8 @@
 import type { Hex } from '../bytes/hex.ts'
 import type { Certificate, Justification, Vote } from '../types/consensus-objects.ts'
 import { contradicts } from '../types/contradiction.ts'
-import { votesOf } from './certificate.ts'
+import { isValidCertificate, votesOf } from './certificate.ts'
+import type { EpochValidator, VoteVerifier } from './machine-interface.ts'
 
 /** A step of a certified chain: a view in which a block was proposed, and why it could be. */
 export interface ChainLink {
@@ -38,6 +39,23 @@ export function contradictionTo(
     return justification.skips.find((skip) => skip.statement.view === view)
   }
   return undefined
+}
+
+/**
+ * Who made two finality certificates of one epoch that contradict each other, as far as the links
+ * show it: those of the chain of the later view. Certificates of links are checked here, since
+ * not all were when their blocks were fetched.
+ */
+export function forkPairs(
+  one: Certificate,
+  other: Certificate,
+  links: readonly ChainLink[],
+  judges: { readonly validators: readonly EpochValidator[]; readonly crypto: VoteVerifier },
+): ContradictingVotes[] {
+  const [lower, higher] = one.statement.view <= other.statement.view ? [one, other] : [other, one]
+  const against = contradictionTo(lower, higher, links)
+  const isProven = against && isValidCertificate(against, judges.validators, judges.crypto)
+  return isProven ? guiltyVotes(lower, against) : []
 }
 
 /**

@@ -10,7 +10,7 @@ import { isWellFormed } from '../types/contradiction.ts'
 import { ZERO_HASH } from '../types/primitives.ts'
 import { headerOf, want, withoutStatus } from './block-tree.ts'
 import { assembleCertificate, isValidCertificate, votesOf } from './certificate.ts'
-import { type ChainLink, contradictionTo, guiltyVotes } from './fork-proof.ts'
+import { type ChainLink, forkPairs } from './fork-proof.ts'
 import {
   closeRounds,
   emit,
@@ -206,12 +206,7 @@ export function haltOnFork(
 ): void {
   if (state.halted) return
   const { setup, crypto } = state.config
-  const [lower, higher] =
-    ours.statement.view <= certificate.statement.view ? [ours, certificate] : [certificate, ours]
-  const other = contradictionTo(lower, higher, links)
-  // A link's certificates were not all checked when its block was fetched.
-  const proven = other && isValidCertificate(other, setup.validators, crypto)
-  const pairs = proven ? guiltyVotes(lower, other) : []
+  const pairs = forkPairs(ours, certificate, links, { validators: setup.validators, crypto })
   for (const pair of pairs) emit(state, { type: 'evidence', ...pair })
   const guilty = pairs.map(({ first }) => first.validator)
   halt(state, 'two chains have finality certificates', certificate, { ours, guilty })

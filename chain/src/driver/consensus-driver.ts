@@ -9,6 +9,7 @@ import {
   startRelay,
   stepRelay,
 } from '../consensus/epoch-relay.ts'
+import type { ContradictingVotes } from '../consensus/fork-proof.ts'
 import type {
   ConsensusEvent,
   ConsensusMessage,
@@ -29,7 +30,7 @@ import type { BlockHost, HaltReason } from './block-host.ts'
 import type { ConsensusTransport } from './consensus-transport.ts'
 import { createConsensusCrypto } from './consensus-crypto.ts'
 import { type DriverClock, systemClock } from './driver-clock.ts'
-import { ForkWatch } from './fork-watch.ts'
+import { type FoundFork, ForkWatch } from './fork-watch.ts'
 import { HISTORY_TOO_OLD, TWIN, withDiskFull } from './halt-reasons.ts'
 import { HostCalls } from './host-calls.ts'
 import { entryOf, recordsOf } from './log-records.ts'
@@ -508,6 +509,22 @@ export class ConsensusDriver {
     const validators = this.#relay ? validatorsOf(this.#relay, epoch) : []
     const keys = guilty.flatMap((index) => validators[index]?.publicKey ?? [])
     this.#fail(await this.#fork.record({ reason: message, theirs, ours, guilty: keys }))
+  }
+
+  /** Forks of this epoch and those before were decided by the operator. */
+  get settledEpoch(): number {
+    return this.#fork.settledEpoch
+  }
+
+  /**
+   * For who finds a fork that consensus was not told of: both certificates were verified. Those
+   * whom the pairs show guilty are reported first.
+   */
+  stopForFork(fork: FoundFork, pairs: readonly ContradictingVotes[]): void {
+    this.#work.push(async () => {
+      for (const { first, second } of pairs) this.#options.host.onEvidence(first, second)
+      this.#fail(await this.#fork.record(fork))
+    })
   }
 
   /** Another process signs with our key, and this one has to give way. */

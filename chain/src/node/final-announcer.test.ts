@@ -12,6 +12,8 @@ import { type FinalHeader, FinalHeaderType } from '../sync/sync-messages.ts'
 import { hopContext, managerOf, managerOn } from '../sync/testing/served-chain.ts'
 import { VoteKind } from '../types/consensus-objects.ts'
 import { blockHash } from '../types/block.ts'
+import type { FoundFork } from '../driver/fork-watch.ts'
+import { RivalHeaders } from './rival-headers.ts'
 import { FinalAnnouncer } from './final-announcer.ts'
 
 const HEIGHT = 5
@@ -47,6 +49,7 @@ function announcerOn(
   let hear: FinalHeaderHandler = () => 'ignore'
   const published: Uint8Array[] = []
   const catchUps: number[] = []
+  const forks: FoundFork[] = []
   announcers.push(
     new FinalAnnouncer({
       manager,
@@ -56,6 +59,13 @@ function announcerOn(
         },
         publishFinalHeader: (message) => void published.push(message),
       },
+      rivals: new RivalHeaders({
+        manager,
+        crypto: hopContext().crypto,
+        settledEpoch: () => 0,
+        onFork: (fork) => void forks.push(fork),
+        nowMs: () => 0,
+      }),
       crypto: hopContext().crypto,
       consensusKey,
       isHeld: () => isHeld,
@@ -63,7 +73,7 @@ function announcerOn(
     }),
   )
   const tell = (what: FinalHeader) => hear('peer', FinalHeaderType.serialize(what))
-  return { tell, raw: (bytes: Uint8Array) => hear('peer', bytes), published, catchUps }
+  return { tell, raw: (bytes: Uint8Array) => hear('peer', bytes), published, catchUps, forks }
 }
 
 describe('final headers by gossip', () => {

@@ -4,6 +4,7 @@ import type { VoteVerifier } from '../consensus/machine-interface.ts'
 import type { ConsensusKey } from '../driver/consensus-key.ts'
 import type { ChainManager, FinalizedBlock } from '../manager/chain-manager.ts'
 import { checkCertificate } from '../light/finality.ts'
+import { RECENT_BLOCKS, type RivalHeaders } from './rival-headers.ts'
 import { FINAL_HEADER_BYTES_MAX } from '../net/final-gossip.ts'
 import type { FullNodeNetwork } from '../net/full-node-network.ts'
 import type { GossipVerdict } from '../net/transaction-relay.ts'
@@ -13,6 +14,8 @@ import { blockHash } from '../types/block.ts'
 
 export interface FinalAnnouncerOptions {
   readonly manager: Pick<ChainManager, 'params' | 'final' | 'validators' | 'onFinal'>
+  /** Judges what contradicts the final chain. */
+  readonly rivals: Pick<RivalHeaders, 'hashAt' | 'judge' | 'expect'>
   readonly network: Pick<FullNodeNetwork, 'onFinalHeader' | 'publishFinalHeader'>
   readonly crypto: VoteVerifier
   /** Of a validator: it announces the blocks that it proposed. */
@@ -23,8 +26,6 @@ export interface FinalAnnouncerOptions {
   readonly catchUp: (height: number) => void
 }
 
-/** Blocks behind the newest final one whose headers are still passed on. */
-const RECENT_BLOCKS = 8
 /** Block intervals that consensus or sync have to bring an announced block by themselves. */
 const PATIENCE_INTERVALS = 2
 
@@ -36,8 +37,6 @@ const PATIENCE_INTERVALS = 2
 export class FinalAnnouncer {
   readonly #options: FinalAnnouncerOptions
   readonly #unsubscribe: () => void
-  /** Hashes of the newest final blocks by height. */
-  readonly #final = new Map<number, Hex>()
   /** Passed on already: another certificate for the same block is no news. */
   readonly #told = new Set<Hex>()
   #highest = 0
@@ -45,7 +44,7 @@ export class FinalAnnouncer {
 
   constructor(options: FinalAnnouncerOptions) {
     this.#options = options
-    options.network.onFinalHeader((_peer, message) => this.#judge(message))
+    options.network.onFinalHeader((peer, message) => this.#judge(peer, message))
     this.#unsubscribe = options.manager.onFinal((block) => this.#afterBlock(block))
   }
 
@@ -55,8 +54,6 @@ export class FinalAnnouncer {
   }
 
   #afterBlock({ hash, header, certificate }: FinalizedBlock): void {
-    this.#final.set(header.height, hash)
-    this.#final.delete(header.height - RECENT_BLOCKS)
     const { manager, network, consensusKey } = this.#options
     const proposer = manager.validators(header.epoch)?.[header.proposer]
     const isOurs =
@@ -66,28 +63,30 @@ export class FinalAnnouncer {
     network.publishFinalHeader(FinalHeaderType.serialize({ header, certificate }))
   }
 
-  #judge(message: Uint8Array): GossipVerdict {
+  #judge(peer: string, message: Uint8Array): GossipVerdict {
     const decoded = decodeCanonical(FinalHeaderType, message, FINAL_HEADER_BYTES_MAX)
     if (!decoded.ok) return 'reject'
     const hash = blockHash(decoded.value.header)
-    const verdict = this.#judgeHeader(decoded.value, hash)
+    const verdict = this.#judgeHeader(peer, decoded.value, hash)
     if (verdict === 'accept') this.#accept(decoded.value.header.height, bytesToHex(hash))
     return verdict
   }
 
-  #judgeHeader({ header, certificate }: FinalHeader, hash: Uint8Array): GossipVerdict {
-    const { manager, crypto, isHeld } = this.#options
+  #judgeHeader(peer: string, claim: FinalHeader, hash: Uint8Array): GossipVerdict {
+    const { header, certificate } = claim
+    const { manager, rivals, crypto, isHeld } = this.#options
     const { height, epoch } = header
     if (isHeld() || this.#told.has(bytesToHex(hash))) return 'ignore'
-    if (height <= manager.final.header.height) {
-      if (this.#final.get(height) !== bytesToHex(hash)) return 'ignore'
-    }
+    const isPast = height <= manager.final.header.height
+    if (isPast && rivals.hashAt(height) !== bytesToHex(hash)) return rivals.judge(peer, claim, hash)
     if (epochOfHeight(manager.params, height) !== epoch) return 'reject'
     const validators = manager.validators(epoch)
     // Epochs ahead: sync finds the way there, and who decides them.
     if (!validators) return 'ignore'
     const deciders = { epochBlocks: manager.params.epochBlocks, validators, crypto }
-    return checkCertificate({ header, hash }, certificate, deciders).ok ? 'accept' : 'reject'
+    if (!checkCertificate({ header, hash }, certificate, deciders).ok) return 'reject'
+    if (!isPast) rivals.expect(claim, hash)
+    return 'accept'
   }
 
   #accept(height: number, hash: Hex): void {

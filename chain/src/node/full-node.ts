@@ -42,6 +42,7 @@ import { openMainAccount } from './main-account.ts'
 import { openMainNodes } from './main-nodes.ts'
 import { type OpenedNode, openNode, type SyncMode } from './open-node.ts'
 import { type OpeningsKept, OpeningsPruner } from './openings-pruner.ts'
+import { RivalHeaders } from './rival-headers.ts'
 import { SignerBoard } from './signer-board.ts'
 import { SignerWatch } from './signer-watch.ts'
 import { SnapshotMaker } from './snapshot-maker.ts'
@@ -149,6 +150,7 @@ export class FullNode {
   #anchorer: CheckpointAnchorer | undefined
   #sweep: EvictionSweep | undefined
   #announcer: FinalAnnouncer | undefined
+  #rivals: RivalHeaders | undefined
   #snapshots: SnapshotMaker | undefined
   #scrubber: BlockScrubber | undefined
   #pruner: OpeningsPruner | undefined
@@ -308,6 +310,7 @@ export class FullNode {
     this.#anchorer?.stop()
     this.#sweep?.stop()
     this.#announcer?.stop()
+    this.#rivals?.stop()
     this.#signerWatch?.stop()
   }
 
@@ -355,14 +358,7 @@ export class FullNode {
       },
     })
     const sync = this.#sync
-    this.#announcer = new FinalAnnouncer({
-      manager,
-      network,
-      crypto,
-      consensusKey: validator?.consensusKey,
-      isHeld: () => this.#gate.isHeld,
-      catchUp: (height) => this.catchUp(height),
-    })
+    await this.#hearFinalHeaders(driver)
     const { serve, shelf } = this.#opened
     const places = new HistoryProofs(manager.store)
     serve(new SyncServer({ store: manager.store, status: () => this.#status(), shelf, places }))
@@ -386,6 +382,28 @@ export class FullNode {
     this.#syncTimer = setInterval(() => void this.#lookForMore(sync), SYNC_POLL_MS)
     void this.#lookForMore(sync)
     if (validator) this.#startDuties(validator, isSyncing)
+  }
+
+  async #hearFinalHeaders(driver: ConsensusDriver): Promise<void> {
+    const { manager, network } = this
+    const crypto = createConsensusCrypto(manager.chainId, undefined)
+    this.#rivals = new RivalHeaders({
+      manager,
+      crypto,
+      settledEpoch: () => driver.settledEpoch,
+      onFork: (fork, pairs) => driver.stopForFork(fork, pairs),
+      nowMs: () => performance.now(),
+    })
+    await this.#rivals.begin()
+    this.#announcer = new FinalAnnouncer({
+      manager,
+      rivals: this.#rivals,
+      network,
+      crypto,
+      consensusKey: this.#options.validator?.consensusKey,
+      isHeld: () => this.#gate.isHeld,
+      catchUp: (height) => this.catchUp(height),
+    })
   }
 
   /** Copies of one validator need a third node to learn of each other. */
