@@ -155,6 +155,26 @@ describe('follower', () => {
     expect(follower.tip.height).toBe(20)
   })
 
+  test('old blocks that are forgotten while a fork is read move nothing', async () => {
+    const { chain, client } = await startChain()
+    let atBlock = () => {}
+    const getBlockRaw: MainChainClient['getBlockRaw'] = (hash) => {
+      atBlock()
+      return client.getBlockRaw(hash)
+    }
+    const follower = follow(chain, { ...client, getBlockRaw })
+    await mine(chain, 1030)
+    await follower.poll()
+    await chain.reorganise(2)
+    // A side block becomes final meanwhile, and with it most of what is held here.
+    atBlock = () => follower.release(1028)
+    await follower.poll()
+    expect(follower.floor.height).toBe(4)
+    for (let height = 1026; height <= 1031; height++) {
+      expect(follower.blockAt(height)?.header.hash).toEqual(chain.ledger.at(height)?.hash)
+    }
+  })
+
   test('a fork below what it holds is said, not guessed', async () => {
     const { chain, client } = await startChain()
     await mine(chain, 5)

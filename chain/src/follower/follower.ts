@@ -1,12 +1,8 @@
 import { bytesEqual } from '../bytes/hex.ts'
-import {
-  fromDisplayHash,
-  type InternalHash,
-  toDisplayHash,
-  toInternalHex,
-} from '../elastos/hash-orientation.ts'
+import { fromDisplayHash, type InternalHash, toDisplayHash } from '../elastos/hash-orientation.ts'
 import type { HeaderContext, MainChainParams } from '../elastos/header-rules.ts'
 import { decodeTransaction } from '../elastos/transaction.ts'
+import { BlockWindow } from './block-window.ts'
 import {
   ConfirmCheck,
   ConfirmNews,
@@ -36,8 +32,6 @@ const DEFAULT_POLL_MS = 1000
 const DEFAULT_WINDOW_BLOCKS = 4096
 /** Blocks kept below what the consumers have taken, for reorganisations. */
 const KEPT_BELOW_BLOCKS = 1024
-/** Blocks that left the best chain, remembered so that whoever stands on one is led back. */
-const ORPHANS_MAX = 4096
 /** A source may differ in so many newest blocks without alarm: miners disagree so deep at most. */
 const DISAGREEMENT_BLOCKS = 6
 /** A source that is slow gives way to the others after so long, and goes on in its next turn. */
@@ -70,13 +64,6 @@ export interface FollowerOptions {
   readonly onContradiction?: (source: SourceStatus, sharedHeight: number) => void
   /** Told of what went wrong in a poll; the next poll tries again. */
   readonly onProblem?: (error: unknown) => void
-}
-
-/** A block of the best chain, and since when it is in it, by the monotonic clock. */
-interface HeldBlock extends FollowedBlock {
-  readonly sinceMs: number
-  /** First height at or above this one that the main chain's arbiters confirm. */
-  readonly dposFrom: number
 }
 
 export interface FollowerStatus {
@@ -112,16 +99,9 @@ export class MainForkTooDeepError extends Error {
 export class MainChainFollower {
   private readonly options: FollowerOptions
   private readonly sources: readonly MainSource[]
-  /** Context of the block below the window's first. */
-  private base: HeaderContext
-  /** What the blocks below the window say of the mode at its start. */
-  private baseDposFrom = 0
-  private readonly blocks: HeldBlock[] = []
+  private readonly window: BlockWindow
   private readonly confirms: ConfirmCheck | undefined
   private readonly news = new ConfirmNews()
-  private readonly places = new Map<string, { height: number; index: number }>()
-  /** Left blocks by hash, with the hash of the block below. Insertion order is age. */
-  private readonly orphans = new Map<string, { height: number; previous: string }>()
   private released: number
   private problem: string | undefined
   private timer: NodeJS.Timeout | undefined
@@ -131,7 +111,7 @@ export class MainChainFollower {
 
   constructor(options: FollowerOptions) {
     this.options = options
-    this.base = options.start
+    this.window = new BlockWindow(options.start)
     this.released = options.start.previous.height
     const { confirms } = options
     this.confirms = confirms && new ConfirmCheck(confirms, options.start.previous)
@@ -141,21 +121,21 @@ export class MainChainFollower {
 
   /** The block below the oldest one held here. */
   get floor(): MainTip {
-    return this.base.previous
+    return this.window.floor
   }
 
   get tip(): MainTip {
-    return this.context(this.blocks.length).previous
+    return this.window.tip
   }
 
   /** Headers up to here may be served and voted for; without Confirms, any. */
   get confirmedHeight(): number {
-    return this.confirms?.heightIn(this) ?? Number.POSITIVE_INFINITY
+    return this.confirms?.heightIn(this.window) ?? Number.POSITIVE_INFINITY
   }
 
   /** The header rules' context for a block after the tip. */
   get tipContext(): HeaderContext {
-    return this.context(this.blocks.length)
+    return this.window.tipContext
   }
 
   status(): FollowerStatus {
@@ -168,7 +148,7 @@ export class MainChainFollower {
       nodeHeight: Math.max(this.released, ...heights),
       problem: this.problem,
       sources: this.sources.map((source) => source.status()),
-      confirms: this.confirms?.status(this),
+      confirms: this.confirms?.status(this.window),
     }
   }
 
@@ -202,73 +182,67 @@ export class MainChainFollower {
    * do not know the block or have nothing newer that counts.
    */
   headersAfter(tip: MainTip, limit = Number.POSITIVE_INFINITY): Uint8Array[] {
-    const shared = this.sharedHeight(tip)
+    const shared = this.window.sharedHeight(tip)
     if (shared === undefined) return []
-    const from = shared - this.baseHeight
-    const end = Math.min(from + limit, this.servedHeight - this.baseHeight)
-    return this.blocks.slice(from, Math.max(from, end)).map(({ rawHeader }) => rawHeader)
+    const last = Math.min(shared + limit, this.servedHeight)
+    return this.window.between(shared, last).map(({ rawHeader }) => rawHeader)
   }
 
   /** The block of the best chain at this height, if it is in the window. */
   blockAt(height: number): FollowedBlock | undefined {
-    return this.blocks[height - this.baseHeight - 1]
+    return this.window.blockAt(height)
   }
 
   /** Whether the block belongs to a time when the main chain ran without its arbiters. */
   isPowAt(height: number): boolean {
-    const block = this.blocks[height - this.baseHeight - 1]
-    return block !== undefined && height < block.dposFrom
+    return this.window.isPowAt(height)
   }
 
   /** Height of the newest block that counts and has been in our best chain for so long. */
   heightKnownFor(ms: number): number {
-    const before = performance.now() - ms
-    const newest = this.blocks.findLast(({ sinceMs }) => sinceMs <= before)
-    return Math.min(newest?.header.header.height ?? this.baseHeight, this.confirmedHeight)
+    return Math.min(this.window.heightKnownFor(ms), this.confirmedHeight)
   }
 
   /** Whether our view of the main chain contradicts this header at its height. */
   contradicts(header: MainTip): boolean {
-    const known = this.hashAt(header.height)
-    return known !== undefined && !bytesEqual(known, header.hash)
+    return this.window.contradicts(header)
   }
 
   /** Memo anchors of the side chain in the window, oldest first. */
   anchors(): MemoAnchorSighting[] {
-    return this.blocks.flatMap(({ anchors }) => anchors)
+    return this.window.blocks.flatMap(({ anchors }) => anchors)
   }
 
   /** Deposits to the side chain in blocks of these heights, both included, oldest first. */
   *deposits(fromHeight: number, toHeight: number): Iterable<TransactionInclusion> {
     const last = Math.min(toHeight, this.tip.height)
-    for (let height = Math.max(fromHeight, this.baseHeight + 1); height <= last; height++) {
+    for (let height = Math.max(fromHeight, this.floor.height + 1); height <= last; height++) {
       yield* this.blockAt(height)?.deposits ?? []
     }
   }
 
   /** A deposit to the side chain in the window, by its id. */
   depositOf(id: InternalHash): TransactionInclusion | undefined {
-    const place = this.places.get(toInternalHex(id))
-    const block = place && this.blockAt(place.height)
-    return block?.deposits.find(({ index }) => index === place?.index)
+    const place = this.window.placeOf(id)
+    return place?.block.deposits.find(({ index }) => index === place?.index)
   }
 
   /** Arbiters' anchors of the side chain in the window, oldest first. */
   powAnchors(): PowAnchorSighting[] {
-    return this.blocks.flatMap(({ powAnchors }) => powAnchors)
+    return this.window.blocks.flatMap(({ powAnchors }) => powAnchors)
   }
 
   hasTransaction(id: InternalHash): boolean {
-    return this.places.has(toInternalHex(id))
+    return this.window.hasTransaction(id)
   }
 
   /** The proof for a transaction in the window; asks the node for its bytes. */
   async findTransaction(id: InternalHash): Promise<TransactionInclusion | undefined> {
-    const place = this.places.get(toInternalHex(id))
-    const block = place && this.blockAt(place.height)
-    if (!place || !block) return undefined
+    const place = this.window.placeOf(id)
+    if (!place) return undefined
+    const { block, index } = place
     const raw = await this.rawTransaction(id, block)
-    return inclusionOf(block.transactionIds, place.index, block.header, raw)
+    return inclusionOf(block.transactionIds, index, block.header, raw)
   }
 
   /**
@@ -277,43 +251,12 @@ export class MainChainFollower {
    */
   release(height: number): void {
     this.released = Math.max(this.released, Math.min(height, this.tip.height))
-    const surplus = this.released - KEPT_BELOW_BLOCKS - this.baseHeight
-    if (surplus <= 0) return
-    this.base = this.context(surplus)
-    this.baseDposFrom = (this.blocks[surplus - 1] as HeldBlock).dposFrom
-    for (const block of this.blocks.splice(0, surplus)) this.forget(block)
+    this.window.dropUpTo(this.released - KEPT_BELOW_BLOCKS)
   }
 
   private get servedHeight(): number {
     const { settleMs = 0 } = this.options.confirms ?? {}
     return settleMs > 0 ? this.heightKnownFor(settleMs) : this.confirmedHeight
-  }
-
-  private get baseHeight(): number {
-    return this.base.previous.height
-  }
-
-  /** Context after the first `count` blocks of the window. */
-  private context(count: number): HeaderContext {
-    return count === 0 ? this.base : (this.blocks[count - 1] as FollowedBlock).context
-  }
-
-  private hashAt(height: number): InternalHash | undefined {
-    if (height === this.baseHeight) return this.base.previous.hash
-    return this.blockAt(height)?.header.hash
-  }
-
-  private sharedHeight(tip: MainTip): number | undefined {
-    let { height } = tip
-    let key: string = toInternalHex(tip.hash)
-    for (;;) {
-      const best = this.hashAt(height)
-      if (best && toInternalHex(best) === key) return height
-      const orphan = this.orphans.get(key)
-      if (!orphan) return undefined
-      key = orphan.previous
-      height = orphan.height - 1
-    }
   }
 
   private schedule(delayMs: number): void {
@@ -357,7 +300,7 @@ export class MainChainFollower {
         source.succeed()
       } catch (error) {
         failures.push(error)
-        if (error instanceof MainForkTooDeepError) this.mark(source, true, this.baseHeight)
+        if (error instanceof MainForkTooDeepError) this.mark(source, true, this.floor.height)
         if (error instanceof MainBlockRefusedError) source.client.refused?.(error)
         const isNews = source.fail(error, Date.now())
         const isAlone = this.sources.length === 1
@@ -373,8 +316,8 @@ export class MainChainFollower {
   private async updateConfirms(): Promise<void> {
     if (!this.confirms || this.closing) return
     const sound = this.sources.filter(({ problem }) => problem === undefined)
-    await this.confirms.update(this, sound)
-    const news = this.news.of(this.confirms.status(this))
+    await this.confirms.update(this.window, sound)
+    const news = this.news.of(this.confirms.status(this.window))
     if (news) this.options.onConfirms?.(news)
   }
 
@@ -406,19 +349,17 @@ export class MainChainFollower {
   /** Height of the highest block that the source has in common with us. */
   private async findFork(source: MainSource, deadlineMs: number): Promise<number> {
     let height = Math.min(this.tip.height, source.height)
-    if (height < this.baseHeight) {
+    if (height < this.floor.height) {
       throw new MainSourceSlowError(`the main node has stopped at height ${height}`)
     }
-    while (height >= this.baseHeight) {
+    while (height >= this.floor.height) {
       const theirs = fromDisplayHash(await source.client.getBlockHash(height))
-      const ours = this.hashAt(height)
+      const ours = this.window.hashAt(height)
       if (ours && bytesEqual(ours, theirs)) return height
       if (Date.now() > deadlineMs) throw new MainSourceSlowError('the main node answers too slowly')
       height--
     }
-    throw new MainForkTooDeepError(
-      `the main chain forks below height ${this.baseHeight}, the oldest block held here`,
-    )
+    throw this.forkTooDeep()
   }
 
   /**
@@ -431,9 +372,11 @@ export class MainChainFollower {
     const { sideGenesisHash, accountKey } = this.options
     const fetching = { client: source.client, params, sideGenesisHash, accountKey }
     const last = Math.min(source.height, this.released + windowBlocks)
-    let keep = shared - this.baseHeight
-    let toBeat = this.blocks.slice(keep).reduce((sum, block) => sum + block.work, 0n)
-    let context = this.context(keep)
+    const above = this.window.between(shared, this.tip.height)
+    let toBeat = above.reduce((sum, block) => sum + block.work, 0n)
+    let context = this.window.contextAfter(shared)
+    if (!context) throw this.forkTooDeep()
+    let kept = shared
     let branch: FollowedBlock[] = []
     let changed = false
     let height = shared + 1
@@ -444,9 +387,9 @@ export class MainChainFollower {
         context = block.context
         branch.push(block)
         toBeat -= block.work
-        if (toBeat >= 0n || !(await this.mayAdopt(keep, block, source))) continue
-        this.adopt(keep, branch)
-        keep = this.blocks.length
+        if (toBeat >= 0n || !(await this.mayAdopt(kept, block, source))) continue
+        this.adopt(kept, branch)
+        kept = this.tip.height
         toBeat = 0n
         branch = []
         changed = true
@@ -464,8 +407,8 @@ export class MainChainFollower {
     if (branch.length > 0 && !isForked && Date.now() > deadlineMs) {
       throw new MainSourceSlowError('the main node shows its branch too slowly')
     }
-    if (isForked && (await this.isConfirmedInstead(keep, branch, source))) {
-      this.adopt(keep, branch)
+    if (isForked && (await this.isConfirmedInstead(kept, branch, source))) {
+      this.adopt(kept, branch)
       this.options.onChange?.(this)
       return false
     }
@@ -473,50 +416,39 @@ export class MainChainFollower {
   }
 
   /** Only a branch with a Confirm may take the place of a block that has one. */
-  private async mayAdopt(keep: number, last: FollowedBlock, source: MainSource): Promise<boolean> {
+  private async mayAdopt(
+    shared: number,
+    last: FollowedBlock,
+    source: MainSource,
+  ): Promise<boolean> {
     const { confirms } = this
-    if (!confirms || this.baseHeight + keep >= confirms.confirmedHeight) return true
+    if (!confirms || shared >= confirms.confirmedHeight) return true
     return confirms.confirm(last, [source])
   }
 
   /** With Confirms on, less work with a Confirm wins over more without. */
   private async isConfirmedInstead(
-    keep: number,
+    shared: number,
     branch: readonly FollowedBlock[],
     source: MainSource,
   ): Promise<boolean> {
     const { confirms } = this
     const last = branch.at(-1)
-    if (!confirms || !last || this.baseHeight + keep < confirms.confirmedHeight) return false
+    if (!confirms || !last || shared < confirms.confirmedHeight) return false
     return confirms.confirm(last, [source])
   }
 
-  /** The blocks of the window from `keep` on give way to the branch. */
-  private adopt(keep: number, branch: readonly FollowedBlock[]): void {
-    for (const left of this.blocks.splice(keep)) {
-      this.forget(left)
-      const { height, previous } = left.header.header
-      const orphan = { height, previous: toInternalHex(previous) }
-      this.orphans.set(toInternalHex(left.header.hash), orphan)
-    }
-    const sinceMs = performance.now()
-    for (const block of branch) {
-      const dposFrom = block.dposFrom ?? this.blocks.at(-1)?.dposFrom ?? this.baseDposFrom
-      this.blocks.push({ ...block, sinceMs, dposFrom })
-      const { height } = block.header.header
-      this.orphans.delete(toInternalHex(block.header.hash))
-      block.transactionIds.forEach((id, index) => {
-        this.places.set(toInternalHex(id), { height, index })
-      })
-    }
-    for (const key of this.orphans.keys()) {
-      if (this.orphans.size <= ORPHANS_MAX) break
-      this.orphans.delete(key)
-    }
+  private adopt(shared: number, branch: readonly FollowedBlock[]): void {
+    // While the branch was read, blocks that the consumers had taken were forgotten.
+    if (shared < this.floor.height) throw this.forkTooDeep()
+    this.window.adopt(shared, branch)
   }
 
-  private forget(block: FollowedBlock): void {
-    for (const id of block.transactionIds) this.places.delete(toInternalHex(id))
+  private forkTooDeep(): MainForkTooDeepError {
+    const { height } = this.floor
+    return new MainForkTooDeepError(
+      `the main chain forks below height ${height}, the oldest block held here`,
+    )
   }
 }
 
