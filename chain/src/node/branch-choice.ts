@@ -14,6 +14,12 @@ import {
   verifyEpochHop,
 } from '../sync/epoch-proofs.ts'
 import { type AnchoredCheckpoint, chooseBranch } from '../sync/fork-choice.ts'
+import {
+  limitOfTrust,
+  newestTrusted,
+  type OperatorTrust,
+  provenBranches,
+} from '../sync/branch-trust.ts'
 import type { Header } from '../types/consensus-objects.ts'
 
 /** Nearer than this the validators that certify have their stake at risk: no fork is looked for. */
@@ -34,11 +40,18 @@ export class SilentPeersError extends Error {
   override name = 'SilentPeersError'
 }
 
+/** Nothing but old keys may stand behind what peers prove; the message says what to compare. */
+export class UnanchoredBranchError extends Error {
+  override name = 'UnanchoredBranchError'
+}
+
 export interface BranchSearchOptions {
   readonly genesis: Genesis
   readonly peers: SyncPeers
-  /** Anchors on the main chain that are deep enough; asked only where branches contradict. */
+  /** Anchors on the main chain that are deep enough. */
   readonly anchors: () => Promise<readonly AnchoredCheckpoint[]>
+  /** What an operator vouches for; undefined: nothing, the main chain decides. */
+  readonly operatorTrust?: OperatorTrust | undefined
   readonly logger: Logger
   /** Default the machine's own. */
   readonly clock?: DriverClock | undefined
@@ -47,28 +60,37 @@ export interface BranchSearchOptions {
 /**
  * The certified branch to follow from a trusted epoch on (docs/protocol/sync.md 2.5);
  * undefined where no peer proves an epoch more. Throws ForkedNetworkError where certified branches
- * contradict each other and the main chain decides for none; SilentPeersError where a peer does
- * not answer, unless told to go on without: while honest peers are silent, only liars are heard.
+ * contradict each other and the main chain decides for none; UnanchoredBranchError where it has
+ * vouched for none of them for so long that their validators may have nothing at stake;
+ * SilentPeersError where a peer does not answer, unless told to go on without: while honest peers
+ * are silent, only liars are heard.
  */
 export async function chosenBranch(
-  { genesis, peers, logger, anchors, clock = systemClock }: BranchSearchOptions,
-  start: ProvenEpoch = genesisEpoch(genesis),
+  options: BranchSearchOptions,
+  start: ProvenEpoch = genesisEpoch(options.genesis),
   goesOnWithoutSilent = true,
 ): Promise<ProvenBranch | undefined> {
+  const { genesis, peers, logger, anchors, operatorTrust, clock = systemClock } = options
+  const nowMs = clock.now()
   const silent = new Set<string>()
-  const branches = await findBranches({
+  const found = await findBranches({
     peers,
     start,
     context: hopContext(genesis),
-    epochMax: epochsSince(genesis, genesis.block.header.timeMs, clock.now()),
+    epochMax: epochsSince(genesis, genesis.block.header.timeMs, nowMs),
     onBadPeer: (peer, fault) => logger.warn({ peer, ...fault }, 'a peer gave a bad epoch proof'),
     onSilentPeer: (peer) => silent.add(peer),
   })
   if (silent.size > 0 && !goesOnWithoutSilent) {
     throw new SilentPeersError(`${silent.size} peers do not say which branch they are on yet`)
   }
-  if (branches.length === 0) return undefined
-  const known = branches.length === 1 ? [] : await anchors()
+  if (found.length === 0) return undefined
+  const branches = throughTrusted(found, operatorTrust, start)
+  const limitMs = limitOfTrust(genesis.params)
+  const isStartRecent = nowMs - start.header.timeMs <= limitMs
+  const isVouchedFor = operatorTrust === 'any' || isAhead(operatorTrust, start)
+  const needsAnchor = !isStartRecent && !isVouchedFor
+  const known = branches.length > 1 || needsAnchor ? await anchors() : []
   const choice = chooseBranch(branches, known, start.epoch)
   if (!choice.ok) {
     throw new ForkedNetworkError(
@@ -81,7 +103,50 @@ export async function chosenBranch(
       'validators of this epoch certified two histories; the anchored one is taken',
     )
   }
-  return choice.value.branch
+  const { branch } = choice.value
+  if (!needsAnchor) return branch
+  const latestMs = nowMs + genesis.params.clockAheadMs
+  const trusted = newestTrusted(branch, known, start, latestMs)
+  if (nowMs - trusted.header.timeMs > limitMs) throw tooLongUnanchored(branch, trusted, limitMs)
+  return branch
+}
+
+/** Of a checkpoint that the node has passed an operator's word says nothing more. */
+function isAhead(
+  trust: OperatorTrust | undefined,
+  start: ProvenEpoch,
+): trust is Exclude<OperatorTrust, 'any'> {
+  return trust !== undefined && trust !== 'any' && trust.epoch > start.epoch
+}
+
+/** Those that lead through the operator's checkpoint, if he named one that is still to come. */
+function throughTrusted(
+  branches: readonly ProvenBranch[],
+  trust: OperatorTrust | undefined,
+  start: ProvenEpoch,
+): readonly ProvenBranch[] {
+  if (!isAhead(trust, start)) return branches
+  const through = provenBranches(branches, trust)
+  if (through.length > 0) return through
+  throw new UnanchoredBranchError(
+    `no peer proves the trusted checkpoint ${trust.epoch}:${trust.hash}. Nothing was changed; ` +
+      'start again with peers that do.',
+  )
+}
+
+function tooLongUnanchored(
+  { epochs }: ProvenBranch,
+  trusted: ProvenEpoch,
+  limitMs: number,
+): UnanchoredBranchError {
+  const { epoch, hash } = epochs.at(-1) as ProvenEpoch
+  return new UnanchoredBranchError(
+    `peers prove epochs up to ${epoch}, but none later than epoch ${trusted.epoch} is anchored and confirmed on ` +
+      `the main chain, and that is more than ${Math.floor(limitMs / 60_000)} minutes ago: keys whose stake ` +
+      'is long gone could have signed the rest. Nothing was changed. Wait for an anchor, or compare ' +
+      `the checkpoint ${epoch}:${hash} with somebody you trust and start with ` +
+      `--trusted-checkpoint ${epoch}:${hash}`,
+  )
 }
 
 function hopContext({ chainId, params }: Genesis): HopContext {

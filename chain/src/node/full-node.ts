@@ -73,6 +73,8 @@ export interface FullNodeOptions {
   readonly sync?: SyncMode | undefined
   /** Told how far a join by snapshot is, which happens before the node is up. */
   readonly onJoining?: JoinOptions['onJoining']
+  /** What the operator vouches for where the main chain does not. */
+  readonly operatorTrust?: JoinOptions['operatorTrust']
   /** Openings of proofs and fills: `all`, as an archive node, unless told otherwise. */
   readonly openings?: OpeningsKept | undefined
   /** Undefined for a node that only follows. */
@@ -194,6 +196,7 @@ export class FullNode {
       peers: syncPeersOf(parts.network),
       peersExpected: options.peers.length,
       anchors: () => anchorsFor(options, parts.manager.ledger),
+      operatorTrust: options.operatorTrust,
       logger,
     })
     const final = () => parts.manager.final.header

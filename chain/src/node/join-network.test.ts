@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { pino } from 'pino'
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { CertifiedChain, eventfulChain, sameGenesis } from '../audit/testing/certified-chain.ts'
+import { systemClock } from '../driver/driver-clock.ts'
 import type { ChainManager } from '../manager/chain-manager.ts'
 import { installNativeCrypto } from '../native/install-native-crypto.ts'
 import { isCheckpointHeight } from '../params/network-params.ts'
@@ -22,7 +23,8 @@ import {
   peersOf,
   serverOf,
 } from '../sync/testing/served-chain.ts'
-import { ForkedNetworkError } from './branch-choice.ts'
+import { limitOfTrust } from '../sync/branch-trust.ts'
+import { ForkedNetworkError, UnanchoredBranchError } from './branch-choice.ts'
 import { joinBySnapshot, type JoinProgress } from './join-network.ts'
 import { openChain } from './open-chain.ts'
 import { openShelf } from './open-shelf.ts'
@@ -63,6 +65,7 @@ function joinWith(shelf: SnapshotShelf, more: Partial<Parameters<typeof joinBySn
     peersExpected: 2,
     shelf,
     anchors: () => Promise.resolve([]),
+    clock: { ...systemClock, now: () => manager.final.header.timeMs + 60_000 },
     logger: pino({ level: 'silent' }),
     ...more,
   })
@@ -190,6 +193,32 @@ describe('joining by snapshot', () => {
     const shelf = SnapshotDatabase.inMemory()
     expect(await joinWith(shelf, { peers: few, peersExpected: 1 })).toBe(false)
     expect(await joinWith(shelf, { peersExpected: 0 })).toBe(false)
+  })
+
+  test('takes one history that no anchor vouches for only from its operator', async () => {
+    const shelf = SnapshotDatabase.inMemory()
+    const late = () => manager.final.header.timeMs + limitOfTrust(manager.params)
+    const told = { clock: { ...systemClock, now: late } }
+    await expect(joinWith(shelf, told)).rejects.toThrow(UnanchoredBranchError)
+    expect(await shelf.unfinished()).toBeUndefined()
+    await expect(access(join(folder, 'chain'))).rejects.toThrow(/ENOENT/)
+    const fifth = await manager.finalAt(5 * EPOCH_BLOCKS)
+    const checkpoint = fifth?.hash as string
+    const operatorTrust = { epoch: 5, hash: checkpoint }
+    expect(await joinWith(shelf, { ...told, operatorTrust })).toBe(true)
+    await expectJoined()
+    await rm(join(folder, 'chain'), { recursive: true })
+    // Or from the main chain, which is read once.
+    let reads = 0
+    const anchors = () => {
+      reads += 1
+      return Promise.resolve([{ checkpoint, mainHeight: 100, index: 1 }])
+    }
+    const recent = () => (fifth?.header.timeMs as number) + limitOfTrust(manager.params)
+    const clock = { ...systemClock, now: recent }
+    expect(await joinWith(SnapshotDatabase.inMemory(), { clock, anchors })).toBe(true)
+    expect(reads).toBe(1)
+    await expectJoined()
   })
 
   test('stops with a clear word where certified branches differ and none is anchored', async () => {

@@ -73,14 +73,17 @@ export interface JoinProgress {
 
 /**
  * For a node whose chain is empty: where peers are epochs ahead, brings the state at a proven
- * checkpoint and makes it the node's database. Trusts genesis and, where validators signed two
- * histories, the main chain; no peer. Resolves to whether it did; throws ForkedNetworkError where
- * the main chain does not decide either. The chain's database must be closed.
+ * checkpoint and makes it the node's database. Trusts genesis, the main chain and its operator; no
+ * peer. Resolves to whether it did; throws ForkedNetworkError and UnanchoredBranchError as
+ * `chosenBranch` does. The chain's database must be closed.
  */
-export async function joinBySnapshot(options: JoinOptions): Promise<boolean> {
-  const { genesis, logger } = options
+export async function joinBySnapshot(given: JoinOptions): Promise<boolean> {
+  // Years of the main chain are read once, however often a snapshot is looked for.
+  let anchors: ReturnType<JoinOptions['anchors']> | undefined
+  const options = { ...given, anchors: () => (anchors ??= given.anchors()) }
+  const { genesis, logger, clock } = options
   if (
-    epochsSince(genesis, genesis.block.header.timeMs) <= SNAPSHOT_LEAD_EPOCHS ||
+    epochsSince(genesis, genesis.block.header.timeMs, clock?.now()) <= SNAPSHOT_LEAD_EPOCHS ||
     options.peersExpected === 0
   )
     return false
@@ -143,7 +146,9 @@ async function comparedBranch(options: JoinOptions): Promise<ProvenBranch | unde
  * chosen once is only continued: another time others may be silent.
  */
 async function grown(options: JoinOptions, branch: ProvenBranch): Promise<ProvenBranch> {
-  const more = await chosenBranch(options, branch.epochs.at(-1))
+  // It was vouched for a moment ago.
+  const continued = { ...options, operatorTrust: 'any' } as const
+  const more = await chosenBranch(continued, branch.epochs.at(-1))
   if (!more) return branch
   return {
     checkpoints: [...branch.checkpoints, ...more.checkpoints],

@@ -25,6 +25,7 @@ export interface OpenNodeOptions {
   readonly peers: readonly string[]
   readonly sync?: SyncMode | undefined
   readonly onJoining?: JoinOptions['onJoining']
+  readonly operatorTrust?: JoinOptions['operatorTrust']
   readonly logger: Logger
 }
 
@@ -80,6 +81,7 @@ export async function openNode(
     peersExpected: options.peers.length,
     shelf,
     onJoining: options.onJoining,
+    operatorTrust: options.operatorTrust,
     anchors: async () => {
       const follower = followerFrom(chain.ledger)
       try {

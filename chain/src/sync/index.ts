@@ -1,6 +1,7 @@
 export * from './block-check.ts'
 export * from './block-scrubber.ts'
 export * from './block-sync.ts'
+export * from './branch-trust.ts'
 export * from './chunk-fetch.ts'
 export * from './epoch-branches.ts'
 export * from './epoch-proofs.ts'

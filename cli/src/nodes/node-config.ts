@@ -15,6 +15,9 @@ export const OFFER_REGION_BYTES_MAX = 16
 /** Two times of the day, the second after midnight where it is the smaller. */
 export const QUIET_HOURS = /^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$/
 
+/** A checkpoint by epoch and hash, or any. */
+export const TRUSTED_CHECKPOINT = /^(any|[1-9]\d{0,14}:[0-9a-f]{64})$/
+
 /** What one node process is told. Secrets are in key files beside it, never in the config. */
 export const NodeConfigSchema = z.strictObject({
   name: z.string().min(1),
@@ -68,6 +71,11 @@ export const NodeConfigSchema = z.strictObject({
   haltEpoch: z.int().positive().optional(),
   /** How a full node with an empty folder gets to the tip; full for nodes that audit history. */
   sync: z.enum(['snapshot', 'full']).optional(),
+  /**
+   * What the operator vouches for where the main chain does not: "epoch:hash" of a checkpoint, or
+   * "any" history that peers prove, where all of them are the operator's own.
+   */
+  trustedCheckpoint: z.string().regex(TRUSTED_CHECKPOINT).optional(),
   /** What a full node keeps of proofs and fills once their epoch is anchored for good. */
   openings: z.enum(['all', 'recent']).optional(),
   /** How carefully a validator signs; unset: 10 and 64. */

@@ -12,7 +12,7 @@ import {
 } from '@ioex/chain/elastos'
 import { ConsensusKey, type HaltReason } from '@ioex/chain/driver'
 import { checkpointHeight } from '@ioex/chain/params'
-import { FullNode, type JoinProgress } from '@ioex/chain/node'
+import { FullNode, type FullNodeOptions, type JoinProgress } from '@ioex/chain/node'
 import { type RpcServer, startRpcServer } from '@ioex/rpc/server'
 import { consensusSuccession } from '../operate/consensus-succession.ts'
 import { SyncWatch } from '../operate/sync-progress.ts'
@@ -55,7 +55,7 @@ export async function startValidator(
     listen: [multiaddrOf(listen)],
     announce: config.announce,
     peers: config.peers,
-    ...(await mainChainOf(config, mainChainUrl)),
+    ...(await trustedSources(config, mainChainUrl)),
     sync: config.sync,
     onJoining,
     openings: config.openings,
@@ -109,9 +109,24 @@ function sayHalt(name: string, { code, message }: HaltReason, logger: Logger): s
   return reason
 }
 
-async function mainChainOf(config: NodeConfig, mainChainUrl: string) {
+function operatorTrustOf({
+  trustedCheckpoint: text,
+}: NodeConfig): FullNodeOptions['operatorTrust'] {
+  if (text === undefined || text === 'any') return text
+  const [epoch, hash] = text.split(':') as [string, string]
+  return { epoch: Number(epoch), hash }
+}
+
+/** What a node believes besides genesis: its main chain, and its operator. */
+async function trustedSources(config: NodeConfig, mainChainUrl: string) {
   const mainConfirms = await readMainArbiters(config)
-  return { mainChainUrl, mainChainOtherUrls: config.mainChainOtherUrls, mainConfirms }
+  const operatorTrust = operatorTrustOf(config)
+  return {
+    mainChainUrl,
+    mainChainOtherUrls: config.mainChainOtherUrls,
+    mainConfirms,
+    operatorTrust,
+  }
 }
 
 /** The network in every form that somebody may have to compare it with. */

@@ -54,6 +54,8 @@ const NodeFlagsSchema = z
     newValidator: flag,
     haltEpoch: count,
     sync: z.enum(['snapshot', 'full']),
+    /** "epoch:hash" of a checkpoint, or "any". */
+    trustedCheckpoint: z.string().min(1),
     openings: z.enum(['all', 'recent']),
     capacity: z.string().min(1),
     price: z.string().min(1),

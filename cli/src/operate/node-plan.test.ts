@@ -51,6 +51,18 @@ describe('what flags make of a node', () => {
     expect(local).toMatchObject({ mainChainUrl: 'http://127.0.0.1:22336' })
   })
 
+  test('a checkpoint that the operator vouches for', () => {
+    const hash = 'ab'.repeat(32)
+    for (const trustedCheckpoint of ['any', `3120:${hash}`]) {
+      const [config] = planNode({ ...validator, trustedCheckpoint }, 'main')
+      expect(config).toMatchObject({ trustedCheckpoint })
+      expect(NodeConfigSchema.parse({ ...config })).toMatchObject({ trustedCheckpoint })
+    }
+    for (const trustedCheckpoint of ['none', `0:${hash}`, `3120:${hash}0`, hash, `x:${hash}`]) {
+      expect(codeOf({ ...validator, trustedCheckpoint })).toBe('TRUSTED_CHECKPOINT_INVALID')
+    }
+  })
+
   test('more main-chain nodes to compare', () => {
     const mainChainOthers = ['http://10.0.0.2:20336/', 'https://main.example.org']
     const [config] = planNode({ ...validator, mainChainOthers }, 'main')

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import { parseHex } from '@ioex/chain/bytes'
-import { type NodeConfig, PAID_LINKS_MAX } from '../nodes/node-config.ts'
+import { type NodeConfig, PAID_LINKS_MAX, TRUSTED_CHECKPOINT } from '../nodes/node-config.ts'
 import { parseAmount } from '../output/amount.ts'
 import { parseByteSize } from '../output/byte-size.ts'
 import { CommandError, EXIT_USAGE } from '../output/failure.ts'
@@ -114,6 +114,7 @@ function partOfRole(
         newValidator: flags.newValidator ?? false,
         ...(flags.haltEpoch !== undefined && { haltEpoch: flags.haltEpoch }),
         ...(flags.sync && { sync: flags.sync }),
+        ...trustOf(flags),
         ...(flags.openings && { openings: flags.openings }),
       }
     case 'bootstrap':
@@ -144,6 +145,16 @@ function partOfRole(
         },
       }
   }
+}
+
+function trustOf({ trustedCheckpoint }: NodeFlags): RolePart {
+  if (trustedCheckpoint === undefined) return {}
+  const text = trustedCheckpoint.toLowerCase()
+  if (TRUSTED_CHECKPOINT.test(text)) return { trustedCheckpoint: text }
+  throw wrong(
+    'TRUSTED_CHECKPOINT_INVALID',
+    `"${trustedCheckpoint}" is no checkpoint: give EPOCH:HASH with 64 hex digits, or any`,
+  )
 }
 
 function defaultMainChain(network: string): string {

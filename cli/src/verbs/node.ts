@@ -87,6 +87,7 @@ export function registerNode(program: Command): void {
     .option('--new-validator', 'first start of a consensus key that never signed anything')
     .option('--halt-epoch <epoch>', 'finalise the last block of this epoch, then stop')
     .option('--sync <way>', 'an empty validator folder joins by: snapshot (default) or full')
+    .option('--trusted-checkpoint <epoch:hash>', 'one that you compared, if anchors are missing')
     .option('--openings <which>', 'what a validator keeps of proofs: all (default) or recent')
     .option('--capacity <size>', "a peer's disk space, default 100GiB")
     .option('--price <amount>', 'IOEX per GiB and epoch stored')
