@@ -69,9 +69,10 @@ export async function findBranches(search: BranchSearch): Promise<ProvenBranch[]
 }
 
 /** One after the other, peers that hang would hold up a node for longer than its network bears. */
-async function responsivePeers({ peers, context }: BranchSearch): Promise<string[]> {
+async function responsivePeers({ peers, context, onSilentPeer }: BranchSearch): Promise<string[]> {
   const all = peers.peers()
   const statuses = await Promise.all(all.map((peer) => askStatus(peers, peer, context.chainId)))
+  for (const [i, peer] of all.entries()) if (!statuses[i]) onSilentPeer?.(peer)
   return all.filter((_, i) => statuses[i])
 }
 
