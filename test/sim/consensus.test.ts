@@ -22,15 +22,19 @@ describe('consensus simulation', () => {
   test('with too many faulty, chains fork, and each fork shows a third of the weight guilty', () => {
     const failures: string[] = []
     let forked = 0
+    let halted = 0
     for (let seed = 1; seed <= FAULTY_SEEDS; seed++) {
-      const { violation, forks } = runSeed(seed, { tooManyFaulty: true })
+      const { violation, forks, halts } = runSeed(seed, { tooManyFaulty: true })
       if (forks > 0) forked += 1
+      if (halts > 0) halted += 1
       if (violation !== undefined) {
         failures.push(`${violation} (npm run sim -- --seed ${seed} --count 1 --faulty --trace)`)
       }
     }
     expect(failures).toEqual([])
     expect(forked).toBeGreaterThan(FAULTY_SEEDS / 10)
+    // Two final chains met, and whoever saw both stopped.
+    expect(halted).toBeGreaterThan(FAULTY_SEEDS / 50)
   })
 
   test('the same seed gives the same history, another seed another one', () => {

@@ -85,8 +85,8 @@ const LIST: readonly Omit<Mutant, 'fullNode'>[] = [
   {
     name: 'blocks beside the chosen branch are imported',
     file: 'chain/src/sync/block-sync.ts',
-    from: 'if (!range.ok || !(await this.#leadsThere(peer, range.value))) return false',
-    to: 'if (!range.ok) return (await this.#leadsThere(peer, range as never)) && false',
+    from: 'if (!(await this.#leadsThere(peer, range.value))) return false',
+    to: 'await this.#leadsThere(peer, range.value)',
     about: 'newcomers',
   },
 ]

@@ -23,6 +23,7 @@ import { votesIn } from '../../chain/src/consensus/votes-in.ts'
 import { cheapCrypto, hashHeader, simulatedKey, validatorOf } from './cheap-crypto.ts'
 import { Violation } from './violation.ts'
 import { checkSizes } from './bounds.ts'
+import { ForkWatch } from './fork-watch.ts'
 import { Listener } from './listener.ts'
 import { setOf } from './scenario.ts'
 import { completeHeader } from './simulated-blocks.ts'
@@ -52,6 +53,9 @@ export class Instance {
   #generation = 0
   #executed = new Set<Hex>()
   #listener: Listener | undefined
+  #forkWatch: ForkWatch | undefined
+  /** Times it stopped because of two final chains. */
+  forksNoticed = 0
   readonly #distrusted = new Map<string, number>()
   #steps = 0
   /** How often each timer was set: a new setting replaces the old one. */
@@ -88,6 +92,7 @@ export class Instance {
     const machine = this.#createMachine()
     const records = this.disk.records(machine.config.setup.epoch)
     this.#listen(machine)
+    this.#watchForks(machine)
     const { relay, effects } = startRelay(machine, records, this.nowMs)
     this.#relay = relay
     this.#perform(effects)
@@ -116,9 +121,7 @@ export class Instance {
     const { nowMs } = this
     if (runs) {
       const { view, finalView } = machine
-      const hearing = { view, finalView, from, nowMs }
-      this.#listener?.distrust(votesIn(message), hearing)
-      if (message.type === 'vote') this.#listener?.hear(message.vote, hearing)
+      this.#listener?.hearMessage(message, { view, finalView, from, nowMs }, this.#world.judge)
     }
     this.step({ type: 'message', nowMs, from, message })
   }
@@ -130,7 +133,13 @@ export class Instance {
     if (event.type === 'timer' && event.timer === 'skip' && event.view === this.machine?.view) {
       this.#listener?.timeOver(event.view)
     }
-    this.#perform(stepRelay(this.#relay, event))
+    if (event.type === 'message' && this.machine) {
+      const { halted, finished, config } = this.machine
+      this.#forkWatch?.handed(event.message, { halted, finished, epoch: config.setup.epoch })
+    }
+    const effects = stepRelay(this.#relay, event)
+    if (event.type === 'message' && this.#forkWatch?.check(effects)) this.forksNoticed += 1
+    this.#perform(effects)
     if (generation === this.#generation) this.#checkStep()
     this.afterStep?.()
   }
@@ -147,6 +156,8 @@ export class Instance {
   /** What block sync does: takes over a longer certified chain while consensus stands still. */
   syncFrom(other: Instance): void {
     if (!this.isUp || other.height <= this.height) return
+    // Ranges of another chain do not link to ours.
+    if (other.disk.blockAt(this.height).hash !== this.disk.head().hash) return
     const missing = other.disk.chain.slice(this.height)
     let batch: JustifiedBlock[] = []
     for (const block of missing) {
@@ -160,7 +171,23 @@ export class Instance {
     const head = this.disk.head()
     const { lastHeight } = this.machine?.config.setup ?? { lastHeight: 0 }
     if (head.header.height > lastHeight) this.start()
-    else this.step({ type: 'headMoved', nowMs: this.nowMs, head })
+    else {
+      this.#forkWatch?.headMoved()
+      this.step({ type: 'headMoved', nowMs: this.nowMs, head })
+    }
+  }
+
+  /** What is left to say when the history is over. */
+  checkEnd(): void {
+    const { scenario, heap } = this.#world
+    if (this.machine?.halted === false) this.#forkWatch?.checkEnd(scenario.calmFromMs, heap.now)
+  }
+
+  #watchForks(machine: MachineState): void {
+    const { scenario, judge } = this.#world
+    if (!scenario.tooManyFaulty || !this.honest) return
+    const ofEpoch = (epoch: number) => setOf(scenario, epoch)
+    this.#forkWatch = new ForkWatch(this.disk, judge, ofEpoch, machine.config.setup.epoch)
   }
 
   /** Twins run honest code: what they must do about votes they hear, they must do, too. */
@@ -177,7 +204,7 @@ export class Instance {
       distrustMs: this.#world.timing.rebroadcastMs / 2,
       distrusted: this.#distrusted,
     }
-    this.#listener = new Listener(place, this.disk.votes(setup.epoch))
+    this.#listener = new Listener(place, this.disk.records(setup.epoch))
   }
 
   #createMachine(): MachineState {
@@ -346,6 +373,7 @@ export class Instance {
     this.#executed = new Set()
     const machine = this.#createMachine()
     this.#listen(machine)
+    this.#forkWatch?.nextEpoch()
     const records = this.disk.records(machine.config.setup.epoch)
     this.#perform(nextEpoch(this.#relay, machine, records, this.nowMs))
   }
@@ -370,6 +398,7 @@ export class Instance {
     if (record.type === 'vote') this.#checkVote(record.vote)
     if (record.type !== 'certificate') return
     this.#listener?.certified(record.certificate)
+    this.#forkWatch?.accepted(record.certificate, this.#world.heap.now)
     if (this.honest) checker.certified(record.certificate)
   }
 

@@ -1,5 +1,10 @@
 import { bytesToHex } from '../../chain/src/bytes/hex.ts'
-import type { EpochValidator } from '../../chain/src/consensus/machine-interface.ts'
+import type {
+  ConsensusMessage,
+  EpochValidator,
+  LogRecord,
+} from '../../chain/src/consensus/machine-interface.ts'
+import { votesIn } from '../../chain/src/consensus/votes-in.ts'
 import {
   type Certificate,
   type Statement,
@@ -8,6 +13,7 @@ import {
 } from '../../chain/src/types/consensus-objects.ts'
 import { isSignedBy } from './cheap-crypto.ts'
 import { Violation } from './violation.ts'
+import type { VoteJudge } from './vote-judge.ts'
 
 /** Votes are counted this far ahead of a node's view (consensus 1.3). */
 const VIEWS_AHEAD = 32
@@ -43,8 +49,22 @@ export interface ListenerHearing extends ListenerMoment {
   readonly nowMs: number
 }
 
+/** A vote came alone, or with others that may have made its view final before it was looked at. */
+type Way = 'alone' | 'among others'
+
+interface Heard {
+  readonly statement: Statement
+  readonly way: Way
+}
+
+interface Owed {
+  readonly view: number
+  readonly validator: number
+  readonly way: Way
+}
+
 interface HeardView {
-  readonly byValidator: Map<number, Statement[]>
+  readonly byValidator: Map<number, Heard[]>
   skipWeight: number
   /** A reason to give the view up at once, even after a vote for its block. */
   mustSkip: boolean
@@ -62,14 +82,23 @@ export class Listener {
   readonly #heard = new Map<number, HeardView>()
   readonly #own = new Map<string, string>()
   readonly #accused = new Set<string>()
-  #owed: string[] = []
+  /** Certificates that the node holds, of the epoch. */
+  readonly #certified = new Set<string>()
+  #owed: Owed[] = []
   #owedFinal: number[] = []
-  #owesAlarm = false
+  /** Votes of its own that it was shown and had not signed. */
+  #owedAlarms: Statement[] = []
   #alarmed = false
 
-  constructor(place: ListenerPlace, ownVotes: readonly Vote[]) {
+  /** @param log what the node reads back of its log */
+  constructor(place: ListenerPlace, log: readonly LogRecord[]) {
     this.#place = place
-    for (const vote of ownVotes) this.signed(vote)
+    for (const record of log) {
+      if (record.type === 'vote') this.signed(record.vote)
+      if (record.type !== 'certificate') continue
+      const { statement } = record.certificate
+      if (statement.epoch === place.epoch) this.#certified.add(nameOf(statement))
+    }
   }
 
   /** An own vote got into the log. */
@@ -91,7 +120,9 @@ export class Listener {
   /** A certificate got into the log: what the node notarized itself it must finalize, even late. */
   certified({ statement }: Certificate): void {
     const { epoch, kind, view, hash } = statement
-    if (epoch !== this.#place.epoch || kind !== VoteKind.notarize) return
+    if (epoch !== this.#place.epoch) return
+    this.#certified.add(nameOf(statement))
+    if (kind !== VoteKind.notarize) return
     if (this.#own.has(`${VoteKind.nullify}/${view}`)) return
     if (this.#own.get(`${kind}/${view}`) === bytesToHex(hash)) this.#owedFinal.push(view)
   }
@@ -101,8 +132,38 @@ export class Listener {
     this.#at(view).mustSkip = true
   }
 
+  /** Before the node takes the message in. */
+  hearMessage(message: ConsensusMessage, hearing: ListenerHearing, judge: VoteJudge): void {
+    this.#distrust(votesIn(message), hearing)
+    if (message.type === 'vote') return this.#hear(message.vote, hearing, 'alone')
+    if (message.type === 'proposal') return
+    const isBundle = message.type === 'bundle'
+    const certificates = isBundle ? message.bundle.certificates : [message.certificate]
+    const isTrue = (each: Certificate) =>
+      each.statement.epoch === this.#place.epoch && judge.isQuorum(each)
+    // A node drops a bundle with a false certificate; what came before it is no duty then.
+    if (!certificates.every(isTrue)) return
+    for (const certificate of certificates) this.#hearVotesOf(certificate, hearing)
+    for (const vote of isBundle ? message.bundle.votes : []) {
+      if (vote.statement.view > hearing.finalView) this.#hear(vote, hearing, 'among others')
+    }
+  }
+
+  /** Single votes stand in certificates, too; one that the node holds already tells it nothing. */
+  #hearVotesOf(certificate: Certificate, hearing: ListenerHearing): void {
+    const { statement, signers, signatures } = certificate
+    if (statement.kind === VoteKind.finalize || statement.view <= hearing.finalView) return
+    if (this.#certified.has(nameOf(statement))) return
+    let position = 0
+    for (let validator = 0; validator < signers.length * 8; validator++) {
+      if (((signers[validator >> 3] ?? 0) >> (validator & 7)) % 2 === 0) continue
+      const signature = signatures[position++] ?? new Uint8Array(0)
+      this.#hear({ statement, validator, signature }, hearing, 'among others')
+    }
+  }
+
   /** Every vote in a message: after a false one about a final view the peer's next ones are lost. */
-  distrust(votes: readonly Vote[], { finalView, from, nowMs }: ListenerHearing): void {
+  #distrust(votes: readonly Vote[], { finalView, from, nowMs }: ListenerHearing): void {
     for (const { statement, validator, signature } of votes) {
       const { epoch, view } = statement
       const member = this.#place.validators[validator]
@@ -113,8 +174,8 @@ export class Listener {
     }
   }
 
-  /** Before the node takes the vote in, and after distrust. */
-  hear(vote: Vote, { view: current, finalView, from, nowMs }: ListenerHearing): void {
+  #hear(vote: Vote, hearing: ListenerHearing, way: Way): void {
+    const { view: current, finalView, from, nowMs } = hearing
     const { statement, validator, signature } = vote
     const { epoch, view } = statement
     if (epoch !== this.#place.epoch || view > current + VIEWS_AHEAD) return
@@ -127,12 +188,15 @@ export class Listener {
     if (!member || !isWellFormed(statement)) return
     const heard = this.#at(view)
     const known = heard.byValidator.get(validator) ?? []
-    if (known.length >= VOTES_PER_VALIDATOR_MAX || known.some((each) => isSame(each, statement))) {
-      return
-    }
+    const isKnown = known.some((each) => isSame(each.statement, statement))
+    if (known.length >= VOTES_PER_VALIDATOR_MAX || isKnown) return
     if (!isSignedBy(member.publicKey, statement, signature)) return
-    heard.byValidator.set(validator, [...known, statement])
-    if (known.some((each) => contradict(each, statement))) this.#owed.push(`${view}/${validator}`)
+    heard.byValidator.set(validator, [...known, { statement, way }])
+    const others = known.filter((each) => contradict(each.statement, statement))
+    const isSure = way === 'alone' && others.some((each) => each.way === 'alone')
+    if (others.length > 0) {
+      this.#owed.push({ view, validator, way: isSure ? 'alone' : 'among others' })
+    }
     // What this node signed in views that are final it need not know after a restart.
     if (validator === this.#place.self && view > finalView) this.#hearSelf(statement)
     this.#judgeSkip(heard, vote, member.weight)
@@ -140,9 +204,10 @@ export class Listener {
 
   /** After the node has dealt with an event and still runs. */
   check({ view, finalView }: ListenerMoment): void {
-    for (const place of this.#owed) {
-      if (!this.#accused.has(place)) {
-        throw new Violation(`I7 no evidence of two votes heard of (view/validator) ${place}`)
+    for (const { view: of, validator, way } of this.#owed) {
+      const isDue = way === 'alone' || of > finalView
+      if (isDue && !this.#accused.has(`${of}/${validator}`)) {
+        throw new Violation(`I7 no evidence of two votes heard of validator ${validator} in ${of}`)
       }
     }
     this.#owed = []
@@ -152,7 +217,12 @@ export class Listener {
       }
     }
     this.#owedFinal = []
-    if (this.#owesAlarm && !this.#alarmed) throw new Violation('another signer goes unnoticed')
+    const isOthers = ({ kind, view: of, hash }: Statement) =>
+      of > finalView && this.#own.get(`${kind}/${of}`) !== bytesToHex(hash)
+    if (!this.#alarmed && this.#owedAlarms.some(isOthers)) {
+      throw new Violation('another signer goes unnoticed')
+    }
+    this.#owedAlarms = []
     this.#checkSkip(view)
     if (this.#heard.size <= VIEWS_REMEMBERED + 2 * VIEWS_AHEAD) return
     const forgotten = finalView - VIEWS_REMEMBERED
@@ -181,12 +251,14 @@ export class Listener {
       heard.mustSkip ||= 3 * heard.skipWeight >= total
     }
     const ofLeader = isLeader ? (heard.byValidator.get(vote.validator) ?? []) : []
-    heard.mustSkip ||= ofLeader.filter((each) => each.kind === VoteKind.notarize).length > 1
+    heard.mustSkip ||=
+      ofLeader.filter(({ statement }) => statement.kind === VoteKind.notarize).length > 1
   }
 
-  #hearSelf({ kind, view, hash }: Statement): void {
+  #hearSelf(statement: Statement): void {
+    const { kind, view, hash } = statement
     if (view <= this.#place.signAbove) return
-    if (this.#own.get(`${kind}/${view}`) !== bytesToHex(hash)) this.#owesAlarm = true
+    if (this.#own.get(`${kind}/${view}`) !== bytesToHex(hash)) this.#owedAlarms.push(statement)
   }
 
   #at(view: number): HeardView {
@@ -202,6 +274,10 @@ export class Listener {
 function isWellFormed({ kind, hash }: Statement): boolean {
   if (kind === VoteKind.nullify) return hash.every((byte) => byte === 0)
   return kind === VoteKind.notarize || kind === VoteKind.finalize
+}
+
+function nameOf({ kind, view, hash }: Statement): string {
+  return `${kind}/${view}/${bytesToHex(hash)}`
 }
 
 function isSame(one: Statement, other: Statement): boolean {

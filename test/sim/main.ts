@@ -76,6 +76,7 @@ let virtualMs = 0
 let slowestRecoveryMs = 0
 let failures = 0
 let forks = 0
+let halts = 0
 for (let seed = first; seed < first + count; seed++) {
   const outcome = runSeed(seed, {
     trace: values.trace ? (line) => console.log(line) : undefined,
@@ -83,6 +84,7 @@ for (let seed = first; seed < first + count; seed++) {
   })
   events += outcome.events
   if (outcome.forks > 0) forks += 1
+  if (outcome.halts > 0) halts += 1
   blocks += outcome.height
   virtualMs += outcome.virtualMs
   slowestRecoveryMs = Math.max(slowestRecoveryMs, outcome.recoveryMs)
@@ -104,13 +106,14 @@ const summary = {
   virtualHours: Number((virtualMs / 3_600_000).toFixed(1)),
   slowestRecoveryMs,
   forkedSeeds: forks,
+  haltedSeeds: halts,
 }
 if (values.json) console.log(JSON.stringify(summary))
 else
   console.log(
     `${count} seeds in ${summary.seconds} s (${summary.seedsPerSecond}/s), ${blocks} blocks, ` +
       `${summary.virtualHours} virtual hours, slowest recovery ${slowestRecoveryMs} ms, ` +
-      `${forks} forked, ${failures} failures`,
+      `${forks} forked, ${halts} halted, ${failures} failures`,
   )
 process.exitCode = failures === 0 ? 0 : 1
 

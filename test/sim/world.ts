@@ -29,6 +29,8 @@ const LIVE_WITHIN_MS = 60_000
 /** The same where messages take longer than the first skip timeouts: those have to grow. */
 const SLOW_BLOCKS = 2
 const SLOW_WITHIN_MS = 180_000
+/** So long after they were cut off from each other two final chains meet. */
+const MEETING_MS = 12_000
 const EPOCH_START_MS = 1_700_000_000_000
 
 const TIMING: ConsensusTiming = {
@@ -52,6 +54,8 @@ export interface Outcome {
   readonly recoveryMs: number
   /** Pairs of honest nodes on different chains; only where too many are faulty. */
   readonly forks: number
+  /** Honest nodes that were shown a second final block, and stopped. */
+  readonly halts: number
   readonly violation: string | undefined
 }
 
@@ -168,13 +172,21 @@ export class World {
       const goals = new Map<Instance, number>()
       const { calmFromMs, tooManyFaulty } = this.scenario
       while (recoveryMs === 0) {
-        if (!this.heap.step()) throw new Violation('I6 nothing is left to happen')
+        if (!this.heap.step()) {
+          // Two final chains stop everybody.
+          if (tooManyFaulty) break
+          throw new Violation('I6 nothing is left to happen')
+        }
         events += 1
         if (this.heap.now < calmFromMs) continue
-        if (tooManyFaulty) break
+        if (tooManyFaulty) {
+          if (this.heap.now > calmFromMs + MEETING_MS) break
+          continue
+        }
         if (this.#isLive(goals)) recoveryMs = Math.max(1, this.heap.now - calmFromMs)
         else if (this.heap.now > calmFromMs + this.#liveWithinMs) throw new Violation(this.#stuck())
       }
+      if (tooManyFaulty) for (const instance of this.instances) instance.checkEnd()
       forks = this.#explainForks()
     } catch (error) {
       violation = error instanceof Violation ? error.message : String((error as Error).stack)
@@ -187,6 +199,7 @@ export class World {
       virtualMs: this.heap.now - EPOCH_START_MS,
       recoveryMs,
       forks,
+      halts: this.instances.reduce((sum, { forksNoticed }) => sum + forksNoticed, 0),
       violation,
     }
   }

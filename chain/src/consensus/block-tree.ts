@@ -103,6 +103,7 @@ export function readiness(
     if (block.status === 'invalid' || block.header.height <= tree.head.header.height) {
       return spoil([...path, block])
     }
+    if (isOnOtherStart(tree.setup, block)) return spoil([...path, block])
     if (block.status === 'valid' || block.status === 'refused') break
     path.push(block)
     cursor = block.parentHash
@@ -116,6 +117,11 @@ export function readiness(
     effects.push({ type: 'validateBlock', block: withoutStatus(lowest) })
   }
   return 'pending'
+}
+
+/** The epoch before ended otherwise where this block comes from: its parent is never ours. */
+function isOnOtherStart({ start }: EpochSetup, { header, parentHash }: KnownBlock): boolean {
+  return header.height === start.header.height + 1 && parentHash !== start.hash
 }
 
 /** What leaves the tree: a value that later changes of status do not touch. */

@@ -387,6 +387,28 @@ describe('from one epoch to the next', () => {
     expect(bundles[0]?.epoch).toBe(50)
   })
 
+  test('so does a final block of this epoch that stands on it, however it is known', () => {
+    for (const [view, restarted, guilty] of [
+      [3, false, [1, 2, 3]],
+      [3, true, [1, 2, 3]],
+      // How our chain got over that view is not in memory any more.
+      [1, true, []],
+    ] as const) {
+      const { setup, next, claim, nowMs, relay: running } = relayInSecond(3)
+      const started = startRelay(createMachine(configOf(setup)), [], nowMs)
+      const relay = restarted ? started.relay : running
+      const justification = { parent: [claim(view)], skips: [] }
+      const parentHash = claim(view).statement.hash
+      const justHash = JustificationType.hashTreeRoot(justification)
+      const { header, hash } = next.propose(1, undefined, { parentHash, justHash })
+      const certificate = next.certificate(finalize, 1, hexToBytes(hash))
+      const message = { type: 'certificate', certificate } as const
+      stepRelay(relay, { type: 'message', nowMs, from: 'peer', message })
+      const effects = stepRelay(relay, { type: 'blockFetched', nowMs, header, justification })
+      expect(effects.at(-1)).toMatchObject({ type: 'halt', guilty })
+    }
+  })
+
   test('claims without a quorum stop nothing and cost each peer one check in a while', () => {
     const { bench, closing, claim, receive, halts, relay, nowMs } = relayInSecond(2)
     receive({ type: 'certificate', certificate: closing })

@@ -20,6 +20,8 @@ import { keepWaiting, type WaitingMessage } from './waiting-messages.ts'
 /** Finished epochs whose finality certificate is still told, and whose forks are noticed. */
 const LAST_WORDS_MAX = 8
 const ANSWERS_REMEMBERED_MAX = 1024
+/** Stands for whoever answered when a block was fetched; no peer's name. */
+const FETCHED = ''
 
 export type RelayEffect =
   | ConsensusEffect
@@ -122,11 +124,16 @@ export function stepRelay(relay: EpochRelay, event: ConsensusEvent): RelayEffect
   const { machine } = relay
   const current = machine.config.setup.epoch
   if (machine.halted) return []
+  if (event.type === 'blockFetched') {
+    // A certified chain of this epoch may stand on another end of the epoch before.
+    const halt = forkInPast(relay, FETCHED, event.justification.parent, event.nowMs)
+    if (halt.length > 0) return halt
+  }
   if (event.type !== 'message') return closing(relay, stepMachine(machine, event))
   const { from, message, nowMs } = event
   const epoch = epochOf(message)
   if (epoch <= current) {
-    const halt = forkInPast(relay, from, message, nowMs)
+    const halt = forkInPast(relay, from, certificatesIn(message), nowMs)
     if (halt.length > 0) return halt
     const late = lateEvidence(relay, from, message, nowMs)
     if (epoch < current) return [...late, ...answerOlder(relay, from, epoch, nowMs)]
@@ -204,11 +211,11 @@ function answerOlder(
 function forkInPast(
   relay: EpochRelay,
   peer: PeerName,
-  message: ConsensusMessage,
+  claims: readonly Certificate[],
   nowMs: number,
 ): RelayEffect[] {
   const { machine, past } = relay
-  for (const claim of certificatesIn(message)) {
+  for (const claim of claims) {
     const { epoch } = claim.statement
     const known = past.get(epoch)
     if (!known || epoch <= (machine.config.settledEpoch ?? 0)) continue
