@@ -5,7 +5,6 @@ import { hash160, sha256 } from './hash.ts'
 import { utf8ToBytes } from './hex.ts'
 
 export const PUBLIC_KEY_BYTES = 33
-export const SECRET_KEY_BYTES = 32
 export const SIGNATURE_BYTES = 64
 export const ADDRESS_BYTES = 20
 

@@ -47,7 +47,7 @@ function writeSum(view: DataView, offset: number, sum: bigint): void {
   view.setBigUint64(offset + 8, sum >> 64n, true)
 }
 
-export function sumLeaf(entry: SumEntry): SumNode {
+function sumLeaf(entry: SumEntry): SumNode {
   assert(entry.weight >= 0n && entry.weight < SUM_LIMIT, 'a weight has 128 bits')
   const bytes = new Uint8Array(1 + 4 + 4 + SUM_BYTES)
   const view = new DataView(bytes.buffer)

@@ -16,7 +16,7 @@ export interface BloomFilter {
 }
 
 /** MurmurHash3, 32 bits, x86 variant: the hash of BIP 37. */
-export function murmur3(seed: number, data: Uint8Array): number {
+function murmur3(seed: number, data: Uint8Array): number {
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength)
   const tail = data.length & ~3
   let hash = seed >>> 0

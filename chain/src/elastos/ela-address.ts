@@ -30,7 +30,7 @@ const OP_MULTISIG = 0xae
 const OP_CROSS_CHAIN = 0xaf
 const KEY_BYTES = 33
 /** Arbiters and council together; bounds how many signatures one program can make us check. */
-export const MULTISIG_KEYS_MAX = 36
+const MULTISIG_KEYS_MAX = 36
 
 const base58check = createBase58check((data: Uint8Array) => sha256(data))
 

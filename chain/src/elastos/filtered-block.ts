@@ -14,7 +14,7 @@ import type { SideChainFilter } from './p2p-message.ts'
 import type { DecodedTransaction } from './transaction.ts'
 
 /** With this tweak a main node looks at program hashes of outputs alone: a side chain's filter. */
-export const SIDE_CHAIN_TWEAK = 0xffff_ffff
+const SIDE_CHAIN_TWEAK = 0xffff_ffff
 /**
  * A filter that every transaction passes. What we look for has no address of its own (anyone may
  * write an anchor), and a node that is told what we look for could leave it out unseen; with

@@ -39,7 +39,7 @@ export const ELASTOS_REG_NET: MainChainParams = {
 /** Headers whose median time a new header must pass. */
 export const MEDIAN_TIME_HEADERS = 11
 /** How far a header may be ahead of the clock before a node holds it back. */
-export const FUTURE_SECONDS_MAX = 2 * 3600
+const FUTURE_SECONDS_MAX = 2 * 3600
 
 /** What must be known of the chain below a header to check it. */
 export interface HeaderContext {

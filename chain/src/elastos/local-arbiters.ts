@@ -13,7 +13,7 @@ export const LOCAL_ARBITER_KEYS_HEX: readonly string[] = [
 export const LOCAL_ARBITER_KEYS: readonly Uint8Array[] = LOCAL_ARBITER_KEYS_HEX.map(fromHex)
 
 /** Arbiters of the built-in main chain; the real one has twelve. */
-export const LOCAL_ARBITERS = LOCAL_ARBITER_KEYS_HEX.length
+const LOCAL_ARBITERS = LOCAL_ARBITER_KEYS_HEX.length
 
 /**
  * P-256 secrets of the built-in main chain's arbiters. Everybody knows them: they guard nothing

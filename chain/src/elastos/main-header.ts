@@ -45,7 +45,7 @@ export function readHeader(reader: ByteReader): MainHeader {
   }
 }
 
-export function writeHeader(writer: ByteWriter, header: MainHeader): void {
+function writeHeader(writer: ByteWriter, header: MainHeader): void {
   writer.u32(header.version).fixed(header.previous).fixed(header.merkleRoot)
   writer.u32(header.timestamp).u32(header.bits).u32(header.nonce).u32(header.height)
 }

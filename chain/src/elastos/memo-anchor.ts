@@ -14,8 +14,8 @@ import {
 } from './transaction.ts'
 
 /** "ioeX": the first bytes of a memo that carries an anchor. */
-export const MEMO_ANCHOR_MAGIC = Uint8Array.of(0x69, 0x6f, 0x65, 0x58)
-export const MEMO_ANCHOR_VERSION = 1
+const MEMO_ANCHOR_MAGIC = Uint8Array.of(0x69, 0x6f, 0x65, 0x58)
+const MEMO_ANCHOR_VERSION = 1
 /** Magic 4, version 1, genesis 32, epoch 8, checkpoint 32, validator 2: what is signed. */
 const COMMITMENT_BYTES = 4 + 1 + 32 + 8 + 32 + 2
 export const MEMO_ANCHOR_BYTES = COMMITMENT_BYTES + SIGNATURE_BYTES

@@ -1,7 +1,7 @@
 import { p256 } from '@noble/curves/nist.js'
 
 export const P256_PUBLIC_KEY_BYTES = 33
-export const P256_SECRET_KEY_BYTES = 32
+const P256_SECRET_KEY_BYTES = 32
 export const P256_SIGNATURE_BYTES = 64
 
 // Elastos has no low-s rule; the signature digest is one SHA-256 of the message.

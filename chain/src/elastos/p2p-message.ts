@@ -11,7 +11,7 @@ import { doubleHash, type InternalHash } from './hash-orientation.ts'
 export const MainNetMagic = { main: 2017001, test: 2018101, regression: 2018201 } as const
 export const FRAME_HEADER_BYTES = 24
 /** From this version on, a node's version message ends with its software's name. */
-export const PROTOCOL_WITH_NODE_NAME = 80_000
+const PROTOCOL_WITH_NODE_NAME = 80_000
 export const PROTOCOL_VERSION = 20_000
 /** Bits of `services`. */
 export const PeerService = { network: 1, transactionFilter: 2, bloom: 4 } as const

@@ -4,7 +4,7 @@ import { sha256 } from '../bytes/hash.ts'
 import { concatBytes } from '../bytes/hex.ts'
 import type { InternalHash } from './hash-orientation.ts'
 
-export const SCHNORR_SIGNATURE_BYTES = 64
+const SCHNORR_SIGNATURE_BYTES = 64
 const { Point } = p256
 const { Fp, Fn } = Point
 

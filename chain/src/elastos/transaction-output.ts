@@ -11,7 +11,7 @@ export const OUTPUT_BYTES_MIN = 32 + 8 + 4 + PROGRAM_HASH_BYTES
 export const TYPED_OUTPUTS_VERSION = 9
 
 /** Wire value of each output type that this codec knows. */
-export const OutputKind = {
+const OutputKind = {
   none: 0,
   vote: 1,
   mapping: 2,

@@ -2,7 +2,7 @@ import { bytesToHex } from '../bytes/hex.ts'
 import type { ArbiterSet, NamedSource } from './main-sources.ts'
 
 /** Main nodes that must name the same arbiters before these are believed. */
-export const AGREEING_NODES = 2
+const AGREEING_NODES = 2
 /** The turn that ends with a block and the one that begins after it. */
 const SETS_KEPT = 2
 

@@ -22,7 +22,7 @@ import { checkTransaction } from './main-transaction-rules.ts'
 import { outpointKey, UtxoSet, type UtxoUndo } from './utxo-set.ts'
 
 /** How deep the best chain can be left again; what lies deeper keeps no undo data. */
-export const REORGANISATION_DEPTH_MAX = 1000
+const REORGANISATION_DEPTH_MAX = 1000
 
 export interface MainLedgerRules {
   readonly params: MainChainParams

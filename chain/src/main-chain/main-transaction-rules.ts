@@ -20,7 +20,7 @@ import { outpointKey, type Utxo } from './utxo-set.ts'
 /** Largest transaction taken, bytes. */
 export const MAIN_TRANSACTION_SIZE_MAX = 1_000_000
 /** What a transaction pays at least, sela. */
-export const TRANSACTION_FEE_MIN = 100n
+const TRANSACTION_FEE_MIN = 100n
 /** What a deposit pays at least for the transfer on the side chain, sela. */
 const CROSS_CHAIN_FEE_MIN = 10_000n
 /** Sequence with which an output that carries a lock is spent. */

@@ -45,7 +45,7 @@ import {
 import { genesisBlock } from './open-chain.ts'
 
 /** Nearer than this, replaying the blocks is no work worth a snapshot. */
-export const SNAPSHOT_LEAD_EPOCHS = LEAD_EPOCHS
+const SNAPSHOT_LEAD_EPOCHS = LEAD_EPOCHS
 /** How long a node with an empty folder waits for most of its peers to say where they are. */
 const LOOK_AROUND_MS = 15_000
 const LOOK_AGAIN_MS = 100

@@ -219,10 +219,7 @@ function waitingAnchors(
 }
 
 /** The epoch that a checkpoint ends, among those that wait for an anchor. */
-export function epochOfCheckpoint(
-  ledger: LedgerDraft,
-  checkpointHash: Uint8Array,
-): number | undefined {
+function epochOfCheckpoint(ledger: LedgerDraft, checkpointHash: Uint8Array): number | undefined {
   const { epoch: current, lastAnchoredEpoch } = ledger.globals()
   const oldest = Math.max(lastAnchoredEpoch + 1, current - POW_ANCHOR_EPOCHS)
   for (let epoch = current - 1; epoch >= oldest; epoch--) {

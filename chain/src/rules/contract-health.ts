@@ -44,6 +44,6 @@ export function contractHealthOf(
   return { live, health: live > (n + k) / 2 || live === n ? 'safe' : 'degraded' }
 }
 
-export function isLiveState(state: SlotState): boolean {
+function isLiveState(state: SlotState): boolean {
   return state === 'proven' || state === 'waiting' || state === 'leaving'
 }

@@ -35,7 +35,7 @@ export function spendPot(draft: LedgerDraft, index: number, amount: bigint): Pot
 }
 
 /** Where a contract's payer trusts its delegate with the pot: bounded by nothing but the pot. */
-export const BUDGET_OF_TRUST = U64_MAX
+const BUDGET_OF_TRUST = U64_MAX
 
 /**
  * Units that the pot may pay in all for the open refill of a slot, vouchers and delegate's fee

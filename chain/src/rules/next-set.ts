@@ -15,7 +15,7 @@ export function stakePower(params: NetworkParams, stake: bigint): number {
 }
 
 /** Weight that a validator's stake asks for; 0 if it is jailed or its own stake is too small. */
-export function stakedWeight(params: NetworkParams, validator: Readonly<Validator>): number {
+function stakedWeight(params: NetworkParams, validator: Readonly<Validator>): number {
   const { jailed, bond, delegated } = validator
   if (jailed || bond < params.validatorBondMin) return 0
   return stakePower(params, bond + delegated)

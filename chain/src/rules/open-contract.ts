@@ -96,7 +96,7 @@ function newContract(
 }
 
 /** All that can be said of a contract's terms without the state. */
-export function checkOpenContract(params: NetworkParams, open: OpenContract): Result<undefined> {
+function checkOpenContract(params: NetworkParams, open: OpenContract): Result<undefined> {
   const { k, n, maxLeaves, term } = open
   if (k < 1 || k > n || n > SLOTS_MAX) {
     return fault('CONTRACT_SHARDS', `shards must satisfy 1 <= k <= n <= ${SLOTS_MAX}`, { k, n })

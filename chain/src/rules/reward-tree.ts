@@ -97,7 +97,7 @@ export function rewardProof(fees: readonly RewardLeaf[], index: number): RewardP
 }
 
 /** Leaves of the tree that a slice of it holds, as a power of two; leaf 0 is the count's. */
-export const REWARD_SLICE_LEVEL = 13
+const REWARD_SLICE_LEVEL = 13
 
 /** Fees that slice `index` of a tree of so many fees holds, as a range of positions. */
 export function rewardSliceRange(count: number, index: number): { from: number; to: number } {

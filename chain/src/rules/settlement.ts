@@ -10,7 +10,7 @@ import type { Rail } from '../types/records.ts'
  */
 
 /** Leaves that money and need count at least, so that no slot is too small to be worth a fee. */
-export const BILLED_LEAVES_MIN = 256
+const BILLED_LEAVES_MIN = 256
 
 /** Leaves a slot is billed for; 0 for a relay rail, which has none. */
 export function billedLeaves(leaves: number): bigint {

@@ -7,7 +7,7 @@ import type { TransactionContext } from './block-context.ts'
 import { setMembers, validatorAt } from './validator-set.ts'
 
 /** Penalties and shares of guilt are in 1/1,000,000. */
-export const PENALTY_UNIT = 1_000_000
+const PENALTY_UNIT = 1_000_000
 const BASIS_TO_PENALTY = PENALTY_UNIT / 10_000
 /** Guilt of a third of the weight costs everything: only a third can make a fork. */
 const CORRELATION = 3

@@ -69,7 +69,7 @@ export function laneOf(body: TransactionBody): Lane {
   return lanes[payloadKind(body)]
 }
 
-export function bytesMaxOf(kind: PayloadKind): number {
+function bytesMaxOf(kind: PayloadKind): number {
   return bytesMaxByKind[kind] ?? ORDINARY_BYTES_MAX
 }
 

@@ -12,8 +12,8 @@ export function stepKib(paidKib: number): number {
 }
 
 /** How far a relay keeps a paid link ahead of the newest voucher at first, and at most, units. */
-export const STEP_RESERVATIONS_FIRST = 1
-export const STEP_RESERVATIONS_MAX = 16
+const STEP_RESERVATIONS_FIRST = 1
+const STEP_RESERVATIONS_MAX = 16
 
 /** Reservation units that a relay may have gone ahead of vouchers over so many units. */
 export function stepReservations(paidUnits: number): number {

@@ -19,11 +19,6 @@ export function validatorSetOf(draft: LedgerDraft, epoch: number): ValidatorSet 
   return setMembers(draft, epoch)?.map(({ publicKey, weight }) => ({ publicKey, weight }))
 }
 
-/** Newest epoch whose set is fixed. */
-export function newestSetEpoch(draft: LedgerDraft): number {
-  return draft.epochs.count
-}
-
 /** A set stands in many headers and never changes: each is hashed once. */
 const hashes = new WeakMap<readonly SetMember[], Uint8Array>()
 

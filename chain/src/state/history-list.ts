@@ -43,9 +43,6 @@ function levelsBetween(from: number, to: number): number[] {
   return levels
 }
 
-/** Most roots that a link between two states of the history needs. */
-export const HISTORY_LINK_MAX = 2 * HISTORY_DEPTH
-
 /**
  * Roots of the subtrees over `hashes`, the entries from place `from` on: what leads a verifier who
  * knows the history up to there to the history behind them, in O(log n) roots.

@@ -204,7 +204,6 @@ export const stateRootNames = [
   'deposits',
   'withdrawals',
 ] as const
-export type StateRootName = (typeof stateRootNames)[number]
 
 /** One entry of the stored state: null bytes delete it. Keys are ASCII. */
 export interface StateChange {

@@ -105,7 +105,7 @@ export async function shownAudit(
 }
 
 /** The report as JSON: addresses as text, receipts as their numbers. `ok`: nothing is false. */
-export function reportToJson(report: AuditReport): object {
+function reportToJson(report: AuditReport): object {
   const { asked, addressPrefix, falsehood, unchecked, ...totals } = report
   const text = (address: Uint8Array) => formatAddress(address, addressPrefix)
   const { contract } = asked

@@ -21,7 +21,7 @@ export interface DevnetOptions {
 /** Peers without a listen address, the last ones of the list. */
 export const UNDIALABLE_PEERS = 2
 
-export const DevnetRecordSchema = z.strictObject({
+const DevnetRecordSchema = z.strictObject({
   version: z.literal(1),
   preset: z.enum(['local', 'ci']),
   mainChainPort: z.int(),

@@ -10,7 +10,7 @@ export interface PassphraseOptions {
 }
 
 const FILE_BYTES_MAX = 1024
-export const PASSPHRASE_LENGTH_MIN = 8
+const PASSPHRASE_LENGTH_MIN = 8
 
 /** Gives the passphrase when one is needed, asking for it once at most. */
 export class PassphraseSource {

@@ -38,9 +38,9 @@ const KEY_BYTES = 32
 const SALT_BYTES = 32
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
-export const SECRET_BYTES_MAX = 1024
+const SECRET_BYTES_MAX = 1024
 /** Of a sealed file; more is never read. */
-export const SEALED_TEXT_MAX = 8192
+const SEALED_TEXT_MAX = 8192
 
 const FORMAT = 'ioex-sealed/1'
 const hex = (bytes: number) => z.string().regex(new RegExp(`^[0-9a-f]{${bytes * 2}}$`))

@@ -92,6 +92,6 @@ function parsePlain(text: string, path: string): Uint8Array {
 
 const plainText = (secret: Uint8Array) => `${bytesToHex(secret)}\n`
 
-export function publicKeyOfKind(secret: Uint8Array, kind: NodeKeyKind): Uint8Array {
+function publicKeyOfKind(secret: Uint8Array, kind: NodeKeyKind): Uint8Array {
   return kind === 'main-chain' ? p256PublicKey(secret) : publicKeyOf(secret)
 }

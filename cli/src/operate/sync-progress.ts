@@ -21,7 +21,7 @@ export interface WatchedSync {
 }
 
 /** Blocks that a node may lie behind without being said to sync. */
-export const SYNCED_LAG_BLOCKS = 2
+const SYNCED_LAG_BLOCKS = 2
 const WINDOW_MS = 60_000
 const SAMPLE_MS = 1000
 const LOG_MS = 10_000

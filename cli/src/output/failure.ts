@@ -4,7 +4,7 @@ import { jsonText } from './json-text.ts'
 import type { OutputStreams } from './output.ts'
 
 export const EXIT_OK = 0
-export const EXIT_FAILED = 1
+const EXIT_FAILED = 1
 export const EXIT_USAGE = 2
 
 /** A command that cannot do what it was asked; the message says what to do about it. */

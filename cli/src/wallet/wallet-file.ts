@@ -38,7 +38,7 @@ const FileSchema = z.strictObject({
   phrase: z.string(),
 })
 
-export const walletPath = (data: string) => join(data, 'wallet', 'wallet.json')
+const walletPath = (data: string) => join(data, 'wallet', 'wallet.json')
 
 /**
  * Makes a wallet with new words, sealed, or in clear where `passphrase` is undefined; refuses to

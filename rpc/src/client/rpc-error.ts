@@ -1,5 +1,5 @@
 /** Reasons that the client itself finds, beside the stable codes of the server. */
-export const TRANSPORT_REASONS = [
+const TRANSPORT_REASONS = [
   'UNREACHABLE',
   'TIMEOUT',
   'ABORTED',

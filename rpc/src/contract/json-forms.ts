@@ -5,7 +5,6 @@ export const BATCH_CALLS_MAX = 100
 export const PAGE_ITEMS_MAX = 200
 export const PAGE_ITEMS_DEFAULT = 50
 export const WAIT_MS_MAX = 30_000
-export const TRANSACTION_HEX_MAX = 2 * 512 * 1024 + 2
 
 /** Hex without a fixed length, pairs of digits, an optional 0x in front. */
 export const hexText = (maxBytes: number) =>

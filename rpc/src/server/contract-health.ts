@@ -12,7 +12,7 @@ type Health = ResultOf<'contracts_health'>
 type SlotHealth = Health['slots'][number]
 
 /** What the ledger shows of one slot; rail and node are missing where the slot is empty. */
-export function slotHealth(
+function slotHealth(
   slot: number,
   epoch: number,
   found: { railIndex: number; rail: Rail; node: Node; isClosing: boolean } | undefined,
@@ -38,7 +38,7 @@ export function slotHealth(
 }
 
 /** See contractHealthOf, by the slots that the answer lists. */
-export function healthOf(k: number, n: number, slots: readonly SlotHealth[]) {
+function healthOf(k: number, n: number, slots: readonly SlotHealth[]) {
   return contractHealthOf(
     k,
     n,

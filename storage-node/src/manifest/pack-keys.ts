@@ -10,7 +10,7 @@ import { sha256 } from '@noble/hashes/sha2.js'
  */
 
 export const KEY_BYTES = 32
-export const CONTRACT_SALT_BYTES = 32
+const CONTRACT_SALT_BYTES = 32
 export const NONCE_BYTES = 12
 /** Bytes that sealing adds to a label or manifest: nonce in front, tag behind. */
 export const ENVELOPE_BYTES = NONCE_BYTES + 16

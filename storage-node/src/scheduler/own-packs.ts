@@ -35,7 +35,7 @@ export async function ownPacks(
 }
 
 /** The pack of a contract, or why its label leads to none: anybody may write any label. */
-export function openPack(index: number, record: Contract, master: Uint8Array): OwnPack | string {
+function openPack(index: number, record: Contract, master: Uint8Array): OwnPack | string {
   try {
     const label = openLabel(master, record.salt, record.label)
     if (!label.ok) return label.fault.message

@@ -77,7 +77,7 @@ export function cellPlainBytes(geometry: PackGeometry, stripe: number): number {
 }
 
 /** Offset in the pack of a stripe's first byte. */
-export function stripeStart(geometry: PackGeometry, stripe: number): number {
+function stripeStart(geometry: PackGeometry, stripe: number): number {
   return stripe * geometry.k * CELL_PLAIN_BYTES
 }
 

@@ -29,7 +29,7 @@ export interface Frame {
 
 /** Payload length u32 little-endian, then the kind. */
 const HEADER_BYTES = 5
-export const DATA_FRAME_BYTES_MAX = 1024 * 1024 + 16 * 1024
+const DATA_FRAME_BYTES_MAX = 1024 * 1024 + 16 * 1024
 const CONTROL_FRAME_BYTES_MAX = 64 * 1024
 /** Received bytes that wait for the reader; beyond it the peer is held back. */
 const UNREAD_BYTES_MAX = 2 * 1024 * 1024
