@@ -8,6 +8,7 @@ import { assert } from '../bytes/assert.ts'
 import { bytesEqual, bytesToHex } from '../bytes/hex.ts'
 import { publicKeyOf } from '../bytes/signature.ts'
 import { assembleCertificate } from '../consensus/certificate.ts'
+import { guiltyVotes } from '../consensus/fork-proof.ts'
 import { GENESIS_MS, headerWith } from '../consensus/testing/machine-bench.ts'
 import { installNativeCrypto } from '../native/install-native-crypto.ts'
 import type { NetworkParams } from '../params/network-params.ts'
@@ -18,6 +19,7 @@ import { createConsensusCrypto } from './consensus-crypto.ts'
 import { ConsensusDriver } from './consensus-driver.ts'
 import { ConsensusKey } from './consensus-key.ts'
 import { FORK_FILE, ForkProofError, parseForkRecord, SETTLED_FILE } from './fork-record.ts'
+import { ForkWatch } from './fork-watch.ts'
 import { decodeMessage, encodeMessage } from './message-codec.ts'
 import { MemoryHost } from './testing/memory-host.ts'
 import { MemoryNetwork } from './testing/memory-transport.ts'
@@ -303,5 +305,55 @@ describe('a fork, shown by real signatures', { timeout: 90_000 }, () => {
     }
     await reaches(before + 5)
     expect(members.flatMap(({ host }) => host.halts)).toEqual([])
+  })
+
+  test('found outside of consensus it stops the node in the same way', async () => {
+    await startAll()
+    await reaches(2)
+    const told = memberAt(4)
+    const ours = finalityOf(told)
+    const theirs = rivalOf(ours)
+    const pairs = guiltyVotes(ours, theirs)
+    const guilty = pairs.map(({ first }) =>
+      publicKeyOf(secretKeys[first.validator] ?? ours.signers),
+    )
+    told.driver?.stopForFork({ reason: 'two blocks of one height', ours, theirs, guilty }, pairs)
+    // Heard twice before the first one is written: one record, one halt.
+    told.driver?.stopForFork({ reason: 'again', ours, theirs, guilty: [] }, [])
+    await haltsOf(members)
+    expect(told.host.events).toEqual([...pairs.map(() => 'evidence'), 'halt'])
+    expect(await recordOf(told)).toMatchObject({
+      reason: 'two blocks of one height',
+      guilty: guilty.map(bytesToHex),
+    })
+  })
+
+  test('the side given up is the one that is not on the chain, also in the log', async () => {
+    for (const member of members.slice(0, 4)) await start(member)
+    await reaches(2, members.slice(0, 4))
+    const { host, directory } = memberAt(0)
+    const mine = finalityOf(memberAt(0))
+    const other = rivalOf(mine)
+    const fork = { version: 1, chainId: '', epoch: 1, reason: '', guilty: [] } as const
+    const logger = pino({ level: 'silent' })
+    const options = { host, directory, logger, chainId: CHAIN_ID, transport: network.join('x') }
+    const heard = (certificate: Certificate) => ({ type: 'certificate', certificate }) as const
+    await Promise.all(members.map(stop))
+    for (const [ours, theirs] of [
+      [mine, other],
+      [other, mine],
+    ] as const) {
+      const settled = { ...fork, ours, theirs }
+      const watch = new ForkWatch(options, { settled, reserve: undefined })
+      await watch.begin()
+      expect([watch.isGivenUp(heard(mine)), watch.isGivenUp(heard(other))]).toEqual([false, true])
+      expect(watch.withoutGivenUp([heard(mine), heard(other)])).toEqual([heard(mine)])
+      expect(watch.settledEpoch).toBe(1)
+    }
+    // A node that begins anew does not know yet: it drops neither.
+    const unknown = { ...fork, ours: other, theirs: rivalOf(mine, 8) }
+    const watch = new ForkWatch(options, { settled: unknown, reserve: undefined })
+    await watch.begin()
+    expect(watch.withoutGivenUp([heard(other), heard(mine)])).toHaveLength(2)
   })
 })
