@@ -118,9 +118,10 @@ export interface BlockHost {
   onBehind(hint: BehindHint): void
   /**
    * A vote that came from a peer, or an own one after its sync. Unverified, of any view, also after
-   * its block is final: who counts participation wants the late ones. Cheap and synchronous.
+   * its block is final: who counts participation wants the late ones. Cheap and synchronous. False
+   * where the host found that its validator did not sign it: the sender is not heard for a while.
    */
-  onVote(vote: Vote): void
+  onVote(vote: Vote): boolean
   /** Two contradicting votes of one validator in one view (E1-E4). */
   onEvidence(first: Vote, second: Vote): void
   /** The driver has stopped. */

@@ -216,6 +216,31 @@ describe('a driver and the world', { timeout: 90_000 }, () => {
     expectOneChain()
   })
 
+  test('who sends a vote that its validator did not sign is not heard for a while', async () => {
+    const { host } = a()
+    let forged = 0
+    host.onVote = ({ signature }) => {
+      const isForged = signature.every((byte) => byte === 0)
+      if (isForged) forged += 1
+      return !isForged
+    }
+    for (const member of members) await start(member)
+    await reaches(3)
+    const startMs = performance.now()
+    for (let view = 1; view <= 400; view++) {
+      const statement = { kind: VoteKind.notarize, epoch: 1, view, hash: CHAIN_ID }
+      const vote = { statement, validator: 2, signature: new Uint8Array(64) }
+      const message = { type: 'vote', vote } as const
+      const wire = encodeMessage({ type: 'consensus', message, body: new Uint8Array(0) })
+      network.deliver('nobody', a().name, wire)
+    }
+    await reaches(a().host.height + 3)
+    const pauses = (performance.now() - startMs) / (params.rebroadcastMs / 2)
+    expect(forged).toBeGreaterThan(0)
+    expect(forged).toBeLessThanOrEqual(1 + Math.ceil(pauses))
+    expectOneChain()
+  })
+
   test('garbage, and messages about everything, do not stop it', async () => {
     for (const member of members) await start(member)
     for (let i = 0; i < 300; i++) {
@@ -331,6 +356,13 @@ describe('a driver and the world', { timeout: 90_000 }, () => {
     const height = d().host.height
     await start(d(), false)
     await reaches(height + 4)
+    // A quorum is full without it: on a busy machine its votes may enter no certificate for long.
+    await vi.waitFor(() => {
+      const signers = a()
+        .host.chain.slice(height + 3)
+        .map(({ certificate }) => certificate)
+      expect(signers.flatMap((each) => (each ? signersOf(each) : []))).toContain(3)
+    }, DEADLINE)
     // Two left of four: what it signed last may be in no block.
     await stop(c())
     await stop(d())

@@ -64,6 +64,8 @@ export interface ConsensusStatus {
 }
 
 const BEHIND_NOTICE_MS = 1000
+/** Peers remembered that sent a vote which its validator did not sign. */
+const FORGERS_MAX = 256
 
 interface Answer {
   readonly event: ConsensusEvent
@@ -84,6 +86,7 @@ export class ConsensusDriver {
   #endWatch = () => {}
   readonly #timers = new Map<TimerName, () => void>()
   readonly #work = new WorkQueue((cause) => this.#failWith(cause))
+  readonly #forgedAtMs = new Map<PeerName, number>()
   readonly #behindNoticeMs = new Map<PeerName | undefined, number>()
   readonly #inbox = new MessageInbox()
   /** Pieces of work that wait for a message of the inbox: no more than messages. */
@@ -305,7 +308,21 @@ export class ConsensusDriver {
   async #handleNext(): Promise<void> {
     this.#turns -= 1
     const next = this.#inbox.take()
-    if (next) await this.#handle(next.peer, next.bytes)
+    if (next && !this.#forgedOfLate(next.peer)) await this.#handle(next.peer, next.bytes)
+  }
+
+  /** Honest peers send their own votes only. */
+  #forgedOfLate(peer: PeerName): boolean {
+    const forgedAtMs = this.#forgedAtMs.get(peer)
+    const { rebroadcastMs } = this.#options.params
+    return forgedAtMs !== undefined && this.#clock.now() - forgedAtMs < rebroadcastMs / 2
+  }
+
+  #noteForger(peer: PeerName): void {
+    const [oldest] = this.#forgedAtMs.keys()
+    if (this.#forgedAtMs.size >= FORGERS_MAX && oldest !== undefined)
+      this.#forgedAtMs.delete(oldest)
+    this.#forgedAtMs.set(peer, this.#clock.now())
   }
 
   async #handle(peer: PeerName, bytes: Uint8Array): Promise<void> {
@@ -337,7 +354,9 @@ export class ConsensusDriver {
     if (epochOf(message) > this.#haltEpoch || this.#fork.isGivenUp(message)) return
     const event = { type: 'message', nowMs: this.#clock.now(), from: peer, message } as const
     if (this.#gate.showsTwin(message, this.#machine().config)) return this.#fail(TWIN)
-    for (const vote of votesIn(message)) this.#options.host.onVote(vote)
+    if (!votesIn(message).every((vote) => this.#options.host.onVote(vote))) {
+      return this.#noteForger(peer)
+    }
     if (message.type !== 'proposal') return this.#step({ event })
     const block = this.#blocks.admit(peer, { message, body })
     if (block === false) {

@@ -90,7 +90,8 @@ export interface ChainManagerOptions {
   readonly signatures?: SignaturesAhead
   readonly logger: Logger
   readonly onBehind: (hint: BehindHint) => void
-  readonly onVote?: (vote: Vote) => void
+  /** False for a vote that its validator did not sign. */
+  readonly onVote?: (vote: Vote) => boolean
   readonly onEvidence: (first: Vote, second: Vote) => void
   readonly onHalt: (reason: HaltReason) => void
 }
@@ -253,8 +254,8 @@ export class ChainManager implements BlockHost {
     this.#options.onBehind(hint)
   }
 
-  onVote(vote: Vote): void {
-    this.#options.onVote?.(vote)
+  onVote(vote: Vote): boolean {
+    return this.#options.onVote?.(vote) ?? true
   }
 
   onEvidence(first: Vote, second: Vote): void {

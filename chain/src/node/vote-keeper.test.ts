@@ -43,8 +43,12 @@ describe('the votes that a node keeps', () => {
     const keeper = new VoteKeeper(chain.ledger)
     chain.runTo(6)
     keeper.add(vote(chain, 4, 3, finalize))
-    const forged = (height: number): Vote => ({ ...vote(chain, height, 2), validator: 3 })
-    for (let height = 50; height < 90; height++) keeper.add(forged(height))
+    const { statement, signature } = vote(chain, 4, 2)
+    for (let i = 50; i < 90; i++) {
+      const other = { ...statement, hash: new Uint8Array(32).fill(i) }
+      const forged: Vote = { statement: other, signature, validator: 3 }
+      expect(keeper.add(forged)).toBe(false)
+    }
     expect(keeper.forBlockOn(chain.ledger)).toMatchObject([{ back: 2, kind: finalize }])
     // Its own do: a validator that signs everything loses only its own participation.
     for (let view = 50; view < 70; view++) {
@@ -63,6 +67,11 @@ describe('the votes that a node keeps', () => {
     keeper.add(vote(chain, 5, 3, nullify))
     keeper.add({ ...vote(chain, 5, 3), validator: 9 })
     keeper.add(vote(chain, 500, 3))
+    // What a decoder lets through: nothing of it may throw.
+    for (const epoch of [0, 1, 2 ** 53, 2 ** 60, Number.POSITIVE_INFINITY]) {
+      const { statement, ...rest } = vote(chain, 5, 3)
+      keeper.add({ ...rest, statement: { ...statement, epoch, view: epoch } })
+    }
     expect(keeper.forBlockOn(chain.ledger)).toEqual([])
     keeper.add(vote(chain, 8, 3))
     chain.runTo(12)

@@ -22,16 +22,18 @@ export class VoteKeeper {
     this.#ledger = ledger
   }
 
-  add(vote: Vote): void {
+  /** False if it is not signed by the validator that it names. */
+  add(vote: Vote): boolean {
     const { kind, epoch, hash } = vote.statement
-    if (kind === VoteKind.nullify || epoch + 1 < this.#ledger.globals().epoch) return
+    if (kind === VoteKind.nullify || epoch + 1 < this.#ledger.globals().epoch) return true
     const member = setMembers(this.#ledger, epoch)?.[vote.validator]
-    if (!member) return
+    if (!member) return true
     const key = `${epoch}/${vote.validator}`
     const kept = this.#votes.get(key) ?? []
-    if (kept.some(({ statement }) => bytesEqual(statement.hash, hash))) return
-    if (!isStatementSigned(this.#ledger.chainId, vote, member.publicKey)) return
+    if (kept.some(({ statement }) => bytesEqual(statement.hash, hash))) return true
+    if (!isStatementSigned(this.#ledger.chainId, vote, member.publicKey)) return false
     this.#votes.set(key, [...kept, vote].slice(-VOTES_PER_VALIDATOR_MAX))
+    return true
   }
 
   /** What a block on `parent` can bring of them. */

@@ -135,7 +135,9 @@ export class MemoryHost implements BlockHost {
     this.onBehindHint(hint)
   }
 
-  onVote(): void {}
+  onVote(_vote: Vote): boolean {
+    return true
+  }
 
   onEvidence(first: Vote, second: Vote): void {
     this.evidence.push(first, second)
