@@ -75,6 +75,8 @@ export interface MachineState {
   /** When the current view's leader may propose, and when it is given up. */
   leaderFromMs: number
   skipAtMs: number
+  /** Before this the current view is not skipped, whatever happens in it. */
+  heldUntilMs: number
   duty: LeaderDuty | undefined
   /** Re-broadcasts in the current view; part of the jitter. */
   standstills: number
@@ -116,6 +118,7 @@ export function createMachine(config: MachineConfig): MachineState {
     sawDoppelganger: false,
     leaderFromMs: 0,
     skipAtMs: 0,
+    heldUntilMs: 0,
     duty: undefined,
     standstills: 0,
     fetchTimerSet: false,

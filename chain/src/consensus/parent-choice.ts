@@ -22,6 +22,22 @@ export interface ParentChoice {
  * certificate. Undefined: no such block, the leader stays silent and others skip it.
  */
 export function chooseParent(state: MachineState, view: number): ParentChoice | undefined {
+  const nearest = nearestParent(state, view)
+  return nearest && roomUsed(nearest) <= 1 ? nearest : undefined
+}
+
+/**
+ * How much of what a justification may hold the choice takes. Above 1 no block can stand there, and
+ * as nothing but a block makes the gap shorter, none ever could again.
+ */
+export function roomUsed({ justification: { parent, skips } }: ParentChoice): number {
+  let bytes = 0
+  for (const certificate of [...parent, ...skips]) bytes += certificateBytes(certificate)
+  return Math.max(skips.length / SKIPS_MAX, bytes / JUSTIFICATION_BYTES_MAX)
+}
+
+/** The parent that chooseParent looks for, however long the gap above it. */
+export function nearestParent(state: MachineState, view: number): ParentChoice | undefined {
   const { start } = state.config.setup
   const skips: Certificate[] = []
   for (let below = view - 1; below > state.finalView; below--) {
@@ -46,10 +62,6 @@ function choice(
   view: number,
   parent: Certificate[],
   skipsDescending: readonly Certificate[],
-): ParentChoice | undefined {
-  let bytes = 0
-  for (const skip of skipsDescending) bytes += certificateBytes(skip)
-  for (const certificate of parent) bytes += certificateBytes(certificate)
-  if (skipsDescending.length > SKIPS_MAX || bytes > JUSTIFICATION_BYTES_MAX) return undefined
+): ParentChoice {
   return { hash, view, justification: { parent, skips: skipsDescending.toReversed() } }
 }

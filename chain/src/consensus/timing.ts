@@ -13,6 +13,21 @@ export function skipTimeoutMs(timing: ConsensusTiming, viewsWaited: number): num
   return Math.min(timeout, timing.skipTimeoutCapMs)
 }
 
+/** Doublings of the least time in a view from half of a justification's room to all of it. */
+const HOLD_DOUBLINGS = 12
+
+/**
+ * How long a view must last before it may be skipped, for a share of a justification's room that is
+ * used. Nothing up to half of it; then the cap, doubling with each 24th part of the room, so that
+ * the rest lasts for weeks however fast views are given up, and no wait is longer than a third of
+ * the standstill so far (decision 38).
+ */
+export function skipHoldMs(timing: ConsensusTiming, roomUsed: number): number {
+  if (roomUsed <= 0.5) return 0
+  const doublings = Math.floor((Math.min(roomUsed, 1) - 0.5) * 2 * HOLD_DOUBLINGS)
+  return timing.skipTimeoutCapMs * 2 ** doublings
+}
+
 /**
  * How long the leader waits for its block interval to pass since the parent. Bounded, so that a
  * node whose clock is wrong by much still takes part in skipping.

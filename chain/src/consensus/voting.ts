@@ -20,9 +20,9 @@ import {
   roundAt,
   VIEWS_AHEAD_MAX,
 } from './machine-state.ts'
-import { chooseParent } from './parent-choice.ts'
+import { nearestParent, roomUsed } from './parent-choice.ts'
 import { contradictionOf, isRedundant, rememberCast, type Round, tallyOf } from './round.ts'
-import { leaderWaitMs, skipTimeoutMs, standstillMs } from './timing.ts'
+import { leaderWaitMs, skipHoldMs, skipTimeoutMs, standstillMs } from './timing.ts'
 
 /** Own votes leave only from a member of the set, above its lease, while the epoch runs. */
 export function maySign(state: MachineState, view: number): boolean {
@@ -89,8 +89,12 @@ export function notarize(state: MachineState, round: Round, hash: Hex): void {
   castVote(state, round, VoteKind.notarize, fromHex(hash))
 }
 
-/** Nullifies the current view unless a rule forbids it. True if it did. */
+/**
+ * Nullifies the current view unless a rule forbids it, or the room for skips runs out and the view
+ * has not lasted for long enough yet. True if it did.
+ */
 export function nullify(state: MachineState): boolean {
+  if (state.nowMs < state.heldUntilMs) return false
   const round = roundAt(state, state.view)
   if (!mayNullify(state, round)) return false
   castVote(state, round, VoteKind.nullify, ZERO_HASH)
@@ -257,8 +261,9 @@ export function enterView(state: MachineState, view: number): void {
   if (left?.nullified && state.nowMs < state.skipAtMs) left.leftEarly = true
   state.view = view
   state.standstills = 0
-  const parent = chooseParent(state, view)
+  const parent = nearestParent(state, view)
   const header = parent && headerOf(state.tree, parent.hash)
+  state.heldUntilMs = parent ? state.nowMs + skipHoldMs(timing, roomUsed(parent)) : 0
   state.leaderFromMs = state.nowMs + leaderWaitMs(timing, header, state.nowMs)
   setPatience(state)
   state.duty =
@@ -271,10 +276,12 @@ export function enterView(state: MachineState, view: number): void {
 function setPatience(state: MachineState): void {
   const { timing, self } = state.config
   const { view } = state
-  const skipAt = state.leaderFromMs + patienceMs(state)
+  const patienceEndMs = state.leaderFromMs + patienceMs(state)
+  const skipAt = Math.max(patienceEndMs, state.heldUntilMs)
   state.skipAtMs = skipAt
   emit(state, { type: 'setTimer', timer: 'skip', view, atMs: skipAt })
-  const standstillAt = skipAt + standstillMs(timing, self, view, 0)
+  // Who missed something hears of it as early as ever.
+  const standstillAt = patienceEndMs + standstillMs(timing, self, view, 0)
   emit(state, { type: 'setTimer', timer: 'standstill', view, atMs: standstillAt })
 }
 
