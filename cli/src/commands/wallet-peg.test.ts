@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
 import { formatAddress, sha256, utf8ToBytes } from '@ioex/chain/bytes'
 import { formatElaAddress } from '@ioex/chain/elastos'
-import { depositProgramHash } from '@ioex/chain/rules'
+import { depositProgramHash, payableAddress } from '@ioex/chain/rules'
 import { presets } from '@ioex/genesis/presets'
 import { type RpcServer, startRpcServer } from '@ioex/rpc/server'
 import { MemoryLedger } from '@ioex/rpc/server/testing'
@@ -12,6 +12,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { createNetwork } from '../devnet/create-network.ts'
 import { readGenesis } from '../nodes/genesis-of.ts'
 import { runCommandLine } from '../program.ts'
+import { SKIPPED_ADDRESSES } from '../wallet/skipped-addresses.ts'
 
 // Generous, because the machine may be busy; nothing here waits for a time to pass.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
@@ -97,6 +98,21 @@ test('withdraw refuses what can never be paid before anything is signed', async 
     const { code, out, err } = await ioex(`wallet withdraw ${address} ${amount}`)
     expect([code, out]).toEqual([2, ''])
     expect(err).toMatch(/E or 8|above 0/)
+  }
+})
+
+test('withdraw to an address that arbiters skip needs --force', async () => {
+  for (const address of SKIPPED_ADDRESSES) {
+    expect(payableAddress(utf8ToBytes(address)).ok).toBe(true)
+    const refused = await ioex(`wallet withdraw ${address} 1 --json`)
+    expect([refused.code, refused.out]).toEqual([2, ''])
+    const { error } = JSON.parse(refused.err) as { error: { code: string; message: string } }
+    expect(error.code).toBe('WITHDRAW_SKIPPED')
+    expect(error.message).toMatch(/arrive nowhere.*--force/)
+    // On to the wallet, which is not there.
+    const forced = await ioex(`wallet withdraw ${address} 1 --json --force`)
+    expect(forced.code).not.toBe(0)
+    expect(forced.err).toMatch(/WALLET/)
   }
 })
 

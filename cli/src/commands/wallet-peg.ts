@@ -21,6 +21,7 @@ import { formatIoex } from '../output/amount.ts'
 import { CommandError, usageError } from '../output/failure.ts'
 import { factsText } from '../output/table.ts'
 import { withProvenChain } from '../nodes/proven-chain.ts'
+import { refuseSkipped } from '../wallet/skipped-addresses.ts'
 import { sendOwnerTransaction } from '../wallet/owner-transaction.ts'
 import { readWallet, readWalletFace } from '../wallet/wallet-file.ts'
 
@@ -162,23 +163,31 @@ async function waitForCredit(context: CommandContext, txid: string) {
   }
 }
 
-/** Sends money to the main chain; `waits` until it is final here. */
+export interface WithdrawOptions {
+  /** Until it is final here. */
+  readonly wait: boolean
+  /** Even to an address that arbiters are known to skip. */
+  readonly force?: boolean
+}
+
+/** Sends money to the main chain. */
 export async function withdraw(
   context: CommandContext,
   to: string,
   amount: bigint,
-  waits: boolean,
+  { wait, force = false }: WithdrawOptions,
 ): Promise<void> {
   const text = utf8ToBytes(to)
   const address = payableAddress(text)
   if (!address.ok) throw usageError(address.fault.message)
+  if (!force) refuseSkipped(to)
   if (amount === 0n) throw usageError('give an amount above 0')
   const output = amount + CROSS_CHAIN_FEE_MIN
   const { owner } = await readWallet(context.settings.data, context.passphrase)
   const client = await context.client()
   const payload = { selector: PayloadKind.withdraw, value: { to: text, output, amount } }
   const { id, final } = await withProvenChain(context.settings, (chain) =>
-    sendOwnerTransaction(client, owner, payload, waits, chain),
+    sendOwnerTransaction(client, owner, payload, wait, chain),
   )
   const height = final?.height ?? null
   const state = final?.state ?? 'pending'

@@ -124,6 +124,24 @@ describe('what flags make of a node', () => {
     expect(codeOf({ ...peer, paidLinks: 4 })).toBe('PAID_LINKS_INVALID')
   })
 
+  test('flags of storage are refused where no role stores, by name', () => {
+    const bootstrap = { ...peer, roles: ['bootstrap'] }
+    const terms = { dailyTraffic: '1GiB', quietHours: '22:00-06:30', region: 'eu', asn: 64_500 }
+    const prices = { price: '1', unitPrice: '1', linkPriceMax: '1' }
+    const others = { capacity: '1GiB', paidLinks: 1, repair: true, leave: true, friends: ['a'] }
+    for (const [name, value] of Object.entries({ ...terms, ...prices, ...others })) {
+      expect(codeOf({ ...validator, [name]: value }), name).toBe('STORAGE_FLAGS_UNUSED')
+      expect(codeOf({ ...bootstrap, [name]: value }), name).toBe('STORAGE_FLAGS_UNUSED')
+      const both = { ...validator, roles: ['validator', 'peer'], [name]: value }
+      expect(codeOf(both), name).not.toBe('STORAGE_FLAGS_UNUSED')
+    }
+    const flags = { ...validator, capacity: '1GiB', unitPrice: '1' }
+    expect(() => planNode(flags, 'main')).toThrow(
+      /--capacity \(IOEX_CAPACITY\), --unit-price \(IOEX_UNIT_PRICE\): leave that out, or add/,
+    )
+    expect(codeOf({ ...validator, repair: false })).toBe('ok')
+  })
+
   test('the terms of an offer beside its prices, only where they are given', () => {
     const [plain] = planNode(peer, 'main')
     for (const term of ['bytesPerDay', 'quietHours', 'region', 'asn']) {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { DepositOptions } from '../commands/wallet-peg.ts'
+import type { DepositOptions, WithdrawOptions } from '../commands/wallet-peg.ts'
 import { argument, contextOf } from '../command-context.ts'
 import { parseAmount } from '../output/amount.ts'
 
@@ -53,8 +53,9 @@ function registerWithdraw(wallet: Command): void {
     .argument('<main-address>', 'main-chain address, E… or 8…')
     .argument('<amount>', 'what arrives there, up to 8 decimals', argument(parseAmount))
     .option('--no-wait', 'do not wait')
+    .option('--force', 'even to an address that arbiters are known to skip')
     .addHelpText('after', '\nExample:\n  $ ioex wallet withdraw EVHg9Jv6… 2.5\n')
-    .action(async (to: string, amount: bigint, options: { wait: boolean }, command: Command) => {
-      await (await work()).withdraw(await contextOf(command), to, amount, options.wait)
+    .action(async (to: string, amount: bigint, options: WithdrawOptions, command: Command) => {
+      await (await work()).withdraw(await contextOf(command), to, amount, options)
     })
 }

@@ -5,7 +5,7 @@ import { INVENTORY_ENTRIES_MAX } from '../contract/nodes-methods.ts'
 import { sszToJson } from '../contract/ssz-json.ts'
 import type { Handlers } from './handler.ts'
 import type { LedgerSource } from './ledger-source.ts'
-import { withOpenSlots } from './open-slots.ts'
+import { OpenSlots } from './open-slots.ts'
 import { contractView, nodeView, railView } from './record-views.ts'
 import { withProof } from './state-proofs.ts'
 import { notFound } from './rpc-fault.ts'
@@ -81,6 +81,7 @@ export function railsHandlers(ledger: LedgerSource) {
 
 export function contractsHandlers(ledger: LedgerSource) {
   const prefix = ledger.params.addressPrefix
+  const openSlots = new OpenSlots(ledger)
   return {
     async contracts_list(params) {
       const { height } = ledger.status()
@@ -88,7 +89,7 @@ export function contractsHandlers(ledger: LedgerSource) {
       const found = await ledger.contracts(page, {
         ...(params.payer !== undefined && { payer: readAddress(ledger, params.payer) }),
       })
-      const chosen = params.open === true ? await withOpenSlots(ledger, found) : found
+      const chosen = params.open === true ? await openSlots.among(found) : found
       const contracts = chosen.map((contract) => contractView(contract, prefix))
       const proof = withProof(ledger, params.prove, placesOf('contracts', chosen))
       return { contracts, next: nextOf(page, found), height, ...proof }

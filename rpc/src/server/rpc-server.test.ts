@@ -295,6 +295,8 @@ test('contracts with open slots: a notice, a node evicted by proofs that nobody 
   expect(await open()).toEqual([])
   ledger.contractRecords.set(0, { ...contract, active: true })
   ledger.railRecords.set(0, rail)
+  // What was judged at a height holds for it.
+  ledger.append([])
   const { proofWindowEpochs, strikesToEvict } = ledger.params
   const seen = ledger.status().epoch - proofWindowEpochs
   ledger.epochRecords.set(seen, { ...record, beaconHeight: 3, q2: 2n ** 64n - 1n })
