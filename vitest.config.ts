@@ -17,6 +17,7 @@ const LONG = [
   'peer-duties',
   'main-chain',
   'peg-confirmations',
+  'claims',
 ].map((name) => `test/e2e/${name}.test.ts`)
 /** One network at a time: two side by side take each other's time, more than twice as much. */
 const REAL_PROCESSES = {
