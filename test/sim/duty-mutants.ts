@@ -45,8 +45,8 @@ export const DUTY_MUTANTS: readonly Mutant[] = [
   {
     name: 'a fork names nobody',
     file: `${CONSENSUS}/voting.ts`,
-    from: 'const pairs = proven ? guiltyVotes(lower, other) : []',
-    to: 'const pairs = proven ? guiltyVotes(lower, other).slice(0, 1) : []',
+    from: 'const guilty = pairs.map(({ first }) => first.validator)\n  halt',
+    to: 'const guilty = pairs.slice(0, 1).map(({ first }) => first.validator)\n  halt',
     faulty: true,
   },
   {
