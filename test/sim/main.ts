@@ -43,7 +43,8 @@ Runs M seeded histories of the consensus machine from seed N on and checks every
   --stop   ends at the first failure
   --faulty more weight is faulty than may be: forks happen, each must name a third as guilty
   --full-node  instead: four whole nodes with pool, rules and store over disks that fail
-  --about  what those histories are about: faults (default), or newcomers among forgers
+  --about  what those histories are about: faults (default), newcomers
+           among forgers, floods
   --trace  prints every event and effect (use with --count 1)
   --twins  instead: each validator of four twinned, every split of V views (3: minutes)
   --model  instead: every reachable state of the voting rules in V views (3: half a minute)

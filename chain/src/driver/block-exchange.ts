@@ -46,6 +46,11 @@ export class BlockExchange {
     this.#options = options
   }
 
+  /** What it holds now. */
+  sizes() {
+    return { bodies: this.#bodies.size, reads: this.#reads, early: this.#earlyBodies.sizes() }
+  }
+
   has(hash: Hex): boolean {
     return this.#bodies.has(hash)
   }

@@ -152,6 +152,17 @@ export class ConsensusDriver {
     }
   }
 
+  /** What it keeps in memory now, each bounded whatever peers send. */
+  sizes() {
+    return {
+      inbox: this.#inbox.sizes(),
+      blocks: this.#blocks.sizes(),
+      tree: this.#machine().tree.blocks.size,
+      behindNotices: this.#behindNoticeMs.size,
+      timers: this.#timers.size,
+    }
+  }
+
   /**
    * For block sync. Runs `importBlocks` while consensus stands still: no call of the host, no vote.
    * Then goes on from host.head(): in the same epoch without losing anything, in a later one

@@ -19,6 +19,13 @@ export class EarlyBodies {
     return true
   }
 
+  /** How many are kept, in all and of the peer that sent most. */
+  sizes() {
+    const ofPeer = new Map<PeerName, number>()
+    for (const { peer } of this.#bodies.values()) ofPeer.set(peer, (ofPeer.get(peer) ?? 0) + 1)
+    return { bodies: this.#bodies.size, bodiesOfPeer: Math.max(0, ...ofPeer.values()) }
+  }
+
   /** All of them, by block; none is left. */
   take(): [Hex, Uint8Array][] {
     const taken = [...this.#bodies].map(([hash, { body }]): [Hex, Uint8Array] => [hash, body])

@@ -46,6 +46,17 @@ export class MessageInbox {
     return true
   }
 
+  /** What waits now, in all and of the peer that has most. */
+  sizes() {
+    const queues = [...this.#peers.values()]
+    return {
+      messages: this.#messages,
+      bytes: this.#bytes,
+      messagesOfPeer: Math.max(0, ...queues.map(({ messages }) => messages.length)),
+      bytesOfPeer: Math.max(0, ...queues.map(({ bytes }) => bytes)),
+    }
+  }
+
   take(): WaitingMessage | undefined {
     const [next] = this.#peers
     if (!next) return undefined

@@ -130,6 +130,11 @@ export class ChainManager implements BlockHost {
     return this.#head
   }
 
+  /** Executed blocks that are not final. */
+  get candidates(): number {
+    return this.#candidates.size
+  }
+
   /** Calls back once per final block, in order; returns the way to stop. */
   onFinal(listener: (block: FinalizedBlock) => void): () => void {
     this.#listeners.add(listener)

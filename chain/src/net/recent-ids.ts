@@ -15,6 +15,10 @@ export class RecentIds {
     this.#sinceMs = nowMs()
   }
 
+  get size(): number {
+    return this.#young.size + this.#old.size
+  }
+
   has(id: Hex): boolean {
     return this.#young.has(id) || this.#old.has(id)
   }

@@ -89,6 +89,22 @@ export class TransactionRelay {
     return this.#options.salt
   }
 
+  /** What it keeps in memory now, in all and of the peer that has most. */
+  sizes() {
+    const peers = [...this.#peers.values()]
+    const most = (sizeOf: (peer: Peer) => number) => Math.max(0, ...peers.map(sizeOf))
+    return {
+      peers: peers.length,
+      wanted: this.#wanted.size,
+      known: this.#known.size,
+      bodies: this.#bodies.size,
+      bodyBytes: this.#bodyBytes,
+      announcedOfPeer: most(({ has }) => has.size),
+      queueOfPeer: most(({ queue }) => queue.length),
+      offeredToPeer: most(({ offered }) => offered.size),
+    }
+  }
+
   /** From now on announcements reach this peer; it is told what was announced lately. */
   connect(peer: string, link: Link): void {
     const known = this.#peerOf(peer)

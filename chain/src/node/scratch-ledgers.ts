@@ -43,6 +43,11 @@ export class ScratchLedgers {
     return this.#applyTo(scratch, waiting)
   }
 
+  /** Drafts kept now. */
+  get size(): number {
+    return this.#scratches.size
+  }
+
   /** A final block makes all drafts stale. */
   clear(): void {
     this.#scratches.clear()

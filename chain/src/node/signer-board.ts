@@ -61,6 +61,12 @@ export class SignerBoard {
     return PresencesType.serialize(others)
   }
 
+  /** Keys noted, and processes of the one that has most. */
+  sizes() {
+    const counts = [...this.#notes.values()].map((notes) => notes.size)
+    return { keys: this.#notes.size, processesOfKey: Math.max(0, ...counts) }
+  }
+
   #notesOf(publicKey: Hex): Map<Hex, Note> {
     const notes = this.#notes.get(publicKey) ?? new Map<Hex, Note>()
     this.#notes.delete(publicKey)

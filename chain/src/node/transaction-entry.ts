@@ -6,7 +6,8 @@ import type { FullNodeNetwork } from '../net/full-node-network.ts'
 import type { GossipVerdict } from '../net/transaction-relay.ts'
 import { epochOfHeight, isCheckpointHeight } from '../params/network-params.ts'
 import { PeerBudgets } from '../pool/peer-budgets.ts'
-import { type PoolView, TransactionPool } from '../pool/transaction-pool.ts'
+import type { PoolLimits } from '../pool/pool-limits.ts'
+import { type PoolRules, type PoolView, TransactionPool } from '../pool/transaction-pool.ts'
 import { waitingOf } from '../pool/waiting.ts'
 import { balanceOf, nonceOf } from '../rules/accounts.ts'
 import type { Ledger } from '../state/ledger.ts'
@@ -45,6 +46,8 @@ export interface TransactionEntryOptions {
   readonly evidenceShelf?: EvidenceShelf
   /** A clock that only goes forward, milliseconds; default the process' own. */
   readonly nowMs?: () => number
+  /** Default POOL_LIMITS. */
+  readonly poolLimits?: PoolLimits | undefined
 }
 
 /**
@@ -64,7 +67,7 @@ export class TransactionEntry {
   readonly #verified = new Set<Hex>()
 
   constructor(options: TransactionEntryOptions) {
-    const { ledger, network, logger, nowMs, evidenceShelf } = options
+    const { ledger, network, logger, nowMs, evidenceShelf, poolLimits } = options
     this.#nowMs = nowMs ?? (() => performance.now())
     this.#ledger = ledger
     this.#network = network
@@ -75,13 +78,26 @@ export class TransactionEntry {
     })
     this.votes = new VoteKeeper(ledger)
     this.#scratches = new ScratchLedgers(ledger)
-    this.pool = new TransactionPool({
+    const rules: PoolRules = {
       view: () => viewOf(ledger),
       isSigned: (transaction) => this.#isSigned(transaction),
       trial: (waiting, before) => this.#scratches.trial(waiting, before),
       nowMs: this.#nowMs,
-    })
+    }
+    this.pool = new TransactionPool(rules, poolLimits)
     network.onTransaction((peer, transaction) => this.#onGossip(peer, transaction))
+  }
+
+  /** What it keeps in memory now, each bounded whatever peers send. */
+  sizes() {
+    return {
+      pool: this.pool.sizes(),
+      scratches: this.#scratches.size,
+      evidence: this.evidence.waiting.length,
+      votes: this.votes.sizes(),
+      peers: this.#budgets.size,
+      verified: this.#verified.size,
+    }
   }
 
   /** Whether this signature was checked before; by the hex of transactionRoot. */

@@ -49,6 +49,12 @@ export class VoteKeeper {
     return late
   }
 
+  /** Validators of an epoch with votes here, and votes of the one that has most. */
+  sizes() {
+    const counts = [...this.#votes.values()].map((votes) => votes.length)
+    return { voters: this.#votes.size, votesOfOne: Math.max(0, ...counts) }
+  }
+
   /** Forgets what no block can bring any more. */
   afterBlock(): void {
     const { epoch: now } = this.#ledger.globals()

@@ -14,6 +14,11 @@ interface Budget {
 export class PeerBudgets {
   readonly #budgets = new Map<string, Budget>()
 
+  /** Peers remembered. */
+  get size(): number {
+    return this.#budgets.size
+  }
+
   /** False where the peer has sent more than its share: the rest of it is not looked at. */
   takeTransaction(peer: string, nowMs: number): boolean {
     return this.#of(peer, nowMs).transactions.take(nowMs)

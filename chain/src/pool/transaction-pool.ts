@@ -88,6 +88,16 @@ export class TransactionPool {
     return this.#accountTotals.bytes + this.#freeTotals.bytes
   }
 
+  /** What waits now, by lane, and of the account that has most. */
+  sizes() {
+    const queues = [...this.#accounts.values()]
+    return {
+      accounts: { ...this.#accountTotals },
+      free: { ...this.#freeTotals },
+      ofAccount: Math.max(0, ...queues.map(({ entries }) => entries.length)),
+    }
+  }
+
   has(id: Hex): boolean {
     return this.#byId.has(id)
   }

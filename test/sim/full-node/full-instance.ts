@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { assert } from '../../../chain/src/bytes/assert.ts'
 import { utf8ToBytes } from '../../../chain/src/bytes/hex.ts'
 import type { BlockHost } from '../../../chain/src/driver/block-host.ts'
 import { createConsensusCrypto } from '../../../chain/src/driver/consensus-crypto.ts'
@@ -6,6 +7,10 @@ import { ConsensusDriver } from '../../../chain/src/driver/consensus-driver.ts'
 import type { ConsensusKey } from '../../../chain/src/driver/consensus-key.ts'
 import type { DriverClock } from '../../../chain/src/driver/driver-clock.ts'
 import { ChainManager } from '../../../chain/src/manager/chain-manager.ts'
+import type { FinalBlock } from '../../../chain/src/consensus/machine-interface.ts'
+import type { GossipVerdict } from '../../../chain/src/net/transaction-relay.ts'
+import { SignerBoard } from '../../../chain/src/node/signer-board.ts'
+import { POOL_LIMITS } from '../../../chain/src/pool/pool-limits.ts'
 import type { FullNodeNetwork } from '../../../chain/src/net/full-node-network.ts'
 import { anchoredCheckpoints } from '../../../chain/src/node/anchored-checkpoints.ts'
 import { BranchChoice } from '../../../chain/src/node/branch-choice.ts'
@@ -19,7 +24,10 @@ import { peersOf, serverOf } from '../../../chain/src/sync/testing/served-chain.
 import { FaultyDisk, PowerLoss } from './faulty-disk.ts'
 import { tearLog } from './faulty-log.ts'
 import type { FullWorld } from './full-world.ts'
+import { checkKept } from './node-bounds.ts'
 import { logger, openStore } from './open-store.ts'
+import { FLOODED_POOL, LIARS } from './floods.ts'
+import { SimulatedGossip } from './simulated-gossip.ts'
 import { MainView } from './simulated-main-chain.ts'
 
 const RESERVE_BYTES = 4096
@@ -42,6 +50,8 @@ interface Running {
   readonly sync: BlockSync
   /** Undefined for a node that was there all the time. */
   readonly gate: BranchGate | undefined
+  readonly board: SignerBoard
+  readonly gossip: SimulatedGossip | undefined
   driver: ConsensusDriver | undefined
 }
 
@@ -60,7 +70,7 @@ export class FullInstance {
   readonly #folder: string
   #running: Running | undefined
   #receive: ((peer: string, bytes: Uint8Array) => void) | undefined
-  #gossip: ((peer: string, batch: Uint8Array) => unknown) | undefined
+  #gossip: ((peer: string, transaction: Uint8Array) => GossipVerdict) | undefined
   /** The power is gone, though some code does not know it yet. */
   #dying = false
   /** Counts starts: timers of an earlier one are void. */
@@ -96,6 +106,17 @@ export class FullInstance {
 
   get height(): number {
     return this.manager?.final.header.height ?? 0
+  }
+
+  /** Newest final block. */
+  get final(): FinalBlock {
+    assert(this.manager, 'the node is up')
+    return this.manager.final
+  }
+
+  /** Where histories are about what is announced; else everybody is told everything. */
+  get gossip(): SimulatedGossip | undefined {
+    return this.isUp ? this.#running?.gossip : undefined
   }
 
   get entry(): TransactionEntry | undefined {
@@ -141,6 +162,8 @@ export class FullInstance {
       clock: this.#clock(),
     })
     this.disk.powerAt = () => this.#powerAt()
+    const generation = this.#generation
+    running.gossip?.start(() => this.isUp && generation === this.#generation)
   }
 
   /** Power fails after the effect in hand. */
@@ -159,9 +182,30 @@ export class FullInstance {
     if (this.isUp) this.#gossip?.(from, transaction)
   }
 
+  /** What a process that signs says of itself. */
+  tell(presence: Uint8Array): void {
+    this.#running?.board.tell(presence)
+  }
+
+  /** I13, whatever was sent to it so far. */
+  checkKept(): void {
+    const running = this.#running
+    const { floods, checker } = this.#world
+    if (!running?.driver || !this.isUp) return
+    const { driver, manager, entry, board, gossip } = running
+    const poolLimits = floods ? FLOODED_POOL : POOL_LIMITS
+    const peers = this.#world.others(this).length + LIARS.length
+    try {
+      checkKept({ driver, manager, entry, board, relay: gossip?.relay, poolLimits, peers })
+    } catch (error) {
+      // Callers run inside what is checked, so that a throw would be taken for its fault.
+      checker.report((error as Error).message)
+    }
+  }
+
   async submit(bytes: Uint8Array): Promise<void> {
     const admitted = await this.entry?.submit(bytes)
-    if (!admitted?.ok) return
+    if (!admitted?.ok || this.gossip) return
     for (const peer of this.#world.others(this)) {
       this.#world.carry(this, peer, () => peer.hear(this.name, bytes))
     }
@@ -194,6 +238,7 @@ export class FullInstance {
       // What was in the queue is done before, and the answers to it are in the queue after.
       await driver.advanceTo(() => Promise.resolve()).catch(() => undefined)
     }
+    this.checkKept()
     if (this.#dying) await this.#end(driver)
   }
 
@@ -247,17 +292,23 @@ export class FullInstance {
   }
 
   #assemble({ store, opened }: Awaited<ReturnType<typeof openStore>>): Running {
-    const { genesis, checker, heap } = this.#world
+    const { genesis, checker, heap, floods } = this.#world
     const { ledger } = opened
     const follower = this.mainView.follower()
     const network = {
-      onTransaction: (handler: (peer: string, transaction: Uint8Array) => unknown) => {
+      onTransaction: (handler: (peer: string, transaction: Uint8Array) => GossipVerdict) => {
         this.#gossip = handler
       },
-      publishTransaction: () => undefined,
-      disconnect: () => checker.report('an honest peer is taken for a forger'),
+      publishTransaction: (bytes: Uint8Array) => this.gossip?.relay.publish(bytes),
+      disconnect: (peer: string) => this.#world.disconnected(this, peer),
     } as unknown as FullNodeNetwork
-    const entry = new TransactionEntry({ ledger, network, logger, nowMs: () => heap.now })
+    const poolLimits = floods && FLOODED_POOL
+    const nowMs = () => heap.now
+    const entry = new TransactionEntry({ ledger, network, logger, nowMs, poolLimits })
+    const judge = (peer: string, bytes: Uint8Array) => this.#gossip?.(peer, bytes) ?? 'ignore'
+    const gossip = floods && new SimulatedGossip(this.#world, this, floods.random, judge)
+    const { chainId } = genesis
+    const board = new SignerBoard({ chainId, isValidator: () => true, nowMs })
     const manager = new ChainManager({
       params: genesis.params,
       chainId: genesis.chainId,
@@ -302,7 +353,7 @@ export class FullInstance {
       exclusively: (run) =>
         this.#running?.driver?.advanceTo(run) ?? Promise.reject(new Error('down')),
     })
-    return { manager, entry, sync, gate, driver: undefined }
+    return { manager, entry, sync, gate, board, gossip, driver: undefined }
   }
 
   #honestPeers(): SyncPeers {

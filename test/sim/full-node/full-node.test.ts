@@ -4,8 +4,9 @@ import { PayloadKind } from '../../../chain/src/types/transactions.ts'
 import { loseSyncs } from './faulty-log.ts'
 import { type FullOutcome, replayOf, runFullSeed } from './full-world.ts'
 
-const SEEDS = 30
+const SEEDS = 28
 const NEWCOMER_SEEDS = 3
+const FLOOD_SEEDS = 5
 
 beforeAll(() => installNativeCrypto())
 
@@ -53,6 +54,15 @@ test(`newcomers end on the anchored branch in ${NEWCOMER_SEEDS} histories (I16)`
   expect(joined).toBeGreaterThanOrEqual(NEWCOMER_SEEDS)
   expect(stopped).toBeGreaterThan(0)
   expect(await runFullSeed(1, { about })).toEqual(outcomes[0])
+})
+
+test(`whole nodes keep no more than their bounds in ${FLOOD_SEEDS} floods (I13)`, async () => {
+  const failures: string[] = []
+  for (let seed = 1; seed <= FLOOD_SEEDS; seed++) {
+    const { violation } = await runFullSeed(seed, { about: 'floods' })
+    if (violation !== undefined) failures.push(`${violation} (${replayOf(seed, 'floods')})`)
+  }
+  expect(failures).toEqual([])
 })
 
 test('a log whose syncs are lost is found out: an honest key signs twice', async () => {

@@ -12,6 +12,7 @@ import { Violation } from '../violation.ts'
 import { EventHeap } from '../event-heap.ts'
 import { SimulatedNetwork } from '../network.ts'
 import { Random } from '../random.ts'
+import { FLOODERS, Floods, isLiar } from './floods.ts'
 import { forgetLogs, watchLogs } from './faulty-log.ts'
 import { FullInstance } from './full-instance.ts'
 import { ConsensusKey } from '../../../chain/src/driver/consensus-key.ts'
@@ -37,6 +38,7 @@ const ANCHORED_SOON = { isLong: true, mainBlockMs: 60, mainDelayMs: 10, reorgani
 
 let shared: SampleChain | undefined
 let turnover: SampleChain | undefined
+let flooded: SampleChain | undefined
 
 /** One genesis for all histories: nodes read their own ledger from their own store. */
 function sampleChain(): SampleChain {
@@ -50,9 +52,22 @@ function turnoverChain(): SampleChain {
   return turnover
 }
 
-function chainWith(params: Partial<NetworkParams>, ownerUnits: bigint): SampleChain {
+/** One with accounts whose owners send more than anybody could keep. */
+function floodedChain(): SampleChain {
+  const params = { validatorBondMin: 50n * UNITS, unbondingAnchors: 2 }
+  const rich = FLOODERS.map((name) => [name, 1000n * UNITS] as const)
+  flooded ??= chainWith(params, 10n, rich)
+  return flooded
+}
+
+function chainWith(
+  params: Partial<NetworkParams>,
+  ownerUnits: bigint,
+  extra: readonly (readonly [string, bigint])[] = [],
+): SampleChain {
   const balances = [
     ...PAYERS.map((name) => [name, 1000n * UNITS] as const),
+    ...extra,
     ...NAMES.map((name) => [`${name}-owner`, ownerUnits * UNITS] as const),
   ]
   return new SampleChain({
@@ -67,8 +82,8 @@ function chainWith(params: Partial<NetworkParams>, ownerUnits: bigint): SampleCh
   })
 }
 
-/** What a history is about besides faults: nothing, or who comes late and is lied to. */
-export const SUBJECTS = ['faults', 'newcomers'] as const
+/** What a history is about besides faults: nothing, newcomers among forgers, or floods. */
+export const SUBJECTS = ['faults', 'newcomers', 'floods'] as const
 export type Subject = (typeof SUBJECTS)[number]
 
 export interface FullHistory {
@@ -144,6 +159,7 @@ export class FullWorld {
   readonly instances: FullInstance[]
   /** In a history about them. */
   readonly newcomers: Newcomers | undefined
+  readonly floods: Floods | undefined
   noticed = 0
   logBytesLost = 0
   readonly #seed: number
@@ -155,7 +171,7 @@ export class FullWorld {
   #work: (() => unknown)[] = []
   readonly #touched = new Set<FullInstance>()
 
-  constructor(seed: number, { about, trace }: FullHistory = {}) {
+  constructor(seed: number, { about = 'faults', trace }: FullHistory = {}) {
     watchLogs()
     this.#seed = seed
     this.#trace = trace
@@ -165,8 +181,10 @@ export class FullWorld {
     const drawn = drawFullScenario(this.random)
     this.scenario = isTurnover ? { ...drawn, ...ANCHORED_SOON } : drawn
     this.#folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'ioex-full-'))
-    const chain = isTurnover ? turnoverChain() : sampleChain()
+    const chains = { faults: sampleChain, newcomers: turnoverChain, floods: floodedChain }
+    const chain = chains[about]()
     this.genesis = chain.genesis
+    this.floods = about === 'floods' ? new Floods(this, new Random(seed + 2 ** 33)) : undefined
     this.newcomers = isTurnover ? new Newcomers(this, seed, this.#folder) : undefined
     const { mainCheckpoint } = chain.document
     this.checker = new LedgerChecker(this.genesis, mainCheckpoint)
@@ -189,6 +207,12 @@ export class FullWorld {
   /** One node more. */
   add(instance: FullInstance): void {
     this.instances.push(instance)
+  }
+
+  /** A node wants no more of a peer. */
+  disconnected(node: FullInstance, peer: string): void {
+    if (isLiar(peer)) node.gossip?.relay.disconnect(peer)
+    else this.checker.report('an honest peer is taken for a forger')
   }
 
   note(what: string): void {
@@ -238,6 +262,7 @@ export class FullWorld {
       for (const instance of this.instances) await instance.start()
       this.#act()
       this.#mine()
+      this.floods?.start()
       let goal: number | undefined
       for (;;) {
         if (!this.heap.step()) throw new Violation('I6 nothing is left to happen')
