@@ -134,6 +134,11 @@ export class MainView {
       status: () => ({ tip: tip() }),
       poll: () => Promise.resolve(),
       release: () => undefined,
+      confirmedHeight: Number.POSITIVE_INFINITY,
+      blockAt: (height: number) => {
+        const block = this.#at(height)
+        return block && { rawHeader: block.raw }
+      },
       headersAfter: (tip: MainTip, limit: number) => this.#headersAfter(tip, limit),
       anchors: () => this.#chain.flatMap(({ sighting }) => sighting ?? []),
       powAnchors: () => [],
