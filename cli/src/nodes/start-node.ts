@@ -23,8 +23,8 @@ export async function startNode(
         onJoining,
       )
     case 'bootstrap':
-      return (await import('./thin-nodes.ts')).startBootstrap(config, logger, passphrase)
+      return (await import('./bootstrap-process.ts')).startBootstrap(config, logger, passphrase)
     case 'peer':
-      return (await import('./thin-nodes.ts')).startPeer(config, logger, passphrase)
+      return (await import('./peer-process.ts')).startPeer(config, logger, passphrase)
   }
 }

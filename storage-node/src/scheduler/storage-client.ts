@@ -6,7 +6,7 @@ import { ChainRefusal } from '../node/chain-client.ts'
 import { OwnerAccount } from '../node/transactions.ts'
 import { PeerNetwork } from '../relay/peer-network.ts'
 import { type FileStatus, fileStatus } from '../repair/file-status.ts'
-import { repairContract, type Repairer } from '../repair/repair-contract.ts'
+import { repairContract } from '../repair/repair-contract.ts'
 import type {
   ContractRepair,
   RepairOptions,
@@ -14,6 +14,7 @@ import type {
   RepairResult,
 } from '../repair/repair-interfaces.ts'
 import { openRepairKeys, type RepairKeys, repairKeys } from '../repair/repair-keys.ts'
+import type { Repairer } from '../repair/repair-run.ts'
 import { ChannelOpener } from '../transfer/channel-opener.ts'
 import { FILE_NAME_BYTES_MAX } from '../transfer/messages.ts'
 import { deliverFile, hashOf } from '../transfer/provider-client.ts'

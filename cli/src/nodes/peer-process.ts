@@ -3,79 +3,20 @@ import type { Logger } from 'pino'
 import { bytesToHex, parseHex, publicKeyOf } from '@ioex/chain/bytes'
 import {
   type ChainClient,
-  ChainRefusal,
   type PaidLinkTerms,
   type PeerNode,
-  startBootstrapNode,
   startPeerNode,
 } from '@ioex/storage-node/node'
-import type { StorageClient } from '@ioex/storage-node/scheduler'
+import type { StorageClient, StorageClientOptions } from '@ioex/storage-node/scheduler'
 import { z } from 'zod'
-import { bootstrapHealth, peerHealth } from './thin-health.ts'
-import { readGenesis } from './genesis-of.ts'
+import { peerHealth } from './thin-health.ts'
 import type { PassphraseSource } from '../keys/passphrase.ts'
-import { formerNodeKeys } from '../operate/key-swap.ts'
-import { keyPath } from '../operate/node-keys.ts'
 import { openOwner } from './node-owner.ts'
-import { readKey } from './key-file.ts'
-import { openLightChain } from './light-chain.ts'
 import { ConfigError, type NodeConfig } from './node-config.ts'
 import { type RunningNode, unknownQuestion } from './running-node.ts'
+import { openThinNode } from './thin-node.ts'
 
-/** What bootstrap nodes and peers share: keys, genesis and a light client of the chain. */
-async function openThinNode(config: NodeConfig, logger: Logger, passphrase: PassphraseSource) {
-  const genesis = await readGenesis(config.genesis, config.forks)
-  const nodeKey = await readKey(keyPath(config.data, 'node'), 'node', passphrase)
-  const { rpcUrls = [], asksOwnNode = false } = config
-  if (rpcUrls.length < (asksOwnNode ? 1 : 2)) {
-    throw new ConfigError(`${config.name}: give at least two rpcUrls, so that none can lie alone`)
-  }
-  const alarm = (message: string) => logger.fatal(message)
-  const options = {
-    genesis,
-    trustFile: join(config.data, 'light-trust.json'),
-    refusal: (code: string, message: string) => new ChainRefusal(code, message),
-  }
-  const chain = await openLightChain(options, rpcUrls, alarm, undefined, asksOwnNode)
-  return { genesis, nodeKey, chain }
-}
-
-export async function startBootstrap(
-  config: NodeConfig,
-  logger: Logger,
-  passphrase: PassphraseSource,
-): Promise<RunningNode> {
-  const { listen, relay } = config
-  if (!listen || !relay)
-    throw new ConfigError(`${config.name}: a bootstrap node needs listen and relay`)
-  const { chain, nodeKey } = await openThinNode(config, logger, passphrase)
-  const node = await startBootstrapNode({
-    dataDir: config.data,
-    nodeKey,
-    formerKeys: await formerNodeKeys(config.data, passphrase),
-    chain,
-    bootstrap: config.peers,
-    listen,
-    advertise: config.announce,
-    unitPrice: BigInt(relay.unitPrice),
-    reservationPrice: BigInt(relay.reservationPrice),
-    logger,
-  })
-  return {
-    info: { nodeKey: bytesToHex(node.nodeKey), multiaddrs: node.multiaddrs },
-    async ask(question) {
-      if (question === 'status') return node.status()
-      if (question === 'redeem') return node.redeem()
-      throw unknownQuestion(question)
-    },
-    async stop() {
-      await node.stop()
-      await chain.close()
-    },
-    health: bootstrapHealth(chain, node),
-  }
-}
-
+/** A home peer, with the client of its owner where the owner's key lies beside it. */
 export async function startPeer(
   config: NodeConfig,
   logger: Logger,
@@ -105,42 +46,46 @@ export async function startPeer(
   if (storage.repair && !owner.ownerKey) {
     throw new ConfigError(`${config.name}: --repair needs the owner's key in the node's folder`)
   }
-  let client: Promise<StorageClient> | undefined
-  // A peer that only stores never loads what sending files needs.
-  const sender = () => {
-    const { ownerKey } = owner
-    if (!ownerKey) throw new Error('this peer has no owner key: send from where the wallet is')
-    client ??= import('@ioex/storage-node/scheduler').then(({ createStorageClient }) =>
-      createStorageClient({
-        dataDir: join(config.data, 'client'),
-        ownerKey,
-        nodeKey,
-        chain,
-        bootstrap: config.peers,
-        network: peer.network,
-        logger,
-      }),
-    )
-    return client
-  }
+  const parts = { nodeKey, chain, bootstrap: config.peers, network: peer.network, logger }
+  const client = ownerClient({ dataDir: join(config.data, 'client'), ...parts }, owner.ownerKey)
   const stop = new AbortController()
   if (storage.leave) {
     peer.leave().catch((error: unknown) => {
       logger.error({ reason: String(error) }, 'notice not given: start again to try once more')
     })
   }
-  const repairing = storage.repair ? keepOwnFiles(chain, sender, stop.signal, logger) : undefined
+  const repairing = storage.repair
+    ? keepOwnFiles(chain, client.open, stop.signal, logger)
+    : undefined
   return {
     info: { nodeKey: bytesToHex(peer.nodeKey), port: peer.port },
-    ask: (question, argument) => answerPeer(peer, sender, question, argument),
+    ask: (question, argument) => answerPeer(peer, client.open, question, argument),
     async stop() {
       stop.abort()
       await repairing
-      await (await client)?.close()
+      await client.close()
       await peer.stop()
       await chain.close()
     },
     health: peerHealth(chain, peer),
+  }
+}
+
+/** The owner's client of a peer: one that only stores never loads what sending files needs. */
+function ownerClient(
+  parts: Omit<StorageClientOptions, 'ownerKey'>,
+  ownerKey: Uint8Array | undefined,
+) {
+  let client: Promise<StorageClient> | undefined
+  return {
+    open(): Promise<StorageClient> {
+      if (!ownerKey) throw new Error('this peer has no owner key: send from where the wallet is')
+      client ??= import('@ioex/storage-node/scheduler').then(({ createStorageClient }) =>
+        createStorageClient({ ...parts, ownerKey }),
+      )
+      return client
+    },
+    close: async () => (await client)?.close(),
   }
 }
 
