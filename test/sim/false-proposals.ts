@@ -28,6 +28,8 @@ export interface Pen {
   forge(kind: VoteKind, view: number, hash: Uint8Array): Certificate
   /** True certificates of skipped views, of any epoch. */
   readonly skips: readonly Certificate[]
+  /** True certificates of blocks, of any epoch. */
+  readonly certified: readonly Certificate[]
 }
 
 /** What each lie is wrong in, and in nothing else, so that the rule against it stands alone. */
@@ -52,7 +54,11 @@ const LEADER_LIES = [
 ] as const
 const LAST_BLOCK_LIES = ['child of the last', 'another last', 'another last'] as const
 
-type Lie = (typeof LEADER_LIES)[number] | (typeof LAST_BLOCK_LIES)[number] | 'out of turn'
+type Lie =
+  | (typeof LEADER_LIES)[number]
+  | (typeof LAST_BLOCK_LIES)[number]
+  | 'out of turn'
+  | 'start certificate'
 
 interface Draft {
   readonly fields: { -readonly [field in keyof ConsensusFields]: ConsensusFields[field] }
@@ -86,6 +92,10 @@ export class FalseProposals {
     if (leaderOf(this.#machine, view) !== index) return isLast ? [] : this.#outOfTurn(view)
     const lie: Lie = isLast ? random.pick(LAST_BLOCK_LIES) : random.pick(LEADER_LIES)
     if (lie === 'another last' || lie === 'again') return this.#again(view, lie)
+    // An epoch's first block is proposed once or twice, so that this is not left to chance either.
+    if (choice.view === 0 && this.#falseStarts().length > 0 && random.chance(0.5)) {
+      return this.#lie(view, 'start certificate')
+    }
     // A skip of the same view in an older epoch is rare, so that it is not left to chance.
     const isOldSkip = ({ statement }: Certificate) =>
       statement.epoch < epoch && statement.view === choice.view
@@ -172,9 +182,22 @@ export class FalseProposals {
     if (lie === 'invented parent') draft.justification = { ...justification, parent: [forged()] }
     if (lie === 'skips') draft.justification = this.#withFalseSkips(justification, parentView + 1)
     if (lie === 'stale parent') this.#moveDown(draft)
+    if (lie === 'start certificate') {
+      draft.justification = { ...justification, parent: [random.pick(this.#falseStarts())] }
+    }
     if (lie === 'other justification') {
       draft.said = { ...justification, skips: [...justification.skips, forged()] }
     }
+  }
+
+  /** Of the epoch before: its last block notarized, or another one final. */
+  #falseStarts(): Certificate[] {
+    const { epoch, start } = this.#machine.config.setup
+    return this.#pen.certified.filter(({ statement }) => {
+      const isLast = bytesToHex(statement.hash) === start.hash
+      const isWrong = isLast !== (statement.kind === VoteKind.finalize)
+      return statement.epoch === epoch - 1 && isWrong
+    })
   }
 
   #withFalseSkips({ parent, skips }: Justification, from: number): Justification {

@@ -26,6 +26,7 @@ import { checkSizes } from './bounds.ts'
 import { ForkWatch } from './fork-watch.ts'
 import { Listener } from './listener.ts'
 import { setOf } from './scenario.ts'
+import { StepDuties } from './step-duties.ts'
 import { completeHeader } from './simulated-blocks.ts'
 import { SimulatedDisk } from './simulated-disk.ts'
 import { SimulatedLease } from './simulated-lease.ts'
@@ -53,6 +54,7 @@ export class Instance {
   #generation = 0
   #executed = new Set<Hex>()
   #listener: Listener | undefined
+  #duties: StepDuties | undefined
   #forkWatch: ForkWatch | undefined
   /** Times it stopped because of two final chains. */
   forksNoticed = 0
@@ -95,6 +97,7 @@ export class Instance {
     this.#watchForks(machine)
     const { relay, effects } = startRelay(machine, records, this.nowMs)
     this.#relay = relay
+    this.#duties?.checkStart(effects, relay.machine)
     this.#perform(effects)
   }
 
@@ -137,7 +140,9 @@ export class Instance {
       const { halted, finished, config } = this.machine
       this.#forkWatch?.handed(event.message, { halted, finished, epoch: config.setup.epoch })
     }
+    this.#duties?.begin(event, this.machine)
     const effects = stepRelay(this.#relay, event)
+    this.#duties?.check(effects, this.#relay.machine)
     if (event.type === 'message' && this.#forkWatch?.check(effects)) this.forksNoticed += 1
     this.#perform(effects)
     if (generation === this.#generation) this.#checkStep()
@@ -194,6 +199,7 @@ export class Instance {
   #listen(machine: MachineState): void {
     const { setup, self, signAbove } = machine.config
     this.#listener = undefined
+    this.#duties = undefined
     if (this.#world.scenario.liars.has(this.validator)) return
     const place = {
       epoch: setup.epoch,
@@ -205,6 +211,14 @@ export class Instance {
       distrusted: this.#distrusted,
     }
     this.#listener = new Listener(place, this.disk.records(setup.epoch))
+    const { timing, judge, honest, scenario } = this.#world
+    this.#duties = new StepDuties({
+      epoch: setup.epoch,
+      disk: this.disk,
+      judge,
+      answerMs: timing.rebroadcastMs / 2,
+      isHonest: (key) => !scenario.tooManyFaulty && honest.has(validatorOf(key)),
+    })
   }
 
   #createMachine(): MachineState {
@@ -255,7 +269,7 @@ export class Instance {
         if (effect.record.type === 'vote') this.disk.sync()
         return
       case 'broadcast':
-        this.#checkSent(effect.message)
+        this.#checkSent(effect.message, true)
         this.#world.judge.heard(effect.message)
         if (effect.message.type === 'proposal' && !this.proposesHonestly) return
         for (const peer of this.#world.instances) {
@@ -263,7 +277,7 @@ export class Instance {
         }
         return
       case 'sendTo': {
-        this.#checkSent(effect.message)
+        this.#checkSent(effect.message, false)
         const peer = this.#world.instanceOf(effect.peer)
         if (peer) this.#world.deliver(this, peer, effect.message)
         return
@@ -384,7 +398,8 @@ export class Instance {
     this.#world.checker.committed(hash, header.height, blocks, certificate)
   }
 
-  #checkSent(message: ConsensusMessage): void {
+  #checkSent(message: ConsensusMessage, isToAll: boolean): void {
+    this.#duties?.checkSent(message, isToAll)
     if (!this.honest) return
     for (const vote of votesIn(message)) this.#world.checker.sent(this.validator, vote)
   }

@@ -49,6 +49,8 @@ export class Liar {
   readonly #blocks = new Map<Hex, JustifiedBlock>()
   /** Certificates of skipped views, to be shown for other ones. */
   readonly #skips: Certificate[] = []
+  /** The same of blocks. */
+  readonly #certified: Certificate[] = []
   /** Last view, as epoch and view, that it saw begin. */
   #seen = ''
 
@@ -92,6 +94,8 @@ export class Liar {
     this.#seen = view
     const skipped = machine.rounds.get(machine.view - 1)?.nullified
     if (skipped && this.#skips.push(skipped) > SKIPS_KEPT) this.#skips.shift()
+    const certified = machine.rounds.get(machine.view - 1)?.notarized ?? machine.finalCertificate
+    if (certified && this.#certified.push(certified) > SKIPS_KEPT) this.#certified.shift()
     if (this.#leads(machine, machine.view)) this.#propose(machine, machine.view)
   }
 
@@ -156,6 +160,7 @@ export class Liar {
       random: this.#world.random,
       index: this.#index,
       skips: this.#skips,
+      certified: this.#certified,
       nowMs: this.#instance.nowMs,
       sign: (kind: VoteKind, view: number, hash: Uint8Array) => this.#sign(kind, view, hash),
       forge: (kind: VoteKind, view: number, hash: Uint8Array) => this.#forged(kind, view, hash),

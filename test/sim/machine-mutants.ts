@@ -371,13 +371,6 @@ export const MACHINE_MUTANTS: readonly Mutant[] = [
     redundant: 'the skip timer of the view ended before',
   },
   {
-    name: 'no answer to a bundle from behind',
-    file: `${CONSENSUS}/standstill.ts`,
-    from: '  answerWithBundle(state, from, bundle.view)\n',
-    to: '',
-    redundant: 'costs time: the bundles that all broadcast say the same',
-  },
-  {
     name: 'votes of a bundle not counted',
     file: `${CONSENSUS}/standstill.ts`,
     from: 'bundle.votes.every((vote) => onVote(state, vote))',
@@ -388,13 +381,6 @@ export const MACHINE_MUTANTS: readonly Mutant[] = [
     file: `${CONSENSUS}/standstill.ts`,
     from: 'if (bundle.certificates.every((certificate) => onCertificate(state, certificate))) {',
     to: 'if (bundle.certificates.length >= 0) {',
-  },
-  {
-    name: 'certificates of a proposal not taken',
-    file: `${CONSENSUS}/proposing.ts`,
-    from: 'if (certificate.statement.epoch === header.epoch) onCertificate(state, certificate)',
-    to: '',
-    redundant: 'costs time: bundles bring them',
   },
   {
     name: 'fetch asked once',
@@ -435,13 +421,6 @@ export const MACHINE_MUTANTS: readonly Mutant[] = [
     redundant: 'costs time; held by voting.test.ts',
   },
   {
-    name: 'proposal not said again after a restart',
-    file: `${CONSENSUS}/simplex-machine.ts`,
-    from: '  repeatProposal(state)\n  broadcastBundle(state)',
-    to: '  broadcastBundle(state)',
-    redundant: 'costs the view, which its timer ends; held by epoch-boundary.test.ts',
-  },
-  {
     name: 'leader does not wait for the block interval',
     file: `${CONSENSUS}/proposing.ts`,
     from: 'if (state.nowMs >= fromMs) return true',
@@ -454,13 +433,6 @@ export const MACHINE_MUTANTS: readonly Mutant[] = [
     from: "if (view !== state.view || duty?.status !== 'building' || !duty.plan) return",
     to: "if (duty?.status !== 'building' || !duty.plan) return",
     redundant: 'mayNotarize refuses a view that is over',
-  },
-  {
-    name: 'end of an epoch not told',
-    file: `${CONSENSUS}/committing.ts`,
-    from: "  emit(state, { type: 'broadcast', message: { type: 'certificate', certificate } })\n",
-    to: '',
-    redundant: 'costs time: answers to older epochs tell it',
   },
   {
     name: 'older epochs not answered',
@@ -480,13 +452,6 @@ export const MACHINE_MUTANTS: readonly Mutant[] = [
     file: `${CONSENSUS}/waiting-messages.ts`,
     from: 'if (ofPeer >= MESSAGES_PER_PEER_MAX) dropOldest(waiting, from)',
     to: 'if (ofPeer >= 1_000_000) dropOldest(waiting, from)',
-  },
-  {
-    name: 'next epoch’s first block does not end ours',
-    file: `${CONSENSUS}/epoch-relay.ts`,
-    from: 'return parent?.statement.epoch === epoch ? parent : undefined',
-    to: 'return parent?.statement.epoch === epoch && epoch < 0 ? parent : undefined',
-    redundant: 'costs time: the answer to our bundle ends it',
   },
   {
     name: 'far behind and not told',

@@ -78,6 +78,13 @@ export class SimulatedDisk {
     return this.#log.filter((logged) => logged.epoch === epoch).map(({ record }) => record)
   }
 
+  /** The same, without what a crash may still take. */
+  synced(epoch: number): LogRecord[] {
+    return this.#log
+      .filter((logged) => logged.epoch === epoch && logged.synced)
+      .map(({ record }) => record)
+  }
+
   /** Own votes of an epoch that are in the log. */
   votes(epoch: number): Vote[] {
     return this.records(epoch).flatMap((record) => (record.type === 'vote' ? [record.vote] : []))
