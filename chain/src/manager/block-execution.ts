@@ -42,6 +42,8 @@ export interface BuildInputs extends ExecutionInputs {
   readonly parentHash: Hex
   readonly system: readonly Transaction[]
   readonly waiting: Iterable<Transaction>
+  /** Asked before each that waits: true ends the filling. Default never. */
+  readonly isTimeUp?: () => boolean
 }
 
 /** Faults that say "not in this block"; any other means the transaction can be left out for good. */
@@ -85,15 +87,19 @@ export function executeOn(
   return same.ok ? ok(executed(draft, outcome.value)) : same
 }
 
-/** Fills a block on a parent's ledger: the system lane, then whatever of the rest still fits. */
+/**
+ * Fills a block on a parent's ledger: the system lane, which is bounded by its own bytes, then
+ * whatever of the rest still fits and there is time for.
+ */
 export function buildOn(parent: LedgerDraft, inputs: BuildInputs): Executed & { header: Header } {
-  const { fields } = inputs
+  const { fields, isTimeUp = () => false } = inputs
   const draft = draftOf(parent)
   const parentHash = fromHex(inputs.parentHash)
   const begun = beginBlock(draft, { ...placeOf(fields, inputs), parentHash })
   assert(begun.ok, 'consensus gives a block its place')
   for (const transaction of inputs.system) applyTransaction(begun.value, transaction, inputs)
   for (const transaction of inputs.waiting) {
+    if (isTimeUp()) break
     const applied = applyTransaction(begun.value, transaction, inputs)
     if (!applied.ok && BLOCK_IS_FULL.has(applied.fault.code)) break
   }

@@ -79,6 +79,9 @@ export interface SignaturesAhead {
   during<T>(listChecks: () => readonly SignatureCheck[], run: () => Promise<T>): Promise<T>
 }
 
+/** How long a proposer fills a block, an eighth of the first skip timeout of the main network. */
+export const BUILD_MS_MAX = 250
+
 export interface ChainManagerOptions {
   readonly params: NetworkParams
   readonly chainId: Uint8Array
@@ -89,6 +92,8 @@ export interface ChainManagerOptions {
   /** Absent: every signature is checked when the rule asks for it. */
   readonly signatures?: SignaturesAhead
   readonly logger: Logger
+  /** Milliseconds of a clock that never goes back; default the process's own. */
+  readonly nowMs?: (() => number) | undefined
   readonly onBehind: (hint: BehindHint) => void
   /** False for a vote that its validator did not sign. */
   readonly onVote?: (vote: Vote) => boolean
@@ -177,7 +182,7 @@ export class ChainManager implements BlockHost {
       parentHash: request.parentHash,
       ...this.#blockInputs(parent, request.parentHash),
     }
-    const built = buildOn(parent, inputs)
+    const built = buildOn(parent, { ...inputs, isTimeUp: this.#deadline() })
     const body = BlockBodyType.serialize({ transactions: [...built.transactions] })
     const envelope: BlockEnvelope = {
       hash: bytesToHex(blockHash(built.header)),
@@ -187,6 +192,13 @@ export class ChainManager implements BlockHost {
     }
     this.#candidates.set(envelope.hash, { ...built, envelope })
     return Promise.resolve({ header: built.header, body })
+  }
+
+  /** What waits is taken for so long only: filling a block holds up all else in the process. */
+  #deadline(): () => boolean {
+    const { nowMs = () => performance.now() } = this.#options
+    const endMs = nowMs() + BUILD_MS_MAX
+    return () => nowMs() >= endMs
   }
 
   isBodyOf(header: Header, body: Uint8Array): boolean {

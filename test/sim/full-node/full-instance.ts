@@ -325,6 +325,7 @@ export class FullInstance {
           mainChainObjection(header, transactions, parent, follower),
       },
       logger,
+      nowMs: () => heap.now,
       onBehind: () => this.#world.later(this, () => this.catchUp()),
       onVote: (vote) => entry.votes.add(vote),
       onEvidence: ({ validator }) => checker.report(`I7 evidence against validator ${validator}`),

@@ -19,6 +19,7 @@ import { SyncServer, type SyncServerParts } from '../sync-server.ts'
 export async function managerOn(
   store: ChainStore,
   inputs: Partial<BlockInputs> = {},
+  nowMs?: () => number,
 ): Promise<ChainManager> {
   const genesis = sameGenesis()
   return new ChainManager({
@@ -34,6 +35,7 @@ export async function managerOn(
       ...inputs,
     },
     logger: pino({ level: 'silent' }),
+    nowMs,
     onBehind: () => undefined,
     onEvidence: () => undefined,
     onHalt: () => undefined,
