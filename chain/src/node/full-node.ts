@@ -329,7 +329,7 @@ export class FullNode {
 
   async #begin(): Promise<void> {
     const { manager, network } = this
-    const { validator, haltEpoch } = this.#options
+    const { validator } = this.#options
     manager.onFinal((block) => this.transactions.afterBlock(block))
     const unknownAnchors = new UnknownAnchors(manager.ledger, this.follower, this.#logger)
     manager.onFinal((block) => reportPeg(block, this.#logger))
@@ -348,19 +348,7 @@ export class FullNode {
     const driver = this.#driver
     const peers = syncPeersOf(network)
     const crypto = createConsensusCrypto(manager.chainId, undefined)
-    this.#sync = new BlockSync({
-      manager,
-      peers,
-      crypto,
-      checkpointAfter: (head) => this.#choice.checkpointAfter(head),
-      exclusively: (run) => driver.advanceTo(run),
-      lastHeight: haltEpoch && checkpointHeight(manager.params, haltEpoch),
-      onProgress: (height, target) => {
-        this.#target = Math.max(this.#target, target)
-        this.#logger.debug({ height, target }, 'range imported')
-      },
-    })
-    const sync = this.#sync
+    const sync = (this.#sync = this.#blockSync(driver))
     await this.#hearFinalHeaders(driver)
     const { serve, shelf } = this.#opened
     const places = new HistoryProofs(manager.store)
@@ -406,6 +394,26 @@ export class FullNode {
       consensusKey: this.#options.validator?.consensusKey,
       isHeld: () => this.#gate.isHeld,
       catchUp: (height) => this.catchUp(height),
+    })
+  }
+
+  #blockSync(driver: ConsensusDriver): BlockSync {
+    const { manager, network } = this
+    const { haltEpoch } = this.#options
+    return new BlockSync({
+      manager,
+      peers: syncPeersOf(network),
+      crypto: createConsensusCrypto(manager.chainId, undefined),
+      checkpointAfter: (head) => this.#choice.checkpointAfter(head),
+      exclusively: (run) => driver.advanceTo(run),
+      lastHeight: haltEpoch && checkpointHeight(manager.params, haltEpoch),
+      onProgress: (height, target) => {
+        this.#target = Math.max(this.#target, target)
+        this.#logger.debug({ height, target }, 'range imported')
+      },
+      onBadPeer: (peer, fault) => this.#logger.warn({ peer, ...fault }, 'a peer gave bad blocks'),
+      onPeerFailed: (peer, error) =>
+        this.#logger.warn({ peer, reason: String(error) }, 'no blocks from a peer'),
     })
   }
 

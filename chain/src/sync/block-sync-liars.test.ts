@@ -10,16 +10,25 @@ import { BlockType, blockHash } from '../types/block.ts'
 import { type Certificate, VoteKind } from '../types/consensus-objects.ts'
 import { ZERO_HASH } from '../types/primitives.ts'
 import { BlockSync } from './block-sync.ts'
-import { type SyncAnswer, SyncAnswerType, type SyncBlock } from './sync-messages.ts'
+import { REST_MS, RestingPeers } from './resting-peers.ts'
+import {
+  type SyncAnswer,
+  SyncAnswerType,
+  type SyncBlock,
+  SyncRequestKind,
+  SyncRequestType,
+} from './sync-messages.ts'
 import { hopContext, managerOf, managerOn, peersOf, serverOf } from './testing/served-chain.ts'
 
 const { notarize, nullify } = VoteKind
 /** Views are given up before this block's. */
 const SKIPPED_BEFORE = 4
+/** Only the certificate of the block above covers it. */
+const UNCERTIFIED = 6
 const EPOCH_END = 10
 const TERMS: Readonly<Record<number, BlockTerms>> = {
   [SKIPPED_BEFORE]: { skips: 2 },
-  6: { certified: false },
+  [UNCERTIFIED]: { certified: false },
   [EPOCH_END]: { finalLater: 2 },
 }
 const HEIGHT = 12
@@ -48,7 +57,11 @@ function lying(lie: Lie): Answer {
   }
 }
 
-async function newcomer(answers: Parameters<typeof peersOf>[0], store?: ChainStore) {
+async function newcomer(
+  answers: Parameters<typeof peersOf>[0],
+  store?: ChainStore,
+  nowMs: () => number = () => 0,
+) {
   const kept = store ?? (await LevelStore.inMemory())
   const manager = await managerOn(kept)
   const { crypto } = hopContext()
@@ -58,6 +71,7 @@ async function newcomer(answers: Parameters<typeof peersOf>[0], store?: ChainSto
     peers: peersOf(answers),
     crypto,
     exclusively: (run) => run(),
+    nowMs,
     onBadPeer: (peer, { code }) => faults.push([peer, code]),
   })
   return { manager, sync, store: kept, faults }
@@ -228,4 +242,64 @@ test('whichever bit of an answer is changed, what reaches the disk is the true c
     }),
     { numRuns: 30 },
   )
+})
+
+describe('a peer that gives what no honest one gives', () => {
+  const falsehoods: [string, Lie][] = [
+    ['SYNC_UNLINKED', (blocks) => blocks.splice(0, 1)],
+    [
+      'SYNC_CERTIFICATE',
+      (blocks) => {
+        for (const block of blocks) block.certificate = block.certificate.map(falsified)
+      },
+    ],
+    ['SYNC_UNCERTIFIED', (blocks) => blocks.splice(UNCERTIFIED)],
+    [
+      'SYNC_JUSTIFICATION',
+      (blocks) => {
+        at(blocks, 1).justification = at(blocks, 2).justification
+      },
+    ],
+  ]
+
+  test.each(falsehoods)('%s: is named, and left alone for a minute', async (code, lie) => {
+    let nowMs = 5
+    let asked = 0
+    const liar: Answer = (request) => {
+      asked += 1
+      return lying(lie)(request)
+    }
+    const { sync, faults, manager } = await newcomer({ liar }, undefined, () => nowMs)
+    await sync.catchUp()
+    // Its place and one range.
+    expect(asked).toBe(2)
+    expect(faults).toEqual([['liar', code]])
+    nowMs += REST_MS - 1
+    await sync.catchUp()
+    expect(asked).toBe(2)
+    nowMs += 1
+    await sync.catchUp()
+    expect(asked).toBe(4)
+    expect(manager.final.header.height).toBe(0)
+  })
+
+  test('bytes that are no answer at all', async () => {
+    const nonsense: Answer = async (request) =>
+      SyncRequestType.deserialize(request).kind === SyncRequestKind.range
+        ? Uint8Array.of(1, 2, 3)
+        : truth(request)
+    const { sync, faults, manager } = await newcomer({ nonsense, honest: truth })
+    await sync.catchUp()
+    expect(faults).toHaveLength(1)
+    expect(faults[0]?.[0]).toBe('nonsense')
+    expect(manager.final.hash).toBe(ahead.final.hash)
+  })
+
+  test('however many names liars take, few are remembered', () => {
+    const resting = new RestingPeers(() => 0)
+    for (let i = 0; i < 300; i++) resting.rest(`${i}`)
+    expect(resting.isResting('299')).toBe(true)
+    expect(resting.isResting('44')).toBe(true)
+    expect(resting.isResting('43')).toBe(false)
+  })
 })

@@ -4,14 +4,23 @@ import type { ChainManager } from '../manager/chain-manager.ts'
 import { installNativeCrypto } from '../native/install-native-crypto.ts'
 import { LevelStore } from '../store/level-store.ts'
 import { BlockSync } from './block-sync.ts'
-import { hopContext, managerOf, managerOn, peersOf, serverOf } from './testing/served-chain.ts'
+import { SyncRequestKind, SyncRequestType } from './sync-messages.ts'
+import {
+  envelopeOf,
+  hopContext,
+  managerOf,
+  managerOn,
+  peersOf,
+  serverOf,
+} from './testing/served-chain.ts'
 
 const HEIGHT = 12
+let chain: CertifiedChain
 let ahead: ChainManager
 
 beforeAll(async () => {
   await installNativeCrypto()
-  const chain = new CertifiedChain()
+  chain = new CertifiedChain()
   chain.runTo(HEIGHT)
   ahead = await managerOf(chain)
 }, 60_000)
@@ -23,14 +32,17 @@ const answerOf = (manager: ChainManager) => {
 
 const never = (): Promise<Uint8Array> => new Promise(() => undefined)
 
-async function newcomer(answers: Parameters<typeof peersOf>[0]) {
+async function newcomer(
+  answers: Parameters<typeof peersOf>[0],
+  onPeerFailed: (peer: string, error: unknown) => void = () => undefined,
+  onBadPeer: (peer: string) => void = () => undefined,
+) {
   const manager = await managerOn(await LevelStore.inMemory())
   const { crypto } = hopContext()
   const peers = peersOf(answers)
-  return {
-    manager,
-    sync: new BlockSync({ manager, peers, crypto, exclusively: (run) => run() }),
-  }
+  const exclusively = (run: () => Promise<void>) => run()
+  const told = { onPeerFailed, onBadPeer }
+  return { manager, sync: new BlockSync({ manager, peers, crypto, exclusively, ...told }) }
 }
 
 test('a peer that hangs holds up neither the blocks nor the count of level peers', async () => {
@@ -57,4 +69,59 @@ test('nobody is followed for a lead that consensus closes by itself', async () =
   expect(await sync.catchUp(HEIGHT + 1)).toBe(false)
   expect(manager.final.header.height).toBe(0)
   expect(sync.levelWith).toBe(0)
+})
+
+/** Calls back with each height from which a range is asked for. */
+const overheard =
+  (onRange: (from: number) => Promise<void> | void): ((bytes: Uint8Array) => Promise<Uint8Array>) =>
+  async (bytes) => {
+    const { kind, from } = SyncRequestType.deserialize(bytes)
+    if (kind === SyncRequestKind.range) await onRange(from)
+    return serverOf(ahead).answer(bytes)
+  }
+
+test('the next range travels while one is executed', async () => {
+  const manager = await managerOn(await LevelStore.inMemory())
+  const events: string[] = []
+  const sync = new BlockSync({
+    manager,
+    peers: peersOf({ a: overheard((from) => void events.push(`asked ${from}`)) }),
+    crypto: hopContext().crypto,
+    exclusively: async (run) => {
+      events.push('executes')
+      await run()
+      events.push(`at ${manager.final.header.height}`)
+    },
+  })
+  await sync.catchUp()
+  expect(events).toEqual(['asked 1', 'asked 11', 'executes', 'at 10', 'executes', 'at 12'])
+})
+
+test('a range that never comes costs nothing of the one before it', async () => {
+  const failed: string[] = []
+  const lost = (from: number) => (from > 1 ? Promise.reject(new Error('reset')) : undefined)
+  const { manager, sync } = await newcomer({ a: overheard(lost) }, (peer, error) => {
+    failed.push(`${peer}: ${(error as Error).message}`)
+  })
+  expect(await sync.catchUp()).toBe(true)
+  expect(manager.final.header.height).toBe(10)
+  expect(failed).toEqual(['a: reset'])
+})
+
+test('nobody is blamed where consensus moved the head while blocks travelled', async () => {
+  const bad: string[] = []
+  const moved = async (from: number) => {
+    if (from > 1 || manager.final.header.height > 0) return
+    const blocks = chain.records.slice(1, 4).map(envelopeOf)
+    for (const block of blocks) await manager.validateBlock(block)
+    const { certificate } = chain.records[3] as (typeof chain.records)[number]
+    if (!certificate) throw new Error('block 3 is certified')
+    await manager.commitBlocks({ blocks, certificate, reproposals: [] })
+  }
+  const { manager, sync } = await newcomer({ a: overheard(moved) }, undefined, (peer) => {
+    bad.push(peer)
+  })
+  expect(await sync.catchUp()).toBe(true)
+  expect(manager.final.hash).toBe(ahead.final.hash)
+  expect(bad).toEqual([])
 })

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { countChunk } from '../bytes/dense-tree.ts'
 import { bytesEqual, bytesToHex, fromHex, type Hex } from '../bytes/hex.ts'
 import { checkListProof } from '../bytes/list-proof.ts'
@@ -28,6 +29,7 @@ import {
   SyncRequestKind,
   syncRequest,
 } from './sync-messages.ts'
+import { RestingPeers } from './resting-peers.ts'
 import { askStatus, type SyncPeers } from './sync-peers.ts'
 
 export interface BlockSyncOptions {
@@ -44,8 +46,18 @@ export interface BlockSyncOptions {
   /** No block above this one is asked for. */
   readonly lastHeight?: number | undefined
   readonly onProgress?: (height: number, target: number) => void
-  /** This peer gave bytes that prove it wrong. */
+  /** This peer gave bytes that prove it wrong: it is not asked again for a while. */
   readonly onBadPeer?: (peer: string, fault: Fault) => void
+  /** A question to this peer, or what we did with its answer, failed. */
+  readonly onPeerFailed?: (peer: string, error: unknown) => void
+  /** Of a clock that never goes back. */
+  readonly nowMs?: () => number
+}
+
+/** A range that was asked for and travels. */
+interface AskedRange {
+  readonly from: number
+  readonly bytes: Promise<Uint8Array>
 }
 
 /** A run of blocks from one answer, proven: linked, and the last one certified final. */
@@ -64,15 +76,17 @@ export class BlockSync {
   readonly #options: BlockSyncOptions
   #running: Promise<boolean> | undefined
   readonly #level = new Set<string>()
+  readonly #resting: RestingPeers
 
   constructor(options: BlockSyncOptions) {
     this.#options = options
+    this.#resting = new RestingPeers(options.nowMs ?? (() => performance.now()))
   }
 
   /**
-   * Downloads and commits until no connected peer is `leastLead` blocks ahead. Resolves to whether
-   * the head moved. Overlapping calls share one run. An import interrupts consensus, so whoever
-   * merely looks around asks for a lead that consensus would not close by itself.
+   * Downloads and commits until no peer that may be asked is `leastLead` blocks ahead. Resolves to
+   * whether the head moved. Overlapping calls share one run. An import interrupts consensus, so
+   * whoever merely looks around asks for a lead that consensus would not close by itself.
    */
   catchUp(leastLead = 1): Promise<boolean> {
     this.#running ??= this.#run(leastLead).finally(() => {
@@ -92,7 +106,8 @@ export class BlockSync {
     this.#level.clear()
     let following = Promise.resolve()
     // All are asked at once: one that hangs holds nobody up. Blocks come from one at a time.
-    const asked = peers.peers().map(async (peer) => {
+    const willing = peers.peers().filter((peer) => !this.#resting.isResting(peer))
+    const asked = willing.map(async (peer) => {
       if (!(await this.#isAhead(peer, leastLead))) return
       following = following.then(() => this.#follow(peer, leastLead))
       await following
@@ -114,70 +129,107 @@ export class BlockSync {
     if (height <= this.#options.manager.final.header.height + 1) this.#level.add(peer)
   }
 
+  /** Range by range until the peer has no more: the next one travels while one is executed. */
   async #follow(peer: string, leastLead: number): Promise<void> {
+    const { manager, onPeerFailed } = this.#options
     try {
-      while (await this.#advanceFrom(peer, leastLead));
-    } catch {
-      // A peer that fails or lies is left for the next one; it is asked again another time.
+      let asked = this.#askRange(peer, manager.final.header.height + 1)
+      while (asked) asked = await this.#advanceFrom(peer, asked, leastLead)
+    } catch (error) {
+      onPeerFailed?.(peer, error)
     }
   }
 
-  /** One range from one peer; true if there is more to ask it for. */
-  async #advanceFrom(peer: string, leastLead: number): Promise<boolean> {
-    const { manager, peers, onProgress, exclusively, onBadPeer } = this.#options
-    const from = manager.final.header.height + 1
-    if (from > (this.#options.lastHeight ?? Number.MAX_SAFE_INTEGER)) return false
+  /** Nothing above the last height that is wanted. */
+  #askRange(peer: string, from: number): AskedRange | undefined {
+    if (from > (this.#options.lastHeight ?? Number.MAX_SAFE_INTEGER)) return undefined
     const request = syncRequest(SyncRequestKind.range, { from, count: SYNC_BLOCKS_MAX })
-    const bytes = await peers.ask(peer, request, SYNC_FRAME_BYTES_MAX)
-    const answer = decodeCanonical(SyncAnswerType, bytes, SYNC_FRAME_BYTES_MAX)
-    if (!answer.ok) {
-      onBadPeer?.(peer, answer.fault)
-      return false
-    }
+    const bytes = this.#options.peers.ask(peer, request, SYNC_FRAME_BYTES_MAX)
+    // Whoever awaits it hears of a failure; nobody does where the range before it came to nothing.
+    bytes.catch(() => undefined)
+    return { from, bytes }
+  }
+
+  /** Takes one range from one peer; gives the next one that was asked for, if there is more. */
+  async #advanceFrom(
+    peer: string,
+    { from, bytes }: AskedRange,
+    leastLead: number,
+  ): Promise<AskedRange | undefined> {
+    const { manager, onProgress } = this.#options
+    const answer = decodeCanonical(SyncAnswerType, await bytes, SYNC_FRAME_BYTES_MAX)
+    if (!answer.ok) return this.#leave(peer, answer.fault)
     const { status, blocks } = answer.value
-    if (!bytesEqual(status.chainId, manager.chainId)) return false
+    if (!bytesEqual(status.chainId, manager.chainId)) return undefined
     this.#noteLevel(peer, status)
-    if (blocks.length === 0 || status.height < manager.final.header.height + leastLead) return false
+    const { height } = manager.final.header
+    if (blocks.length === 0 || status.height < height + leastLead) return undefined
     // Where consensus moved the head while the answer travelled, its blocks are no lie.
-    if (manager.final.header.height + 1 !== from) return true
+    if (height + 1 !== from) return this.#askRange(peer, height + 1)
     const range = this.#prove(blocks)
-    if (!range.ok) {
-      onBadPeer?.(peer, range.fault)
-      return false
-    }
-    if (!(await this.#leadsThere(peer, range.value))) return false
-    let done = true
-    await exclusively(async () => {
-      // Consensus may have moved the head while the answer travelled.
-      if (manager.final.header.height + 1 !== from) return
-      done = await importRange(manager, range.value)
-    })
+    if (!range.ok) return this.#leave(peer, range.fault)
+    const leads = await this.#leadsThere(peer, range.value)
+    if (!leads.ok) return this.#leave(peer, leads.fault)
+    if (!leads.value) return undefined
+    const last = height + range.value.blocks.length
+    const next = last < status.height ? this.#askRange(peer, last + 1) : undefined
+    const done = await this.#import(range.value, from)
     this.#noteLevel(peer, status)
     onProgress?.(manager.final.header.height, status.height)
-    return done && manager.final.header.height < status.height
+    return done ? next : undefined
   }
 
-  /** Whether a range is part of the branch that fork choice took, if it had to take one. */
-  async #leadsThere(peer: string, { blocks }: ProvenRange): Promise<boolean> {
+  /** It gave what no honest peer gives. */
+  #leave(peer: string, cause: Fault): undefined {
+    this.#resting.rest(peer)
+    this.#options.onBadPeer?.(peer, cause)
+  }
+
+  async #import(range: ProvenRange, from: number): Promise<boolean> {
+    const { manager, exclusively } = this.#options
+    let done = true
+    await exclusively(async () => {
+      // Consensus may have moved the head since.
+      if (manager.final.header.height + 1 !== from) return
+      done = await importRange(manager, range)
+    })
+    return done
+  }
+
+  /**
+   * Whether a range is part of the branch that fork choice took, if it had to take one; false where
+   * the peer cannot show it.
+   */
+  async #leadsThere(peer: string, { blocks }: ProvenRange): Promise<Result<boolean>> {
     const { manager, checkpointAfter } = this.#options
     const checkpoint = await checkpointAfter?.(manager.final.header)
     const last = blocks.at(-1)
-    if (!checkpoint || !last) return !checkpoint
+    if (!checkpoint || !last) return ok(!checkpoint)
     const { hash, header } = last
-    if (header.height >= checkpoint.header.height) return hash === checkpoint.hash
-    return this.#standsBefore(peer, header.height, hash, checkpoint)
+    if (header.height < checkpoint.header.height) {
+      return this.#standsBefore(peer, header.height, hash, checkpoint)
+    }
+    return hash === checkpoint.hash ? ok(true) : OTHER_BRANCH
   }
 
   /** The peer has to show the block in the history that the checkpoint commits to. */
-  async #standsBefore(peer: string, height: number, hash: Hex, { epoch, header }: ProvenEpoch) {
+  async #standsBefore(
+    peer: string,
+    height: number,
+    hash: Hex,
+    { epoch, header }: ProvenEpoch,
+  ): Promise<Result<boolean>> {
     const request = syncRequest(SyncRequestKind.place, { from: height, epoch })
     const bytes = await this.#options.peers.ask(peer, request, SYNC_FRAME_BYTES_MAX)
     const answer = decodeCanonical(PlaceAnswerType, bytes, SYNC_FRAME_BYTES_MAX)
-    const count = answer.ok ? answer.value.branch.at(-1) : undefined
-    if (!answer.ok || !count || !bytesEqual(count, countChunk(header.height))) return false
+    if (!answer.ok) return answer
     const { branch } = answer.value
+    const count = branch.at(-1)
+    // It has not come that far itself.
+    if (!count) return ok(false)
     const proof = { leaf: fromHex(hash), index: height, branch, root: header.historyRoot }
-    return checkListProof(proof, HISTORY_LIMIT).ok
+    const stands = bytesEqual(count, countChunk(header.height))
+    return stands && checkListProof(proof, HISTORY_LIMIT).ok ? ok(true) : OTHER_BRANCH
   }
 
   /**
@@ -232,6 +284,8 @@ export class BlockSync {
   }
 }
 
+const OTHER_BRANCH = fault('SYNC_BRANCH', 'the blocks are not of the branch that is followed')
+
 function decodeEnvelope({ block, justification }: SyncBlock): Result<BlockEnvelope> {
   const decoded = decodeCanonical(BlockType, block, BLOCK_BYTES_MAX)
   if (!decoded.ok) return decoded
@@ -242,6 +296,8 @@ function decodeEnvelope({ block, justification }: SyncBlock): Result<BlockEnvelo
 
 async function validateAll(manager: ChainManager, { blocks }: ProvenRange): Promise<boolean> {
   for (const block of blocks) {
+    // Executing does not wait for anything: without a break, no byte of the next range is read.
+    await setImmediate()
     const validation = await manager.validateBlock(block)
     if (validation.verdict !== 'invalid') continue
     if (validation.fault.code === 'BLOCK_VERSION') manager.haltAtVersion(block.header)

@@ -351,6 +351,7 @@ export class FullInstance {
       peers: peers ?? this.#honestPeers(),
       checkpointAfter: choice && ((head) => choice.checkpointAfter(head)),
       crypto: createConsensusCrypto(genesis.chainId, undefined),
+      nowMs: () => heap.now,
       exclusively: (run) =>
         this.#running?.driver?.advanceTo(run) ?? Promise.reject(new Error('down')),
     })
