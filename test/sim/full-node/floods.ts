@@ -70,12 +70,14 @@ export class Floods {
   #flood(kind: (typeof KINDS)[number], node: FullInstance): void {
     const random = this.random
     const liar = random.pick(LIARS)
+    // One alone may take its share and no more; all together fill the room.
+    const names = random.pick([LIARS, [liar]])
     switch (kind) {
       case 'garbage':
-        for (const name of LIARS) this.#repeat(600, () => node.receive(name, random.bytes(3)))
+        for (const name of names) this.#repeat(600, () => node.receive(name, random.bytes(3)))
         break
       case 'large':
-        for (const name of LIARS) this.#repeat(9, () => node.receive(name, LARGE))
+        for (const name of names) this.#repeat(9, () => node.receive(name, LARGE))
         break
       case 'early':
         for (const name of LIARS) this.#repeat(4, () => node.receive(name, this.#proposal(node)))

@@ -4,9 +4,9 @@ import { PayloadKind } from '../../../chain/src/types/transactions.ts'
 import { loseSyncs } from './faulty-log.ts'
 import { type FullOutcome, replayOf, runFullSeed } from './full-world.ts'
 
-const SEEDS = 28
-const NEWCOMER_SEEDS = 3
-const FLOOD_SEEDS = 5
+const SEEDS = 20
+const NEWCOMER_SEEDS = 2
+const FLOOD_SEEDS = 4
 
 beforeAll(() => installNativeCrypto())
 

@@ -23,6 +23,8 @@ export interface AnchorMemo {
 interface MainBlock {
   readonly height: number
   readonly hash: InternalHash
+  /** The hash as hex. */
+  readonly name: Hex
   readonly time: number
   readonly raw: Uint8Array
   readonly memo: AnchorMemo | undefined
@@ -42,7 +44,9 @@ export class SimulatedMainChain {
     this.#chainId = chainId
     const { hash, header } = sure(decodeHeaderWithAuxPow(checkpoint))
     const { height, timestamp: time } = header
-    this.#best = [{ height, hash, time, raw: checkpoint, memo: undefined, sighting: undefined }]
+    const name = bytesToHex(hash)
+    const none = { memo: undefined, sighting: undefined }
+    this.#best = [{ height, hash, name, time, raw: checkpoint, ...none }]
   }
 
   get best(): Chain {
@@ -86,7 +90,7 @@ export class SimulatedMainChain {
       transaction && found
         ? { id: found.id, raw: transaction, anchor: found.anchor, ...place }
         : undefined
-    return { height, hash, time, raw, memo, sighting }
+    return { height, hash, name: bytesToHex(hash), time, raw, memo, sighting }
   }
 }
 
@@ -114,8 +118,7 @@ export class MainView {
     if (chain.length < this.#chain.length) return
     const since = new Map<Hex, number>()
     let parent = ''
-    for (const { hash, height } of chain) {
-      const name = bytesToHex(hash)
+    for (const { name, height } of chain) {
       since.set(name, this.#since.get(name) ?? this.#nowMs())
       this.#parents.set(name, { height, parent })
       parent = name
@@ -145,7 +148,7 @@ export class MainView {
       deposits: () => [],
       contradicts: ({ height, hash }: MainTip) => {
         const own = this.#at(height)
-        return own !== undefined && bytesToHex(own.hash) !== bytesToHex(hash)
+        return own !== undefined && own.name !== bytesToHex(hash)
       },
       heightKnownFor: (ms: number) => this.#heightKnownFor(ms),
     } as unknown as MainChainFollower
@@ -159,7 +162,7 @@ export class MainView {
       const known = this.#parents.get(name)
       if (!known) return []
       const at = this.#at(known.height)
-      if (at && bytesToHex(at.hash) === name) {
+      if (at?.name === name) {
         return this.#chain
           .slice(this.#chain.indexOf(at) + 1)
           .slice(0, limit)
@@ -171,10 +174,10 @@ export class MainView {
 
   #heightKnownFor(ms: number): number {
     const before = this.#nowMs() - ms
-    const known = this.#chain.filter(({ hash }) => {
-      return (this.#since.get(bytesToHex(hash)) ?? Number.POSITIVE_INFINITY) <= before
+    const known = this.#chain.findLast(({ name }) => {
+      return (this.#since.get(name) ?? Number.POSITIVE_INFINITY) <= before
     })
-    return known.at(-1)?.height ?? this.#chain[0]?.height ?? 0
+    return known?.height ?? this.#chain[0]?.height ?? 0
   }
 
   #at(height: number): MainBlock | undefined {
