@@ -161,6 +161,11 @@ export class FullNodeNetwork {
     this.#relay.publish(transaction)
   }
 
+  /** Serialized transactions that went through here of late, by SHA-256. */
+  get recentTransactions(): TransactionRelay['bodies'] {
+    return this.#relay.bodies
+  }
+
   /** The handler decides whether a final header is passed on. */
   onFinalHeader(handler: FinalHeaderHandler): void {
     this.#onFinalHeader = handler

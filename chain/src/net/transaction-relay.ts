@@ -105,6 +105,11 @@ export class TransactionRelay {
     }
   }
 
+  /** Bodies of the last minute by name, the SHA-256 of their bytes, oldest first. */
+  get bodies(): ReadonlyMap<Hex, { readonly bytes: Uint8Array }> {
+    return this.#bodies
+  }
+
   /** From now on announcements reach this peer; it is told what was announced lately. */
   connect(peer: string, link: Link): void {
     const known = this.#peerOf(peer)

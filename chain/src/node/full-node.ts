@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import type { Logger } from 'pino'
@@ -12,9 +13,11 @@ import { assert } from '../bytes/assert.ts'
 import { bytesEqual, fromHex } from '../bytes/hex.ts'
 import type { Result } from '../bytes/result.ts'
 import type { HaltReason } from '../driver/block-host.ts'
+import { CompactProposals } from '../driver/compact-proposals.ts'
 import { createConsensusCrypto } from '../driver/consensus-crypto.ts'
 import { ConsensusDriver } from '../driver/consensus-driver.ts'
 import type { ConsensusKey } from '../driver/consensus-key.ts'
+import type { ConsensusTransport } from '../driver/consensus-transport.ts'
 import { orDiskFull } from '../driver/disk-reserve.ts'
 import { refuseForked } from '../driver/fork-record.ts'
 import { ChainManager } from '../manager/chain-manager.ts'
@@ -447,20 +450,11 @@ export class FullNode {
   #startDriver(): Promise<ConsensusDriver> {
     const { genesis, folder, validator, logger, peers } = this.#options
     const { params } = genesis
-    const { network } = this
     const watch = this.#signerWatch
     const { joined } = this.#opened
     return ConsensusDriver.start({
       host: this.manager,
-      transport: {
-        broadcast: (message) => network.broadcastConsensus(message),
-        send: (peer, message) => network.sendConsensus(peer, message),
-        peers: () => network.peers(),
-        onMessage: (handler) =>
-          network.onConsensusMessage((peer, message) => {
-            if (!this.#gate.isHeld) handler(peer, message)
-          }),
-      },
+      transport: this.#consensusTransport(),
       params,
       chainId: genesis.chainId,
       directory: join(folder, 'consensus'),
@@ -483,6 +477,24 @@ export class FullNode {
       reserveBytes: validator?.reserveBytes,
       logger,
       haltEpoch: this.#options.haltEpoch,
+    })
+  }
+
+  #consensusTransport(): ConsensusTransport {
+    const { network } = this
+    return new CompactProposals({
+      transport: {
+        broadcast: (message) => network.broadcastConsensus(message),
+        send: (peer, message) => network.sendConsensus(peer, message),
+        peers: () => network.peers(),
+        onMessage: (handler) =>
+          network.onConsensusMessage((peer, message) => {
+            if (!this.#gate.isHeld) handler(peer, message)
+          }),
+      },
+      known: () => network.recentTransactions,
+      newSalt: () => new Uint8Array(randomBytes(16)),
+      nowMs: () => performance.now(),
     })
   }
 

@@ -28,6 +28,11 @@ export class MemoryNetwork {
     this.#receivers.delete(name)
   }
 
+  /** A message that arrives at once: what the receiver throws is thrown here. */
+  receive(at: PeerName, from: PeerName, message: Uint8Array): void {
+    this.#receivers.get(at)?.(from, message.slice())
+  }
+
   deliver(from: PeerName, to: PeerName, message: Uint8Array): void {
     if (!this.filter(from, to, message)) return
     // Copied, as a socket would: nobody may rely on sharing memory with its peer.
