@@ -1,48 +1,44 @@
-import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { ConfirmPolicy } from '../follower/confirm-check.ts'
-import { type FollowerOptions, MainChainFollower } from '../follower/follower.ts'
+import type { MainChainFollower } from '../follower/follower.ts'
 import type { MainNode } from '../follower/main-node.ts'
 import { sharedMainWallet } from '../anchor/main-wallet.ts'
 import type { AccountOutputs } from '../follower/account-outputs.ts'
 import { MemoAnchorer } from '../anchor/memo-anchorer.ts'
 import { SubmittedAnchors } from '../anchor/submitted-anchors.ts'
-import { assert } from '../bytes/assert.ts'
 import { bytesEqual, fromHex } from '../bytes/hex.ts'
 import type { Result } from '../bytes/result.ts'
 import type { HaltReason } from '../driver/block-host.ts'
-import { CompactProposals } from '../driver/compact-proposals.ts'
 import { createConsensusCrypto } from '../driver/consensus-crypto.ts'
 import { ConsensusDriver } from '../driver/consensus-driver.ts'
 import type { ConsensusKey } from '../driver/consensus-key.ts'
-import type { ConsensusTransport } from '../driver/consensus-transport.ts'
 import { orDiskFull } from '../driver/disk-reserve.ts'
 import { refuseForked } from '../driver/fork-record.ts'
 import { ChainManager } from '../manager/chain-manager.ts'
 import { HistoryProofs } from '../manager/history-proofs.ts'
 import { SignatureThreads } from '../native/signature-threads.ts'
 import type { FullNodeNetwork } from '../net/full-node-network.ts'
+import { checkpointHeight, isCheckpointHeight } from '../params/network-params.ts'
 import type { TransactionPool } from '../pool/transaction-pool.ts'
 import type { Genesis } from '../rules/genesis-state.ts'
-import { headerContext, mainHeaderAt } from '../rules/main-chain.ts'
 import { BlockScrubber, type ScrubStatus } from '../sync/block-scrubber.ts'
 import { BlockSync } from '../sync/block-sync.ts'
 import type { Status } from '../sync/sync-messages.ts'
 import type { SyncPeers } from '../sync/sync-peers.ts'
 import { SyncServer } from '../sync/sync-server.ts'
-import { anchoredCheckpoints } from './anchored-checkpoints.ts'
 import { BranchChoice } from './branch-choice.ts'
 import { BranchGate } from './branch-gate.ts'
 import { CheckpointAnchorer } from './checkpoint-anchorer.ts'
+import { consensusTransport } from './consensus-wire.ts'
 import { EvictionSweep } from './eviction-sweep.ts'
 import { EvidenceFile } from './evidence-file.ts'
 import { FinalAnnouncer } from './final-announcer.ts'
 import { farewell, ownersOf } from './fork-farewell.ts'
 import type { JoinOptions } from './join-network.ts'
 import { openMainAccount } from './main-account.ts'
-import { openMainNodes } from './main-nodes.ts'
+import { confirmOptions, createNodeFollower, deepAnchors } from './node-follower.ts'
 import { type OpenedNode, openNode, type SyncMode } from './open-node.ts'
 import { type OpeningsKept, OpeningsPruner } from './openings-pruner.ts'
 import { RivalHeaders } from './rival-headers.ts'
@@ -51,7 +47,6 @@ import { SignerWatch } from './signer-watch.ts'
 import { SnapshotMaker } from './snapshot-maker.ts'
 import { reportAnchorLag, reportMainChain, reportPeg } from './peg-alarm.ts'
 import { bringsNewerHeader, mainChainObjection, systemTransactions } from './system-lane.ts'
-import { checkpointHeight, isCheckpointHeight } from '../params/network-params.ts'
 import { TransactionEntry } from './transaction-entry.ts'
 import { UnknownAnchors } from './unknown-anchors.ts'
 
@@ -198,7 +193,7 @@ export class FullNode {
       store: parts.manager.store,
       peers: syncPeersOf(parts.network),
       peersExpected: options.peers.length,
-      anchors: () => anchorsFor(options, parts.manager.ledger),
+      anchors: () => deepAnchors(options, parts.manager.ledger),
       operatorTrust: options.operatorTrust,
       logger,
     })
@@ -212,14 +207,14 @@ export class FullNode {
     await refuseForked(join(folder, 'consensus'))
     const opened = await openNode(
       options,
-      (ledger) => createFollower(options, ledger).follower,
+      (ledger) => createNodeFollower(options, ledger).follower,
     ).catch((error: unknown) => {
       throw orDiskFull(error, folder, validator?.reserveBytes)
     })
     const { store, network, ledger, head } = opened
     const account = openMainAccount(options)
     const more = { ...confirmOptions(options), ...account.follower }
-    const { follower, mainNodes } = createFollower(options, ledger, more)
+    const { follower, mainNodes } = createNodeFollower(options, ledger, more)
     follower.start()
     const submittedAnchors = new SubmittedAnchors()
     const evidenceShelf = new EvidenceFile(join(options.folder, 'evidence'))
@@ -454,7 +449,7 @@ export class FullNode {
     const { joined } = this.#opened
     return ConsensusDriver.start({
       host: this.manager,
-      transport: this.#consensusTransport(),
+      transport: consensusTransport(this.network, () => this.#gate.isHeld),
       params,
       chainId: genesis.chainId,
       directory: join(folder, 'consensus'),
@@ -477,24 +472,6 @@ export class FullNode {
       reserveBytes: validator?.reserveBytes,
       logger,
       haltEpoch: this.#options.haltEpoch,
-    })
-  }
-
-  #consensusTransport(): ConsensusTransport {
-    const { network } = this
-    return new CompactProposals({
-      transport: {
-        broadcast: (message) => network.broadcastConsensus(message),
-        send: (peer, message) => network.sendConsensus(peer, message),
-        peers: () => network.peers(),
-        onMessage: (handler) =>
-          network.onConsensusMessage((peer, message) => {
-            if (!this.#gate.isHeld) handler(peer, message)
-          }),
-      },
-      known: () => network.recentTransactions,
-      newSalt: () => new Uint8Array(randomBytes(16)),
-      nowMs: () => performance.now(),
     })
   }
 
@@ -535,16 +512,6 @@ function isInSets(manager: ChainManager, publicKey: Uint8Array): boolean {
   )
 }
 
-/** All anchors that are deep enough, read from a little below the ledger's recorded main tip. */
-async function anchorsFor(options: FullNodeOptions, ledger: ChainManager['ledger']) {
-  const { follower } = createFollower(options, ledger)
-  try {
-    return await anchoredCheckpoints(follower, options.genesis.params.anchorConfirmedMainBlocks)
-  } finally {
-    await follower.stop()
-  }
-}
-
 function syncPeersOf(network: FullNodeNetwork): SyncPeers {
   return {
     peers: () => network.peers(),
@@ -554,59 +521,3 @@ function syncPeersOf(network: FullNodeNetwork): SyncPeers {
 
 /** A vote waits so much of a skip timeout for a main header that somebody else has seen. */
 const LOOKS_PER_SKIP = 4
-
-/** Headers below the recorded tip from which a node follows: forks and anchors there are seen. */
-const FOLLOW_BELOW_TIP = 256
-/** With Confirms: where the main chain went over to proof of work must be seen, days later too. */
-const CONFIRMS_BELOW_TIP = 1536
-
-function confirmOptions(options: FullNodeOptions): Partial<FollowerOptions> {
-  const { mainConfirms, genesis, logger } = options
-  if (!mainConfirms) return {}
-  return {
-    // Less than what makes it a header that its proposer must have known.
-    confirms: { ...mainConfirms, settleMs: genesis.params.skipTimeoutMs / 2 },
-    onConfirms: (status) => {
-      if (status.waiting > 0) {
-        logger.error(status, 'ALARM: main headers wait for the Confirm of the main chain')
-      } else if (status.mode === 'pow') {
-        logger.warn(status, 'the main chain runs on proof of work: headers count without Confirms')
-      } else logger.info(status, 'main headers are confirmed again')
-    },
-  }
-}
-
-/** Follows the main chain from a little below the tip that the ledger has on record. */
-function createFollower(
-  options: FullNodeOptions,
-  ledger: ChainManager['ledger'],
-  more: Partial<FollowerOptions> = {},
-): { readonly follower: MainChainFollower; readonly mainNodes: readonly MainNode[] } {
-  const { mainChainUrl, mainChainOtherUrls = [], genesis, logger } = options
-  const { mainTipHeight, mainBaseHeight } = ledger.globals()
-  const below = more.confirms ? CONFIRMS_BELOW_TIP : FOLLOW_BELOW_TIP
-  const from = Math.max(mainBaseHeight, mainTipHeight - below)
-  const record = mainHeaderAt(ledger, from)
-  assert(record, 'the ledger keeps its recent main headers')
-  const start = headerContext(ledger, record)
-  const addresses = [mainChainUrl, ...mainChainOtherUrls]
-  const mainNodes = openMainNodes(addresses, genesis.params.mainChain, start.previous)
-  const [first, ...others] = mainNodes
-  assert(first, 'one main node at least is configured')
-  const follower = new MainChainFollower({
-    client: first.client,
-    others,
-    params: genesis.params.mainChain,
-    start,
-    sideGenesisHash: genesis.chainId,
-    pollMs: Math.min(1000, Math.max(50, genesis.params.mainBlockMs / 4)),
-    onProblem: (error) => logger.warn({ reason: String(error) }, 'main chain not followed'),
-    onContradiction: ({ name, height }, sharedHeight) =>
-      logger.error(
-        { name, height, sharedHeight },
-        'ALARM: a main node stands on another branch than the one with the most work',
-      ),
-    ...more,
-  })
-  return { follower, mainNodes }
-}
