@@ -187,6 +187,36 @@ const LIST: readonly Omit<Mutant, 'fullNode'>[] = [
     to: 'if (this.#known.has(shortId)) continue',
     about: 'floods',
   },
+  {
+    name: 'vote leaves before its log is synced',
+    file: 'chain/src/driver/consensus-driver.ts',
+    from: '    await this.#log.sync()\n    this.#options.host.onVote',
+    to: '    this.#options.host.onVote',
+  },
+  {
+    name: 'log not read at a start',
+    file: 'chain/src/driver/consensus-driver.ts',
+    from: 'const { records, bodies } = this.#recordsOf(epoch)\n    this.#blocks.begin(bodies)',
+    to: 'const { records, bodies } = this.#recordsOf(-epoch)\n    this.#blocks.begin(bodies)',
+  },
+  {
+    name: 'lease not consulted after a lost log',
+    file: 'chain/src/driver/signer-lease.ts',
+    from: 'if (floor.epoch < epoch) return 0',
+    to: 'if (floor.epoch < epoch || epoch > 0) return 0',
+  },
+  {
+    name: 'lease not moved before a vote',
+    file: 'chain/src/driver/consensus-driver.ts',
+    from: "    if (record.type === 'vote') await this.#lease?.cover(epoch, record.vote.statement.view)\n",
+    to: '',
+  },
+  {
+    name: 'lost log taken for an intact one',
+    file: 'chain/src/driver/signer-history.ts',
+    from: "  if (condition === 'new') await secured.forbidLeased()\n",
+    to: '',
+  },
 ]
 
 /** Rules that need whole nodes with their ledgers. */

@@ -1,4 +1,4 @@
-import { appendFileSync, readdirSync, statSync, truncateSync } from 'node:fs'
+import { appendFileSync, readdirSync, rmSync, statSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { WriteAheadLog } from '../../../chain/src/driver/write-ahead-log.ts'
 import type { Random } from '../random.ts'
@@ -47,6 +47,12 @@ export function tearLog(directory: string, random: Random): number {
   truncateSync(path, kept)
   if (areZeros) appendFileSync(path, new Uint8Array(size - kept))
   return size - kept
+}
+
+/** All of a log is gone, as from a backup that left it out. */
+export function loseLog(directory: string): void {
+  forgetLogs(directory)
+  rmSync(directory, { recursive: true, force: true })
 }
 
 /** Paths of a history that is over. */

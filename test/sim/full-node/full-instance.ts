@@ -22,7 +22,7 @@ import { BlockSync } from '../../../chain/src/sync/block-sync.ts'
 import type { SyncPeers } from '../../../chain/src/sync/sync-peers.ts'
 import { peersOf, serverOf } from '../../../chain/src/sync/testing/served-chain.ts'
 import { FaultyDisk, PowerLoss } from './faulty-disk.ts'
-import { tearLog } from './faulty-log.ts'
+import { loseLog, tearLog } from './faulty-log.ts'
 import type { FullWorld } from './full-world.ts'
 import { checkKept } from './node-bounds.ts'
 import { logger, openStore } from './open-store.ts'
@@ -260,6 +260,7 @@ export class FullInstance {
     }
     await disk.losePower(random)
     this.#world.logBytesLost += tearLog(join(this.#folder, 'wal'), random)
+    if (this.#world.losesLog(this.name)) loseLog(join(this.#folder, 'wal'))
     const downMs = random.between(200, 3_000)
     heap.schedule(heap.now + downMs, () => this.#world.run(this, () => this.start()))
   }

@@ -91,6 +91,9 @@ export interface FullHistory {
   readonly trace?: ((line: string) => void) | undefined
 }
 
+const LOG_SEED = 0x1060_0000
+const LOG_LOST = 0.4
+
 interface FullScenario {
   readonly calmFromMs: number
   readonly loss: number
@@ -163,6 +166,7 @@ export class FullWorld {
   noticed = 0
   logBytesLost = 0
   readonly #seed: number
+  readonly #logFaults: Random
   readonly #folder: string
   readonly #history = new HistoryHash()
   readonly #trace: ((line: string) => void) | undefined
@@ -176,6 +180,8 @@ export class FullWorld {
     this.#seed = seed
     this.#trace = trace
     this.random = new Random(seed)
+    // Beside the seed of all else, so that what it draws stays as it was.
+    this.#logFaults = new Random(seed + LOG_SEED)
     this.heap.now = START_MS
     const isTurnover = about === 'newcomers'
     const drawn = drawFullScenario(this.random)
@@ -198,6 +204,11 @@ export class FullWorld {
 
   instanceOf(name: string): FullInstance | undefined {
     return this.instances.find((instance) => instance.name === name)
+  }
+
+  /** The node whose disk rots may lose its log as well: its lease then says what it may sign. */
+  losesLog(name: string): boolean {
+    return this.scenario.rots === name && this.#logFaults.chance(LOG_LOST)
   }
 
   others(instance: FullInstance): FullInstance[] {
