@@ -85,8 +85,8 @@ const LIST: readonly Omit<Mutant, 'fullNode'>[] = [
   {
     name: 'blocks beside the chosen branch are imported',
     file: 'chain/src/sync/block-sync.ts',
-    from: 'if (!(await this.#leadsThere(peer, range.value))) return false',
-    to: 'await this.#leadsThere(peer, range.value)',
+    from: 'if (!leads.value) return undefined',
+    to: 'if (!leads.ok) return undefined',
     about: 'newcomers',
   },
   {
@@ -128,13 +128,6 @@ const LIST: readonly Omit<Mutant, 'fullNode'>[] = [
     name: 'peers that are ahead are remembered for ever',
     file: 'chain/src/driver/consensus-driver.ts',
     from: '    if (this.#behindNoticeMs.size > 256) this.#behindNoticeMs.clear()\n',
-    to: '',
-    about: 'floods',
-  },
-  {
-    name: 'bodies of blocks that are gone are kept',
-    file: 'chain/src/driver/consensus-driver.ts',
-    from: '    this.#blocks.forgetGone()\n',
     to: '',
     about: 'floods',
   },
