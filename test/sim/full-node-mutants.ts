@@ -85,8 +85,8 @@ const LIST: readonly Omit<Mutant, 'fullNode'>[] = [
   {
     name: 'blocks beside the chosen branch are imported',
     file: 'chain/src/sync/block-sync.ts',
-    from: 'if (!leads.value) return undefined',
-    to: 'if (!leads.ok) return undefined',
+    from: 'return hash === checkpoint.hash ? ok(true) : OTHER_BRANCH',
+    to: 'return ok(true)',
     about: 'newcomers',
   },
   {

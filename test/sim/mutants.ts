@@ -1,6 +1,6 @@
-import { spawnSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Mutant } from './mutant.ts'
@@ -28,21 +28,27 @@ const { values } = parseArgs({
 const root = resolve(import.meta.dirname, '../..')
 const start = values.from === undefined ? 0 : MUTANTS.findIndex(({ name }) => name === values.from)
 const chosen = MUTANTS.slice(start).filter(({ name }) => name === (values.only ?? name))
+const waiting = [...chosen]
 let survivors = 0
-const copy = copySources()
-try {
-  for (const mutant of chosen) {
-    const seed = firstFailure(mutant, values.count)
-    const verdict = seed === undefined ? 'SURVIVED' : `caught by seed ${seed}`
-    const why = mutant.redundant ? `; ${mutant.redundant}` : ''
-    console.log(`${mutant.name.padEnd(52)} ${verdict}${why}`)
-    if (seed === undefined && !mutant.redundant) survivors += 1
-  }
-} finally {
-  rmSync(copy, { recursive: true })
-}
+await Promise.all(Array.from({ length: availableParallelism() }, tryMutants))
 console.log(`${chosen.length} mutants, ${survivors} survived unexpectedly`)
 process.exitCode = survivors === 0 ? 0 : 1
+
+/** One lane, with sources of its own. */
+async function tryMutants(): Promise<void> {
+  const copy = copySources()
+  try {
+    for (let mutant = waiting.shift(); mutant; mutant = waiting.shift()) {
+      const seed = await firstFailure(mutant, copy)
+      const verdict = seed === undefined ? 'SURVIVED' : `caught by seed ${seed}`
+      const why = mutant.redundant ? `; ${mutant.redundant}` : ''
+      console.log(`${mutant.name.padEnd(52)} ${verdict}${why}`)
+      if (seed === undefined && !mutant.redundant) survivors += 1
+    }
+  } finally {
+    rmSync(copy, { recursive: true })
+  }
+}
 
 function copySources(): string {
   const folder = mkdtempSync(join(tmpdir(), 'ioex-mutant-'))
@@ -55,7 +61,7 @@ function copySources(): string {
 }
 
 /** The first seed that a copy of the sources with this mutation fails, if any. */
-function firstFailure(mutant: Mutant, count: string): number | undefined {
+async function firstFailure(mutant: Mutant, copy: string): Promise<number | undefined> {
   const { file, from, to, name, faulty, fullNode, about, firstSeed = 1 } = mutant
   const path = join(copy, file)
   const text = readFileSync(path, 'utf8')
@@ -65,17 +71,25 @@ function firstFailure(mutant: Mutant, count: string): number | undefined {
     text.replace(from, () => to),
   )
   try {
-    const seeds = fullNode ? FULL_NODE_COUNT : count
+    const seeds = fullNode ? FULL_NODE_COUNT : values.count
     const first = ['--seed', String(firstSeed)]
     const args = [join(copy, 'test/sim/main.ts'), ...first, '--count', seeds, '--stop']
     if (faulty) args.push('--faulty')
     if (fullNode) args.push('--full-node')
     if (about) args.push('--about', about)
-    const run = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 300_000 })
-    const seed = /^seed (\d+):/m.exec(run.stderr)?.[1]
-    if (run.status !== 0 && seed === undefined) throw new Error(run.stderr)
+    const { failed, said } = await runSimulator(args)
+    const seed = /^seed (\d+):/m.exec(said)?.[1]
+    if (failed && seed === undefined) throw new Error(said)
     return seed === undefined ? undefined : Number(seed)
   } finally {
     writeFileSync(path, text)
   }
+}
+
+function runSimulator(args: readonly string[]): Promise<{ failed: boolean; said: string }> {
+  return new Promise((resolved) => {
+    execFile(process.execPath, args, { timeout: 300_000 }, (error, _, said) =>
+      resolved({ failed: error !== null, said }),
+    )
+  })
 }
