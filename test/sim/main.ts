@@ -72,6 +72,9 @@ if (values['full-node']) {
 }
 const started = process.hrtime.bigint()
 let events = 0
+/** A long run says how far it is. */
+const SEEDS_PER_NOTICE = 1000
+
 let blocks = 0
 let virtualMs = 0
 let slowestRecoveryMs = 0
@@ -89,6 +92,9 @@ for (let seed = first; seed < first + count; seed++) {
   blocks += outcome.height
   virtualMs += outcome.virtualMs
   slowestRecoveryMs = Math.max(slowestRecoveryMs, outcome.recoveryMs)
+  const done = seed - first + 1
+  if (done % SEEDS_PER_NOTICE === 0)
+    console.error(`${done} of ${count} seeds, ${failures} failures`)
   if (outcome.violation === undefined) continue
   failures += 1
   console.error(`seed ${seed}: ${outcome.violation}`)
