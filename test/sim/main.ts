@@ -70,11 +70,11 @@ if (values['full-node']) {
   }
   process.exit(await runFullSeeds({ about, first, count, stop, trace }))
 }
-const started = process.hrtime.bigint()
-let events = 0
 /** A long run says how far it is. */
 const SEEDS_PER_NOTICE = 1000
 
+const started = process.hrtime.bigint()
+let events = 0
 let blocks = 0
 let virtualMs = 0
 let slowestRecoveryMs = 0
