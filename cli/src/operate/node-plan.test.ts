@@ -142,6 +142,51 @@ describe('what flags make of a node', () => {
     expect(codeOf({ ...validator, repair: false })).toBe('ok')
   })
 
+  test('flags of a role that the node does not have are refused, with what to do', () => {
+    const bootstrap = { ...peer, roles: ['bootstrap'] }
+    const own = {
+      haltEpoch: 7,
+      newValidator: true,
+      rpcPort: 1,
+      rpcPublic: true,
+      openings: 'recent',
+    }
+    const main = { mainChain: 'http://a:1', mainChainOthers: ['http://a:1'], mainArbiters: 'nodes' }
+    const http = { rpcHost: '::1', rpcAllowHost: ['a'], rpcAllowOrigin: ['*'] }
+    const joining = { sync: 'full', trustedCheckpoint: 'any' }
+    for (const [name, value] of Object.entries({ ...own, ...main, ...http, ...joining })) {
+      expect(codeOf({ ...peer, [name]: value }), name).toBe('VALIDATOR_FLAGS_UNUSED')
+      expect(codeOf({ ...bootstrap, [name]: value }), name).toBe('VALIDATOR_FLAGS_UNUSED')
+      expect(codeOf({ ...validator, [name]: value }), name).toBe('ok')
+    }
+    for (const prices of [{ relayPrice: '1' }, { reservationPrice: '1' }]) {
+      expect(codeOf({ ...validator, ...prices })).toBe('BOOTSTRAP_FLAGS_UNUSED')
+      expect(codeOf({ ...peer, ...prices })).toBe('BOOTSTRAP_FLAGS_UNUSED')
+      expect(codeOf({ ...bootstrap, ...prices })).toBe('ok')
+    }
+    expect(codeOf({ ...validator, fullNodes: ['http://a:1'] })).toBe('FULL_NODES_UNUSED')
+    expect(() => planNode({ ...peer, haltEpoch: 7 }, 'main')).toThrow(
+      'this node is no validator, but it is given --halt-epoch (IOEX_HALT_EPOCH): leave that out',
+    )
+  })
+
+  test('flags of a second role are refused where the process has none of that kind', () => {
+    const unused = 'SECOND_ROLE_FLAGS_UNUSED'
+    const second = { bootstraps: [PEER], bootstrapListen: '1', peerListen: '2' }
+    for (const [name, value] of Object.entries(second)) {
+      for (const alone of [validator, peer, { ...peer, roles: ['bootstrap'] }]) {
+        expect(codeOf({ ...alone, [name]: value }), name).toBe(unused)
+      }
+    }
+    const withPeer = { ...validator, roles: ['validator', 'peer'] }
+    expect(codeOf({ ...withPeer, bootstraps: [PEER], peerListen: '2' })).toBe('ok')
+    expect(codeOf({ ...withPeer, bootstrapListen: '2' })).toBe(unused)
+    const withBootstrap = { ...validator, roles: ['validator', 'bootstrap'] }
+    expect(codeOf({ ...withBootstrap, bootstrapListen: '2', fullNodes: ['http://a:1'] })).toBe('ok')
+    expect(codeOf({ ...withBootstrap, peerListen: '2' })).toBe(unused)
+    expect(codeOf({ ...validator, bootstraps: [] })).toBe('ok')
+  })
+
   test('the terms of an offer beside its prices, only where they are given', () => {
     const [plain] = planNode(peer, 'main')
     for (const term of ['bytesPerDay', 'quietHours', 'region', 'asn']) {

@@ -4,6 +4,7 @@ import { type NodeConfig, PAID_LINKS_MAX, TRUSTED_CHECKPOINT } from '../nodes/no
 import { parseAmount } from '../output/amount.ts'
 import { parseByteSize } from '../output/byte-size.ts'
 import { CommandError, EXIT_USAGE } from '../output/failure.ts'
+import { dashed, refuseUnusedFlags } from './flag-roles.ts'
 import { NODE_ROLES, type NodeFlags, type NodeRoleName, variableOf } from './node-flags.ts'
 import { offerTermsOf } from './offer-terms.ts'
 
@@ -43,8 +44,6 @@ function wrong(code: string, message: string): CommandError {
   return new CommandError(code, message, EXIT_USAGE)
 }
 
-const dashed = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
-
 function missing(name: keyof NodeFlags, what: string): CommandError {
   const code = `${variableOf(name).slice('IOEX_'.length)}_MISSING`
   const flag = `--${dashed(name)}`
@@ -57,7 +56,7 @@ function missing(name: keyof NodeFlags, what: string): CommandError {
  */
 export function planNode(flags: NodeFlags, network: string): NodeConfig[] {
   const roles = rolesOf(flags)
-  if (!roles.includes('peer')) refuseStorageFlags(flags)
+  refuseUnusedFlags(flags, roles)
   const ownRpc = roles.includes('validator') ? [rpcUrlOf(flags, network)] : []
   return roles.map((role, position) => {
     const common = {
@@ -93,34 +92,6 @@ function rolesOf({ roles }: NodeFlags): NodeRoleName[] {
     )
   }
   return chosen
-}
-
-/** What only a peer reads. */
-const STORAGE_FLAGS = [
-  'capacity',
-  'price',
-  'unitPrice',
-  'dailyTraffic',
-  'quietHours',
-  'region',
-  'asn',
-  'paidLinks',
-  'linkPriceMax',
-  'repair',
-  'leave',
-  'friends',
-] as const satisfies readonly (keyof NodeFlags)[]
-
-/** Whoever names a capacity expects the node to store: silence would cost days to notice. */
-function refuseStorageFlags(flags: NodeFlags): void {
-  const given = STORAGE_FLAGS.filter((name) => flags[name] !== undefined && flags[name] !== false)
-  if (given.length === 0) return
-  const names = given.map((name) => `--${dashed(name)} (${variableOf(name)})`).join(', ')
-  throw wrong(
-    'STORAGE_FLAGS_UNUSED',
-    `no role of this node stores, but it is given ${names}: leave that out, or add the role peer ` +
-      '(in a data folder of its own where the node is a bootstrap node)',
-  )
 }
 
 type RolePart = Partial<NodeConfig>
