@@ -25,6 +25,7 @@ import { Violation } from './violation.ts'
 import { checkSizes } from './bounds.ts'
 import { ForkWatch } from './fork-watch.ts'
 import { Listener } from './listener.ts'
+import { NextEpochDuty } from './next-epoch-duty.ts'
 import { setOf } from './scenario.ts'
 import { StepDuties } from './step-duties.ts'
 import { completeHeader } from './simulated-blocks.ts'
@@ -55,6 +56,7 @@ export class Instance {
   #executed = new Set<Hex>()
   #listener: Listener | undefined
   #duties: StepDuties | undefined
+  #nextEpochDuty = new NextEpochDuty()
   #forkWatch: ForkWatch | undefined
   /** Times it stopped because of two final chains. */
   forksNoticed = 0
@@ -125,6 +127,7 @@ export class Instance {
     if (runs) {
       const { view, finalView } = machine
       this.#listener?.hearMessage(message, { view, finalView, from, nowMs }, this.#world.judge)
+      this.#nextEpochDuty.hear(from, message, machine.config.setup.epoch)
     }
     this.step({ type: 'message', nowMs, from, message })
   }
@@ -200,6 +203,7 @@ export class Instance {
     const { setup, self, signAbove } = machine.config
     this.#listener = undefined
     this.#duties = undefined
+    this.#nextEpochDuty = new NextEpochDuty()
     if (this.#world.scenario.liars.has(this.validator)) return
     const place = {
       epoch: setup.epoch,
@@ -211,14 +215,20 @@ export class Instance {
       distrusted: this.#distrusted,
     }
     this.#listener = new Listener(place, this.disk.records(setup.epoch))
-    const { timing, judge, honest, scenario } = this.#world
+    const { timing, judge } = this.#world
     this.#duties = new StepDuties({
       epoch: setup.epoch,
       disk: this.disk,
       judge,
       answerMs: timing.rebroadcastMs / 2,
-      isHonest: (key) => !scenario.tooManyFaulty && honest.has(validatorOf(key)),
+      isHonest: (key) => this.#keepsRules(key),
     })
+  }
+
+  /** Its proposals keep every rule: with too many faulty, others may stand on another chain. */
+  #keepsRules(publicKey: Uint8Array): boolean {
+    const { honest, scenario } = this.#world
+    return !scenario.tooManyFaulty && honest.has(validatorOf(publicKey))
   }
 
   #createMachine(): MachineState {
@@ -386,10 +396,13 @@ export class Instance {
     this.#generation += 1
     this.#executed = new Set()
     const machine = this.#createMachine()
+    const before = this.#nextEpochDuty
     this.#listen(machine)
     this.#forkWatch?.nextEpoch()
     const records = this.disk.records(machine.config.setup.epoch)
-    this.#perform(nextEpoch(this.#relay, machine, records, this.nowMs))
+    const effects = nextEpoch(this.#relay, machine, records, this.nowMs)
+    before.check(machine, (key) => this.#keepsRules(key))
+    this.#perform(effects)
   }
 
   #checkCommit(blocks: readonly JustifiedBlock[], certificate: CommitCertificate): void {

@@ -445,7 +445,6 @@ export const MACHINE_MUTANTS: readonly Mutant[] = [
     file: `${CONSENSUS}/epoch-relay.ts`,
     from: '  keepWaiting(relay.waiting, { from, message })\n  const proof',
     to: '  const proof',
-    redundant: 'costs time: bundles repeat them',
   },
   {
     name: 'messages of the next epoch without bound',
