@@ -10,6 +10,7 @@ import { peerIdOf } from '@ioex/chain/net'
 import writeFileAtomic from 'write-file-atomic'
 
 import type { NodeConfig } from '../nodes/node-config.ts'
+import type { NodeKeyKind } from '../keys/plain-key.ts'
 import { readOrCreateKey } from '../nodes/key-file.ts'
 import {
   type DevnetOptions,
@@ -66,7 +67,7 @@ async function createSeat(
 ): Promise<Seat> {
   const name = `${role}-${number}`
   const folder = join(options.data, name)
-  const key = (file: string) => readOrCreateKey(join(folder, 'keys', `${file}.key`))
+  const key = (kind: NodeKeyKind) => readOrCreateKey(join(folder, 'keys', `${kind}.key`), kind)
   const first = role === 'validator' && number === 1
   const port = (offset: number) =>
     first && options.portBase > 0 ? assertPortFree(options.portBase + offset) : freePort()

@@ -2,9 +2,10 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { bytesToHex, publicKeyOf, sha256, utf8ToBytes } from '@ioex/chain/bytes'
+import { p256PublicKey } from '@ioex/chain/elastos'
 import { fc, test as law } from '@fast-check/vitest'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { createKey, readKey } from '../nodes/key-file.ts'
+import { createKey, readKey, readOrCreateKey } from '../nodes/key-file.ts'
 import { writeNewSecretFile } from './new-file.ts'
 import { PassphraseSource } from './passphrase.ts'
 import { isSealed, KeyFileError, openSecret, SCRYPT_COST, sealSecret } from './sealed-secret.ts'
@@ -103,8 +104,36 @@ describe('key files', () => {
   test('plain only when asked for; both kinds are read', async () => {
     const path = join(folder, 'plain.key')
     const secret = await createKey(path, 'main-chain', undefined)
-    expect(await readFile(path, 'utf8')).toBe(`${bytesToHex(secret)}\n`)
+    const publicKey = bytesToHex(p256PublicKey(secret))
+    expect(await readFile(path, 'utf8')).toBe(`${bytesToHex(secret)}\npublic ${publicKey}\n`)
     expect(await readKey(path, 'main-chain', from('empty'))).toEqual(secret)
+    expect(await readKey(path, 'consensus', from('empty')).catch(codeOf)).toBe('KEY_FILE_KIND')
+    expect(await readOrCreateKey(path)).toEqual(secret)
+  })
+
+  test('a plain file of an older version is its secret alone', async () => {
+    const path = join(folder, 'older.key')
+    for (const end of ['', '\n', '\r\n']) {
+      await writeFile(path, `${'0a'.repeat(32)}${end}`)
+      expect(await readKey(path, 'node', from('empty'))).toEqual(new Uint8Array(32).fill(10))
+    }
+  })
+
+  test('a plain file with any digit changed is damaged, and the error names it', async () => {
+    const path = join(folder, 'changed.key')
+    await createKey(path, 'node', undefined)
+    const text = await readFile(path, 'utf8')
+    for (let at = 0; at < text.trimEnd().length; at++) {
+      const digit = text[at] === '3' ? '4' : '3'
+      if (text[at] === '\n') continue
+      await writeFile(path, text.slice(0, at) + digit + text.slice(at + 1))
+      const error: unknown = await readKey(path, 'node', from('empty')).catch((each) => each)
+      expect(codeOf(error), String(at)).toBe('KEY_FILE_DAMAGED')
+      expect((error as Error).message).toMatch(/changed\.key is .*restore it from a backup$/)
+    }
+    // Beyond the order of either curve.
+    await writeFile(path, `${'ff'.repeat(32)}${text.slice(64)}`)
+    expect(await readKey(path, 'node', from('empty')).catch(codeOf)).toBe('KEY_FILE_DAMAGED')
   })
 
   test('what is missing or damaged has a code', async () => {

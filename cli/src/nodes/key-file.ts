@@ -1,21 +1,27 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { bytesToHex, parseHex, publicKeyOf } from '@ioex/chain/bytes'
-import { p256PublicKey } from '@ioex/chain/elastos'
+import { bytesToHex } from '@ioex/chain/bytes'
 import writeFileAtomic from 'write-file-atomic'
 import { writeNewSecretFile } from '../keys/new-file.ts'
 import type { PassphraseSource } from '../keys/passphrase.ts'
+import {
+  type NodeKeyKind,
+  parsePlainKey,
+  plainKeyText,
+  publicKeyOfKind,
+} from '../keys/plain-key.ts'
 import { isSealed, KeyFileError, openSecret, sealSecret } from '../keys/sealed-secret.ts'
-
-/** The keys a node may have; the main-chain key is on P-256, the others on secp256k1. */
-export type NodeKeyKind = 'owner' | 'node' | 'consensus' | 'main-chain'
 
 /**
  * A 32-byte secret in a plain file that only its owner may read, made where it is missing: for
- * networks that live on one machine. Whoever can read the file can act for the node.
+ * networks that live on one machine. Whoever can read the file can act for the node. `kind` is that
+ * of a new key; a file that is there may hold any.
  */
-export async function readOrCreateKey(path: string): Promise<Uint8Array> {
+export async function readOrCreateKey(
+  path: string,
+  kind: NodeKeyKind = 'node',
+): Promise<Uint8Array> {
   try {
     return await readPlainKey(path)
   } catch (error) {
@@ -23,7 +29,7 @@ export async function readOrCreateKey(path: string): Promise<Uint8Array> {
   }
   const secret = new Uint8Array(randomBytes(32))
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-  await writeFileAtomic(path, plainText(secret), { mode: 0o600 })
+  await writeFileAtomic(path, plainKeyText(secret, kind), { mode: 0o600 })
   return secret
 }
 
@@ -43,7 +49,7 @@ async function keyText(
   kind: NodeKeyKind,
   passphrase: PassphraseSource | undefined,
 ): Promise<string> {
-  if (!passphrase) return plainText(secret)
+  if (!passphrase) return plainKeyText(secret, kind)
   const publicKey = bytesToHex(publicKeyOfKind(secret, kind))
   return sealSecret(secret, { kind, publicKey }, await passphrase.toSeal())
 }
@@ -55,7 +61,7 @@ export async function readKey(
   passphrase: PassphraseSource,
 ): Promise<Uint8Array> {
   const text = await readText(path)
-  if (!isSealed(text)) return parsePlain(text, path)
+  if (!isSealed(text)) return parsePlainKey(text, path, kind)
   const secret = await openSecret(text, kind, await passphrase.toOpen(path), path)
   if (secret.length !== 32) {
     throw new KeyFileError('KEY_FILE_DAMAGED', `${path} holds no 32-byte key`)
@@ -64,7 +70,7 @@ export async function readKey(
 }
 
 async function readPlainKey(path: string): Promise<Uint8Array> {
-  return parsePlain(await readText(path), path)
+  return parsePlainKey(await readText(path), path, undefined)
 }
 
 async function readText(path: string): Promise<string> {
@@ -77,21 +83,4 @@ async function readText(path: string): Promise<string> {
       `there is no key file at ${path}: name the right --data folder, or restore it from a backup`,
     )
   }
-}
-
-function parsePlain(text: string, path: string): Uint8Array {
-  const parsed = parseHex(text.trim(), 32)
-  if (parsed.ok && parsed.value.length === 32 && parsed.value.some((byte) => byte !== 0)) {
-    return parsed.value
-  }
-  throw new KeyFileError(
-    'KEY_FILE_DAMAGED',
-    `${path} is not a key file: expected 64 hex digits or a sealed key; restore it from a backup`,
-  )
-}
-
-const plainText = (secret: Uint8Array) => `${bytesToHex(secret)}\n`
-
-function publicKeyOfKind(secret: Uint8Array, kind: NodeKeyKind): Uint8Array {
-  return kind === 'main-chain' ? p256PublicKey(secret) : publicKeyOf(secret)
 }

@@ -8,8 +8,9 @@ import {
 } from '@ioex/genesis/builder'
 import writeFileAtomic from 'write-file-atomic'
 import type { PassphraseSource } from '../keys/passphrase.ts'
+import type { NodeKeyKind } from '../keys/plain-key.ts'
 import { KeyFileError } from '../keys/sealed-secret.ts'
-import { createKey, type NodeKeyKind, readKey } from '../nodes/key-file.ts'
+import { createKey, readKey } from '../nodes/key-file.ts'
 import { createWallet, hasWallet, readWallet, type Wallet } from '../wallet/wallet-file.ts'
 
 /** How the keys of a node are kept. */

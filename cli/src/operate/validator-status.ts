@@ -3,6 +3,7 @@ import { bytesToHex, formatAddress, publicKeyOf } from '@ioex/chain/bytes'
 import type { Indexed } from '@ioex/chain/state'
 import { z } from 'zod'
 import type { CommandContext } from '../command-context.ts'
+import { parsePlainKey } from '../keys/plain-key.ts'
 import { isSealed, sealedInfo } from '../keys/sealed-secret.ts'
 import { formatIoex } from '../output/amount.ts'
 import { CommandError } from '../output/failure.ts'
@@ -106,8 +107,7 @@ export async function consensusKeyOf(data: string): Promise<string | undefined> 
   const text = await readFile(path, 'utf8').catch(() => undefined)
   if (text === undefined) return undefined
   if (isSealed(text)) return sealedInfo(text, path).publicKey
-  const isKey = /^[0-9a-f]{64}\n?$/.test(text)
-  return isKey ? bytesToHex(publicKeyOf(Buffer.from(text.trim(), 'hex'))) : undefined
+  return bytesToHex(publicKeyOf(parsePlainKey(text, path, 'consensus')))
 }
 
 async function readHealth(url: string) {
