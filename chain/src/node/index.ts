@@ -1,5 +1,6 @@
 export * from './checkpoint-anchorer.ts'
 export * from './full-node.ts'
+export type { FullNodeOptions } from './full-node-options.ts'
 export * from './main-chain-warnings.ts'
 export type { JoinProgress } from './join-network.ts'
 export * from './open-chain.ts'

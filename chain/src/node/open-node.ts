@@ -13,6 +13,7 @@ import { anchoredCheckpoints } from './anchored-checkpoints.ts'
 import { joinBySnapshot, type JoinOptions } from './join-network.ts'
 import { openChain } from './open-chain.ts'
 import { openShelf } from './open-shelf.ts'
+import { syncPeersOf } from './sync-wire.ts'
 
 /** How a node with an empty folder gets to the tip: from a recent state, or from genesis. */
 export type SyncMode = 'snapshot' | 'full'
@@ -74,10 +75,7 @@ export async function openNode(
   const joined = await joinBySnapshot({
     genesis,
     folder,
-    peers: {
-      peers: () => network.peers(),
-      ask: (...question) => network.requestSync(...question),
-    },
+    peers: syncPeersOf(network),
     peersExpected: options.peers.length,
     shelf,
     onJoining: options.onJoining,

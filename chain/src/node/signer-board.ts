@@ -1,6 +1,8 @@
-import { bytesToHex, type Hex } from '../bytes/hex.ts'
+import { bytesEqual, bytesToHex, type Hex } from '../bytes/hex.ts'
 import { signingDigest, verifySignature } from '../bytes/signature.ts'
 import { decodeCanonical } from '../bytes/ssz.ts'
+import type { ChainManager } from '../manager/chain-manager.ts'
+import type { FullNodeNetwork } from '../net/full-node-network.ts'
 import {
   PRESENCE_BYTES_MAX,
   PRESENCES_MAX,
@@ -88,4 +90,22 @@ export function presenceDigest(
 export function isPresenceSigned(chainId: Uint8Array, signed: SignedPresence): boolean {
   const digest = presenceDigest(chainId, signed)
   return verifySignature(signed.signature, digest, signed.presence.publicKey)
+}
+
+/** Copies of one validator need a third node to learn of each other: every full node is one. */
+export function serveSigners(manager: ChainManager, network: FullNodeNetwork): Promise<void> {
+  const board = new SignerBoard({
+    chainId: manager.chainId,
+    isValidator: (publicKey) => isInSets(manager, publicKey),
+    nowMs: () => performance.now(),
+  })
+  return network.serveSigners((presence) => Promise.resolve(board.tell(presence)))
+}
+
+/** Whether a consensus key is in the running epoch's set or in the next one's. */
+function isInSets(manager: ChainManager, publicKey: Uint8Array): boolean {
+  const { epoch } = manager.final.header
+  return [epoch, epoch + 1].some((each) =>
+    manager.validators(each)?.some((member) => bytesEqual(member.publicKey, publicKey)),
+  )
 }
