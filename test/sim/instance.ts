@@ -26,6 +26,7 @@ import { checkSizes } from './bounds.ts'
 import { ForkWatch } from './fork-watch.ts'
 import { Listener } from './listener.ts'
 import { NextEpochDuty } from './next-epoch-duty.ts'
+import { PaceDuties } from './pace-duties.ts'
 import { setOf } from './scenario.ts'
 import { StepDuties } from './step-duties.ts'
 import { completeHeader } from './simulated-blocks.ts'
@@ -57,6 +58,7 @@ export class Instance {
   #listener: Listener | undefined
   #duties: StepDuties | undefined
   #nextEpochDuty = new NextEpochDuty()
+  #pace: PaceDuties | undefined
   #forkWatch: ForkWatch | undefined
   /** Times it stopped because of two final chains. */
   forksNoticed = 0
@@ -100,6 +102,7 @@ export class Instance {
     const { relay, effects } = startRelay(machine, records, this.nowMs)
     this.#relay = relay
     this.#duties?.checkStart(effects, relay.machine)
+    this.#pace?.start(effects, this.nowMs, machine)
     this.#perform(effects)
   }
 
@@ -146,6 +149,7 @@ export class Instance {
     this.#duties?.begin(event, this.machine)
     const effects = stepRelay(this.#relay, event)
     this.#duties?.check(effects, this.#relay.machine)
+    this.#pace?.check(event, effects, this.#relay.machine)
     if (event.type === 'message' && this.#forkWatch?.check(effects)) this.forksNoticed += 1
     this.#perform(effects)
     if (generation === this.#generation) this.#checkStep()
@@ -204,6 +208,7 @@ export class Instance {
     this.#listener = undefined
     this.#duties = undefined
     this.#nextEpochDuty = new NextEpochDuty()
+    this.#pace = undefined
     if (this.#world.scenario.liars.has(this.validator)) return
     const place = {
       epoch: setup.epoch,
@@ -223,6 +228,26 @@ export class Instance {
       answerMs: timing.rebroadcastMs / 2,
       isHonest: (key) => this.#keepsRules(key),
     })
+    this.#pace = this.#paceOf(machine)
+  }
+
+  #paceOf({ config, finalCertificate }: MachineState): PaceDuties {
+    const { timing, judge } = this.#world
+    const { setup, self, signAbove } = config
+    const { epoch, start, validators, lastHeight } = setup
+    const place = {
+      epoch,
+      timing,
+      keys: validators.map(({ publicKey }) => publicKey),
+      self,
+      signAbove,
+      start,
+      lastHeight,
+      final: finalCertificate,
+      leaderOf: (view: number) => judge.leaderOf(epoch, start.hash, view),
+      headerOf: (hash: Hex) => judge.headerOf(hash),
+    }
+    return new PaceDuties(place, this.disk.records(epoch))
   }
 
   /** Its proposals keep every rule: with too many faulty, others may stand on another chain. */
@@ -402,6 +427,7 @@ export class Instance {
     const records = this.disk.records(machine.config.setup.epoch)
     const effects = nextEpoch(this.#relay, machine, records, this.nowMs)
     before.check(machine, (key) => this.#keepsRules(key))
+    this.#pace?.start(effects, this.nowMs, machine)
     this.#perform(effects)
   }
 

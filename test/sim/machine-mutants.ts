@@ -264,7 +264,6 @@ export const MACHINE_MUTANTS: readonly Mutant[] = [
     file: `${CONSENSUS}/proposing.ts`,
     from: 'if (!isWellFormedHeader(state, header, view)) return blameLeader(state, view)',
     to: 'if (!isWellFormedHeader(state, header, view)) return',
-    redundant: 'only shortens the view: its timer ends it as well',
   },
   {
     name: 'third proposal of a leader kept',
@@ -411,21 +410,18 @@ export const MACHINE_MUTANTS: readonly Mutant[] = [
     file: `${CONSENSUS}/voting.ts`,
     from: 'if (left?.nullified && state.nowMs < state.skipAtMs) left.leftEarly = true',
     to: '',
-    redundant: 'costs time, a minute in one seed of ten thousands; held by voting.test.ts',
   },
   {
     name: 'finality does not shorten patience',
     file: `${CONSENSUS}/voting.ts`,
     from: 'if (state.leaderFromMs + patienceMs(state) < state.skipAtMs) setPatience(state)',
     to: '',
-    redundant: 'costs time; held by voting.test.ts',
   },
   {
     name: 'leader does not wait for the block interval',
     file: `${CONSENSUS}/proposing.ts`,
     from: 'if (state.nowMs >= fromMs) return true',
     to: 'if (state.nowMs >= 0) return true',
-    redundant: 'paces the chain only; held by epoch-boundary.test.ts',
   },
   {
     name: 'built too late and still proposed',

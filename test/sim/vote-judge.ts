@@ -106,6 +106,16 @@ export class VoteJudge {
     if (wrong !== undefined) throw new Violation(`a vote of ${epoch}/${view} for a block ${wrong}`)
   }
 
+  /** A block that anybody showed. */
+  headerOf(hash: Hex): Header | undefined {
+    return this.#headers.get(hash)
+  }
+
+  leaderOf(epoch: number, startHash: Hex, view: number): number {
+    const leaders = this.#leaders(epoch, startHash)
+    return leaders[view % leaders.length] as number
+  }
+
   /** Exactly a quorum or more of the epoch's set signed it, each once and truly. */
   isQuorum(certificate: Certificate): boolean {
     let known = this.#quorums.get(certificate)
