@@ -126,15 +126,8 @@ export const DUTY_MUTANTS: readonly Mutant[] = [
   {
     name: 'blocks in the log forgotten by a restart',
     file: `${CONSENSUS}/simplex-machine.ts`,
-    from: '  restoreBlocks(state, records)\n  restoreFinality',
-    to: '  restoreFinality',
-  },
-  {
-    name: 'finality in the log taken with the rest',
-    file: `${CONSENSUS}/simplex-machine.ts`,
-    from: '  restoreFinality(state, records)\n  const view',
+    from: '  restoreBlocks(state, records)\n  const view',
     to: '  const view',
-    redundant: 'all certificates are taken right after; first only spares counting votes below',
   },
   {
     name: 'reasons to propose again not committed',

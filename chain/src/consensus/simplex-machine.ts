@@ -1,6 +1,5 @@
 import { assert } from '../bytes/assert.ts'
 import { bytesToHex } from '../bytes/hex.ts'
-import { VoteKind } from '../types/consensus-objects.ts'
 import { addBlock } from './block-tree.ts'
 import { onHeadMoved, tryCommit } from './committing.ts'
 import { emit, leaderOf, type MachineState, roundAt } from './machine-state.ts'
@@ -58,7 +57,6 @@ export function startMachine(
 ): ConsensusEffect[] {
   state.nowMs = nowMs
   restoreBlocks(state, records)
-  restoreFinality(state, records)
   const view = restoreVotes(state, records)
   for (const record of records) {
     if (record.type === 'certificate' && isOfEpoch(state, record.certificate.statement.epoch)) {
@@ -173,16 +171,6 @@ function restoreBlocks(state: MachineState, records: readonly LogRecord[]): void
     const { hash, header, justification } = record.block
     if (!isOfEpoch(state, header.epoch) || header.height <= tree.head.header.height) continue
     addBlock(tree, hash, header, justification).logged = true
-  }
-}
-
-function restoreFinality(state: MachineState, records: readonly LogRecord[]): void {
-  for (const record of records) {
-    if (record.type !== 'certificate') continue
-    const { kind, epoch } = record.certificate.statement
-    if (kind === VoteKind.finalize && isOfEpoch(state, epoch)) {
-      acceptCertificate(state, record.certificate)
-    }
   }
 }
 
