@@ -359,15 +359,8 @@ export const MACHINE_MUTANTS: readonly Mutant[] = [
   {
     name: 'no skip when the time is over',
     file: `${CONSENSUS}/simplex-machine.ts`,
-    from: "if (timer === 'skip') nullify(state)",
-    to: '',
-  },
-  {
-    name: 'no skip at a standstill',
-    file: `${CONSENSUS}/standstill.ts`,
-    from: '  nullify(state)\n  broadcastBundle(state)',
-    to: '  broadcastBundle(state)',
-    redundant: 'the skip timer of the view ended before',
+    from: 'if (nowMs >= heldUntilMs) nullify(state)\n  else emit',
+    to: 'if (nowMs < heldUntilMs) emit',
   },
   {
     name: 'votes of a bundle not counted',

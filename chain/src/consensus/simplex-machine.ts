@@ -126,9 +126,19 @@ function onMessage(state: MachineState, from: PeerName, message: ConsensusMessag
 function onTimer(state: MachineState, timer: TimerName, view: number): void {
   if (timer === 'fetch') return onFetchTimer(state)
   if (view !== state.view) return
-  // Rule skip (consensus 1.6): the leader's time is over. Propose and recheck only wake us.
-  if (timer === 'skip') nullify(state)
+  // Propose and recheck only wake us.
+  if (timer === 'skip') onSkipTimer(state)
   if (timer === 'standstill') onStandstillTimer(state)
+}
+
+/**
+ * Rule skip (consensus 1.6): the leader's time is over. A timer may ring a little before the clock
+ * is there; a view that must last longer is given up by the next one.
+ */
+function onSkipTimer(state: MachineState): void {
+  const { nowMs, heldUntilMs, view } = state
+  if (nowMs >= heldUntilMs) nullify(state)
+  else emit(state, { type: 'setTimer', timer: 'skip', view, atMs: heldUntilMs })
 }
 
 function onFetchTimer(state: MachineState): void {

@@ -84,6 +84,19 @@ describe('a hundred validators who skip view after view', () => {
     expect(votesCast(one.take())).toContainEqual(expect.stringContaining('nullify'))
   }, 60_000)
 
+  test('skip a held view when its time is over, though their timer rings early', () => {
+    const one = new MachineBench({ weights: weights(100), self: 0 })
+    one.skipTo(100)
+    one.take()
+    const { heldUntilMs } = one.machine
+    one.nowMs = heldUntilMs - 1
+    one.timer('skip')
+    expect(one.take()).toEqual([{ type: 'setTimer', timer: 'skip', view: 100, atMs: heldUntilMs }])
+    one.nowMs = heldUntilMs
+    one.timer('skip')
+    expect(votesCast(one.take())).toEqual([expect.stringContaining('nullify')])
+  }, 60_000)
+
   test('an invalid block is skipped when the view has lasted for its time', () => {
     const view = 100
     const one = new MachineBench({ weights: weights(100), self: 0 })

@@ -4,15 +4,14 @@ import { BUNDLE_BYTES_MAX, emit, type MachineState } from './machine-state.ts'
 import type { Bundle, PeerName } from './machine-interface.ts'
 import { ownVotes } from './round.ts'
 import { standstillMs } from './timing.ts'
-import { nullify, onCertificate, onVote } from './voting.ts'
+import { onCertificate, onVote } from './voting.ts'
 
 const VOTE_BYTES = 128
 const PEERS_REMEMBERED_MAX = 256
 
 /**
- * Rule standstill (consensus 1.6): give the view up and tell everybody what may be missing. The
- * finality certificate comes first, then the current view's own votes, then the lowest views
- * from `fromView` on, because a peer climbs from below.
+ * What may be missing elsewhere: the finality certificate first, then the current view's own votes,
+ * then the lowest views from `fromView` on, because a peer climbs from below.
  */
 export function makeBundle(state: MachineState, fromView: number): Bundle {
   const { finalCertificate, finalView, view } = state
@@ -40,9 +39,12 @@ export function broadcastBundle(state: MachineState): void {
   emit(state, { type: 'broadcast', message: { type: 'bundle', bundle } })
 }
 
+/**
+ * Rule standstill (consensus 1.6): tell everybody what may be missing, again and again. The view was
+ * given up when its time was over, or lasts on because it is held.
+ */
 export function onStandstillTimer(state: MachineState): void {
   const { timing, self } = state.config
-  nullify(state)
   broadcastBundle(state)
   state.standstills += 1
   const atMs = state.nowMs + standstillMs(timing, self, state.view, state.standstills)
