@@ -22,6 +22,8 @@ import { completeHeader } from './simulated-blocks.ts'
 /** How a liar signs and forges in its own name. */
 export interface Pen {
   readonly random: Random
+  /** Decides about lies that came later, so that histories without them stay as they were. */
+  readonly rare: Random
   readonly index: number
   readonly nowMs: number
   sign(kind: VoteKind, view: number, hash: Uint8Array): Vote
@@ -59,6 +61,7 @@ type Lie =
   | (typeof LAST_BLOCK_LIES)[number]
   | 'out of turn'
   | 'start certificate'
+  | 'uncertified start'
 
 interface Draft {
   readonly fields: { -readonly [field in keyof ConsensusFields]: ConsensusFields[field] }
@@ -84,12 +87,15 @@ export class FalseProposals {
 
   /** Of a view that the liar leads, or that another leads. */
   forView(view: number): Proposal[] {
-    const { random, index, skips } = this.#pen
+    const { random, rare, index, skips } = this.#pen
     const choice = this.#choice(view)
     if (!choice) return []
     const { epoch, lastHeight } = this.#machine.config.setup
     const isLast = choice.header.height === lastHeight
     if (leaderOf(this.#machine, view) !== index) return isLast ? [] : this.#outOfTurn(view)
+    if (choice.view === 0 && this.#uncertified() && rare.chance(0.5)) {
+      return this.#lie(view, 'uncertified start')
+    }
     const lie: Lie = isLast ? random.pick(LAST_BLOCK_LIES) : random.pick(LEADER_LIES)
     if (lie === 'another last' || lie === 'again') return this.#again(view, lie)
     // An epoch's first block is proposed once or twice, so that this is not left to chance either.
@@ -166,6 +172,25 @@ export class FalseProposals {
       fields.timeMs = random.pick([nowMs - 60_000, nowMs + 900, nowMs + 5_000, parentMs - 2_000])
     }
     if (lie === 'invented parent') fields.parentHash = random.bytes(32)
+    if (lie === 'uncertified start') this.#standOnUncertified(fields)
+  }
+
+  /** On a block that views were skipped over, as if the epoch began there. */
+  #standOnUncertified(fields: Draft['fields']): void {
+    const block = this.#uncertified()
+    if (!block) return
+    const { hash, header } = block
+    fields.parentHash = fromHex(hash)
+    fields.height = header.height + 1
+    fields.timeMs = Math.max(fields.timeMs, header.timeMs + 1)
+  }
+
+  /** A first block of the epoch, where none of them is certified. */
+  #uncertified(): JustifiedBlock | undefined {
+    const { tree, config } = this.#machine
+    return [...tree.blocks.values()].find(
+      ({ parentHash, status }) => parentHash === config.setup.start.hash && status !== 'invalid',
+    )
   }
 
   #spoilJustification(draft: Draft, lie: Lie): void {

@@ -158,6 +158,7 @@ export class Liar {
   #proposals(machine: MachineState): FalseProposals {
     const pen = {
       random: this.#world.random,
+      rare: this.#world.rare,
       index: this.#index,
       skips: this.#skips,
       certified: this.#certified,

@@ -31,6 +31,8 @@ const SLOW_BLOCKS = 2
 const SLOW_WITHIN_MS = 180_000
 /** So long after they were cut off from each other two final chains meet. */
 const MEETING_MS = 12_000
+/** Beside the seed of all else, so that what it drew before stays as it was. */
+const RARE_SEED = 0x2a00_0000
 const EPOCH_START_MS = 1_700_000_000_000
 
 const TIMING: ConsensusTiming = {
@@ -70,6 +72,8 @@ export interface WorldOptions {
 /** One run: a network of nodes, faults drawn from the seed, and a checker outside of them. */
 export class World {
   readonly random: Random
+  /** Draws what came later: histories in which none of it happens stay as they were. */
+  readonly rare: Random
   readonly scenario: Scenario
   readonly timing: ConsensusTiming
   readonly heap = new EventHeap()
@@ -85,6 +89,7 @@ export class World {
 
   constructor(seed: number, { trace, scenario, tooManyFaulty = false }: WorldOptions = {}) {
     this.random = new Random(seed)
+    this.rare = new Random(seed + RARE_SEED)
     this.#trace = trace
     this.heap.now = EPOCH_START_MS
     const drawn = scenario ?? drawScenario(this.random, seed, tooManyFaulty)

@@ -112,7 +112,7 @@ export function readiness(
   if (!lowest) return verdictOf(tree, hash)
   if (lowest.status === 'held') {
     const parent = headerOf(tree, cursor)
-    if (!parent || !isLinked(tree.setup, lowest.header, parent, cursor)) return spoil(path)
+    if (!parent || !isLinked(lowest.header, parent)) return spoil(path)
     lowest.status = 'validating'
     effects.push({ type: 'validateBlock', block: withoutStatus(lowest) })
   }
@@ -146,16 +146,11 @@ function spoil(blocks: readonly KnownBlock[]): 'invalid' {
 }
 
 /**
- * The part of the header that is checked against the parent: height, time (the lower half of the
- * time rule), and a certificate view equal to the parent's own view (only the epoch's last block
- * may be certified later, and it has no children in its epoch).
+ * The part of the header that is checked against the parent: height, and the lower half of the time
+ * rule. That the parent was certified in the view that the header names is the justification's.
  */
-function isLinked(setup: EpochSetup, header: Header, parent: Header, parentHash: Hex): boolean {
-  return (
-    header.height === parent.height + 1 &&
-    header.timeMs > parent.timeMs &&
-    header.parentView === (parentHash === setup.start.hash ? 0 : parent.view)
-  )
+function isLinked(header: Header, parent: Header): boolean {
+  return header.height === parent.height + 1 && header.timeMs > parent.timeMs
 }
 
 /** The blocks from above the committed one up to `hash`, oldest first. All must be known. */
