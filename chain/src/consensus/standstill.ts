@@ -40,8 +40,8 @@ export function broadcastBundle(state: MachineState): void {
 }
 
 /**
- * Rule standstill (consensus 1.6): tell everybody what may be missing, again and again. The view was
- * given up when its time was over, or lasts on because it is held.
+ * Rule standstill (consensus 1.6): tell everybody what may be missing, again and again. The view
+ * was given up when its time was over, or lasts on because it is held.
  */
 export function onStandstillTimer(state: MachineState): void {
   const { timing, self } = state.config
