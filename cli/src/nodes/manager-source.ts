@@ -1,4 +1,4 @@
-import { bytesToHex, type Result } from '@ioex/chain/bytes'
+import { bytesEqual, bytesToHex, type Result } from '@ioex/chain/bytes'
 import {
   type ChainManager,
   type FinalizedBlock,
@@ -13,9 +13,7 @@ import { type Indexed, StateProver } from '@ioex/chain/state'
 import {
   CertificateType,
   JustificationType,
-  type Contract,
   type InventoryEntry,
-  type Node,
   type Rail,
   type Receipt,
   type Validator,
@@ -26,13 +24,12 @@ import type {
   LedgerSource,
   LedgerStatus,
   NodeInfo,
-  Page,
   PeerInfo,
   ReceiptQuery,
   TransactionPlace,
   WaitingDeposit,
 } from '@ioex/rpc/server'
-import { createPegSource } from '@ioex/rpc/server'
+import { createPegSource, pageOfTable } from '@ioex/rpc/server'
 
 export interface ManagerSourceParts {
   readonly manager: ChainManager
@@ -76,15 +73,15 @@ export function createManagerSource(parts: ManagerSourceParts): LedgerSource {
     nodeByAddress: (address) =>
       at(ledger.nodeIndex(address), (index) => indexed(index, ledger.nodes.get(index))),
     nodes: (page, role) =>
-      pageOf<Node>(ledger.nodes, page, ({ roles }) => role === undefined || (roles & role) !== 0),
+      pageOfTable(ledger.nodes, page, ({ roles }) => role === undefined || (roles & role) !== 0),
     railAt: (index) => ledger.rails.get(index),
-    rails: (page, by) => pageOf<Rail>(ledger.rails, page, (rail) => isRailOf(rail, by)),
+    rails: (page, by) => pageOfTable(ledger.rails, page, (rail) => isRailOf(rail, by)),
     contractAt: (index) => ledger.contracts.get(index),
     contracts: (page, by) =>
-      pageOf<Contract>(
+      pageOfTable(
         ledger.contracts,
         page,
-        ({ live, payer }) => live && (by.payer === undefined || same(payer, by.payer)),
+        ({ live, payer }) => live && (by.payer === undefined || bytesEqual(payer, by.payer)),
       ),
     inventory: (node, root) => inventoryOf(parts, node, root),
     epoch: (epoch) => ledger.epochs.get(epoch),
@@ -151,7 +148,7 @@ async function certifiedHeaderAt(
 
 function isRailOf(rail: Rail, by: { readonly payer?: Uint8Array; readonly node?: number }) {
   if (!rail.live) return false
-  if (by.payer !== undefined && !same(rail.payer, by.payer)) return false
+  if (by.payer !== undefined && !bytesEqual(rail.payer, by.payer)) return false
   return by.node === undefined || rail.node === by.node
 }
 
@@ -162,8 +159,8 @@ function inventoryOf(
 ): readonly InventoryEntry[] | undefined {
   const record = ledger.nodes.get(node)
   if (!record) return undefined
-  if (same(record.inventoryRoot, root)) return ledger.inventory(node)
-  const position = record.snapshots.findIndex((snapshot) => same(snapshot.root, root))
+  if (bytesEqual(record.inventoryRoot, root)) return ledger.inventory(node)
+  const position = record.snapshots.findIndex((snapshot) => bytesEqual(snapshot.root, root))
   return position < 0 ? undefined : ledger.inventorySnapshots(node)[position]
 }
 
@@ -198,29 +195,10 @@ async function receiptsOf(manager: ChainManager, query: ReceiptQuery): Promise<r
   return page.receipts
 }
 
-interface Table<T> {
-  readonly count: number
-  get(index: number): T | undefined
-}
-
-/** Entries from `page.from` on that the condition admits; work grows with the table. */
-function pageOf<T>(table: Table<T>, page: Page, admits: (record: T) => boolean): Indexed<T>[] {
-  const entries: Indexed<T>[] = []
-  for (let index = page.from; index < table.count && entries.length < page.limit; index++) {
-    const record = table.get(index)
-    if (record !== undefined && admits(record)) entries.push({ index, record })
-  }
-  return entries
-}
-
 function at<T>(index: number | undefined, read: (index: number) => T): T | undefined {
   return index === undefined ? undefined : read(index)
 }
 
 function indexed<T>(index: number, record: T | undefined): Indexed<T> | undefined {
   return record === undefined ? undefined : { index, record }
-}
-
-function same(a: Uint8Array, b: Uint8Array): boolean {
-  return bytesToHex(a) === bytesToHex(b)
 }

@@ -230,11 +230,29 @@ test('absence is proven for accounts and indexes; for a node two nodes are asked
     )
     return { ...shown, records }
   }
-  first.rails = () => []
+  first.rails = () => ({ items: [], next: null })
   expect(await client.account(new Uint8Array(20).fill(7))).toBeUndefined()
   expect(await client.rail(99)).toBeUndefined()
   expect((await client.node(addresses.peer))?.index).toBe(1)
   expect(await client.node(new Uint8Array(20))).toBeUndefined()
+  expect((await client.railsOfNode(1)).map(({ index }) => index)).toEqual([0])
+})
+
+test('a list goes on behind short pages until its cursor ends', async () => {
+  const [first, second] = [createLedgerStory(params), createLedgerStory(params)]
+  for (const ledger of [first, second]) {
+    const rails = ledger.rails.bind(ledger)
+    ledger.rails = ({ from, limit }, by) =>
+      from < 5 ? { items: [], next: from + 1 } : rails({ from: 0, limit }, by)
+  }
+  const client = await follow(first, [await serve(first), await serve(second)])
+  expect((await client.railsOfNode(1)).map(({ index }) => index)).toEqual([0])
+})
+
+test('a node whose pages do not end is left for another', async () => {
+  const [endless, honest] = [createLedgerStory(params), createLedgerStory(params)]
+  endless.rails = () => ({ items: [], next: 1 })
+  const client = await follow(honest, [await serve(endless), await serve(honest)])
   expect((await client.railsOfNode(1)).map(({ index }) => index)).toEqual([0])
 })
 

@@ -23,8 +23,10 @@ const STALE_BLOCKS_MAX = 30
 /** Distinct questions remembered until the next block. */
 const ANSWERS_KEPT = 2048
 const PAGE_ITEMS = 200
-/** Pages of one list that a client reads at most: 100,000 records. */
-const PAGES_MAX = 500
+/** Pages of one list that a client reads at most, short ones too: 10 million records looked at. */
+const PAGES_MAX = 1000
+/** Records that they may hold. */
+const LIST_RECORDS_MAX = 100_000
 
 /** A place's record, where it stands; undefined for none. `isProven`: also that there is none. */
 interface Answer {
@@ -233,21 +235,22 @@ class ListPages<K extends TableName> {
     ) => Promise<string | null>,
   ): Promise<ReadonlyMap<number, TableRecords[K]>> {
     let cursor: string | null = null
-    let pagesLeft = PAGES_MAX
-    do {
+    for (let pagesLeft = PAGES_MAX - 1; ; pagesLeft--) {
+      const asked: string | null = cursor
       const page: PageParams = {
         ...params,
         limit: PAGE_ITEMS,
         prove: true,
-        ...(cursor !== null && { cursor }),
+        ...(asked !== null && { cursor: asked }),
       }
-      const next = await ask(page, (result, client) => this.#take(result, client))
-      if (--pagesLeft === 0 && next !== null) {
-        throw new RpcError('BAD_RESPONSE', 'the pages of a list do not end')
-      }
-      cursor = next
-    } while (cursor !== null)
-    return this.#items
+      cursor = await ask(page, async (result, client) => {
+        const next = await this.#take(result, client)
+        const isEndless = pagesLeft === 0 || this.#heights.size > LIST_RECORDS_MAX
+        if (next === null || (next !== asked && !isEndless)) return next
+        throw new RpcError('BAD_RESPONSE', `the pages of ${client.url} do not end`)
+      })
+      if (cursor === null) return this.#items
+    }
   }
 
   async #take({ proof, next }: PageResult, client: RpcClient): Promise<string | null> {

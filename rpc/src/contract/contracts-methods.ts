@@ -105,9 +105,7 @@ export const contractsMethods = {
       open: z
         .boolean()
         .optional()
-        .describe(
-          'only active ones with a lost slot, an evicted node or a notice; pages may be short',
-        ),
+        .describe('only active ones with a lost slot, an evicted node or a notice'),
       cursor: cursor.optional(),
       limit: limit.optional(),
       prove: prove.optional(),

@@ -49,7 +49,10 @@ export const cursor = z
 export const limit = z.int().min(1).max(PAGE_ITEMS_MAX)
 
 /** Where the next page starts; null at the end. */
-export const next = z.string().nullable()
+export const next = z
+  .string()
+  .nullable()
+  .describe('cursor of the next page, null at the end; a page may be short or empty before it')
 
 export const noParams = z.strictObject({})
 

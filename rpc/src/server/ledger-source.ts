@@ -22,6 +22,7 @@ import type {
   Validator,
 } from '@ioex/chain/types'
 import type { PegSource } from './peg-source.ts'
+import type { Page, TablePage } from './table-page.ts'
 
 /** A source may answer at once or later; the server awaits either. */
 export type Awaitable<T> = T | Promise<T>
@@ -73,12 +74,6 @@ export interface TransactionPlace {
   readonly height: number
   /** Position among the block's transactions. */
   readonly index: number
-}
-
-/** A page of an index-ordered table: entries with index >= from, ascending, at most limit. */
-export interface Page {
-  readonly from: number
-  readonly limit: number
 }
 
 /** All given conditions hold; ascending (height, index); strictly after `after`; at most limit. */
@@ -142,21 +137,18 @@ export interface LedgerSource {
   nodeAt(index: number): Awaitable<Node | undefined>
   /** By the node key's address. */
   nodeByAddress(address: Uint8Array): Awaitable<Indexed<Node> | undefined>
-  /** `role` is a NodeRole bit. */
-  nodes(page: Page, role?: number): Awaitable<readonly Indexed<Node>[]>
+  /** A page reads a bounded number of records, here and below. `role` is a NodeRole bit. */
+  nodes(page: Page, role?: number): Awaitable<TablePage<Node>>
   /** A freed index gives its last record with live = false, or undefined. */
   railAt(index: number): Awaitable<Rail | undefined>
   /** Live rails; `payer` an owner's address, `node` a node index. */
   rails(
     page: Page,
     by: { readonly payer?: Uint8Array; readonly node?: number },
-  ): Awaitable<readonly Indexed<Rail>[]>
+  ): Awaitable<TablePage<Rail>>
   contractAt(index: number): Awaitable<Contract | undefined>
   /** Live contracts. */
-  contracts(
-    page: Page,
-    by: { readonly payer?: Uint8Array },
-  ): Awaitable<readonly Indexed<Contract>[]>
+  contracts(page: Page, by: { readonly payer?: Uint8Array }): Awaitable<TablePage<Contract>>
   /** Entries of the node's inventory whose tree has this root: current or still in its ring. */
   inventory(node: number, root: Uint8Array): Awaitable<readonly InventoryEntry[] | undefined>
   epoch(epoch: number): Awaitable<Epoch | undefined>

@@ -31,10 +31,11 @@ import {
 import type { CheckedParamsOf, ResultOf } from '../contract/methods.ts'
 import type { Handlers } from './handler.ts'
 import type { LedgerSource } from './ledger-source.ts'
-import { isOf, pageOfTable } from './peg-source.ts'
+import { isOf } from './peg-source.ts'
 import { notFound, RpcFault } from './rpc-fault.ts'
 import { withProof } from './state-proofs.ts'
-import { nextOf, readAddress, readHex, readPage } from './subjects.ts'
+import { cursorOf, readAddress, readHex, readPage } from './subjects.ts'
+import { type Page, pageOfTable, type TablePage } from './table-page.ts'
 
 type DepositView = ResultOf<'peg_listDeposits'>['deposits'][number]
 type WithdrawalView = ResultOf<'peg_listWithdrawals'>['withdrawals'][number]
@@ -57,13 +58,13 @@ export function pegHandlers(ledger: LedgerSource) {
       const tip = ledger.state().globals.mainTipHeight
       const page = readPage(params)
       const wanted = params.state && DepositState[params.state]
-      const found = pageOfTable(
+      const { items, next } = pageOfTable(
         ledger.peg.deposits,
         page,
         ({ state }) => wanted === undefined || state === wanted,
       )
-      const deposits = found.map((placed) => depositView(placed, tip))
-      return { deposits, next: nextOf(page, found), height }
+      const deposits = items.map((placed) => depositView(placed, tip))
+      return { deposits, next: cursorOf(next), height }
     },
     peg_getDeposit: (params) => findDeposit(ledger, params),
     async peg_listWithdrawals(params) {
@@ -72,16 +73,13 @@ export function pegHandlers(ledger: LedgerSource) {
       const owner = params.owner === undefined ? undefined : readAddress(ledger, params.owner)
       const isOwners = isOf(owner)
       const { epoch } = params
-      const found =
+      const { items, next } =
         epoch === undefined
           ? pageOfTable(ledger.peg.withdrawals, page, isOwners)
-          : ledger.peg
-              .withdrawalsOfEpoch(epoch)
-              .filter(({ index, record }) => index >= page.from && isOwners(record))
-              .slice(0, page.limit)
+          : withdrawalsIn(ledger, epoch, page, isOwners)
       const withdrawals: WithdrawalView[] = []
-      for (const placed of found) withdrawals.push(await withdrawalView(ledger, placed))
-      return { withdrawals, next: nextOf(page, found), height }
+      for (const placed of items) withdrawals.push(await withdrawalView(ledger, placed))
+      return { withdrawals, next: cursorOf(next), height }
     },
     async peg_getWithdrawal({ id, prove }) {
       const placed = ledger.peg.withdrawalOf(readHex(id))
@@ -90,6 +88,19 @@ export function pegHandlers(ledger: LedgerSource) {
       return { ...(await withdrawalView(ledger, placed)), ...proof }
     },
   } satisfies Handlers
+}
+
+/** An epoch's withdrawals are a list of their own, bounded by what its blocks hold. */
+function withdrawalsIn(
+  ledger: LedgerSource,
+  epoch: number,
+  { from, limit }: Page,
+  admits: (record: Readonly<WithdrawalRecord>) => boolean,
+): TablePage<WithdrawalRecord> {
+  const found = ledger.peg
+    .withdrawalsOfEpoch(epoch)
+    .filter(({ index, record }) => index >= from && admits(record))
+  return { items: found.slice(0, limit), next: found[limit]?.index ?? null }
 }
 
 async function status(ledger: LedgerSource): Promise<ResultOf<'peg_getStatus'>> {

@@ -37,20 +37,6 @@ export function createPegSource(
   }
 }
 
-/** Records from an index on that a condition admits; work grows with the table. */
-export function pageOfTable<T>(
-  table: RecordTable<T>,
-  page: { readonly from: number; readonly limit: number },
-  admits: (record: Readonly<T>) => boolean,
-): Indexed<T>[] {
-  const found: Indexed<T>[] = []
-  for (let index = page.from; index < table.count && found.length < page.limit; index++) {
-    const record = table.get(index)
-    if (record !== undefined && admits(record)) found.push({ index, record })
-  }
-  return found
-}
-
 export function isOf(
   owner: Uint8Array | undefined,
 ): (record: Readonly<WithdrawalRecord>) => boolean {

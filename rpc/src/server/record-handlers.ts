@@ -9,7 +9,7 @@ import { OpenSlots } from './open-slots.ts'
 import { contractView, nodeView, railView } from './record-views.ts'
 import { withProof } from './state-proofs.ts'
 import { notFound } from './rpc-fault.ts'
-import { nextOf, nodeIndexOf, readAddress, readHex, readPage } from './subjects.ts'
+import { cursorOf, nodeIndexOf, readAddress, readHex, readPage } from './subjects.ts'
 
 export function nodesHandlers(ledger: LedgerSource) {
   const prefix = ledger.params.addressPrefix
@@ -18,10 +18,10 @@ export function nodesHandlers(ledger: LedgerSource) {
       const { height } = ledger.status()
       const page = readPage(params)
       const role = params.role === undefined ? undefined : NodeRole[params.role]
-      const found = await ledger.nodes(page, role)
-      const nodes = found.map((node) => nodeView(node, prefix))
-      const proof = withProof(ledger, params.prove, placesOf('nodes', found))
-      return { nodes, next: nextOf(page, found), height, ...proof }
+      const { items, next } = await ledger.nodes(page, role)
+      const nodes = items.map((node) => nodeView(node, prefix))
+      const proof = withProof(ledger, params.prove, placesOf('nodes', items))
+      return { nodes, next: cursorOf(next), height, ...proof }
     },
     async nodes_get({ id, prove }) {
       const { height } = ledger.status()
@@ -61,13 +61,13 @@ export function railsHandlers(ledger: LedgerSource) {
       const { height } = ledger.status()
       const page = readPage(params)
       const { payer, node } = params
-      const found = await ledger.rails(page, {
+      const { items, next } = await ledger.rails(page, {
         ...(payer !== undefined && { payer: readAddress(ledger, payer) }),
         ...(node !== undefined && { node: await nodeIndexOf(ledger, node) }),
       })
-      const rails = found.map((rail) => railView(rail, prefix))
-      const proof = withProof(ledger, params.prove, placesOf('rails', found))
-      return { rails, next: nextOf(page, found), height, ...proof }
+      const rails = items.map((rail) => railView(rail, prefix))
+      const proof = withProof(ledger, params.prove, placesOf('rails', items))
+      return { rails, next: cursorOf(next), height, ...proof }
     },
     async rails_get({ id, prove }) {
       const { height } = ledger.status()
@@ -86,13 +86,13 @@ export function contractsHandlers(ledger: LedgerSource) {
     async contracts_list(params) {
       const { height } = ledger.status()
       const page = readPage(params)
-      const found = await ledger.contracts(page, {
+      const { items, next } = await ledger.contracts(page, {
         ...(params.payer !== undefined && { payer: readAddress(ledger, params.payer) }),
       })
-      const chosen = params.open === true ? await openSlots.among(found) : found
+      const chosen = params.open === true ? await openSlots.among(items) : items
       const contracts = chosen.map((contract) => contractView(contract, prefix))
       const proof = withProof(ledger, params.prove, placesOf('contracts', chosen))
-      return { contracts, next: nextOf(page, found), height, ...proof }
+      return { contracts, next: cursorOf(next), height, ...proof }
     },
     async contracts_get({ id, prove }) {
       const { height } = ledger.status()

@@ -1,7 +1,8 @@
 import { addressOf, parseAddress, parseHex } from '@ioex/chain/bytes'
 import { PAGE_ITEMS_DEFAULT } from '../contract/json-forms.ts'
-import type { LedgerSource, Page } from './ledger-source.ts'
+import type { LedgerSource } from './ledger-source.ts'
 import { invalidInput, notFound, RpcFault } from './rpc-fault.ts'
+import type { Page } from './table-page.ts'
 
 /** What callers name: addresses, hashes, nodes, pages; checked and in the ledger's form. */
 
@@ -48,11 +49,8 @@ export function readPage(params: {
   return { from: Number(cursor), limit }
 }
 
-/** Cursor after a page; null when the page was not full. */
-export function nextOf(page: Page, items: readonly { readonly index: number }[]): string | null {
-  const last = items.at(-1)
-  return last && items.length >= page.limit ? String(last.index + 1) : null
-}
+/** The cursor of the page that starts at an index; null behind the last one. */
+export const cursorOf = (next: number | null): string | null => (next === null ? null : `${next}`)
 
 export function readReceiptCursor(cursor: string): { height: number; index: number } {
   const match = /^([0-9]{1,15}):([0-9]{1,10})$/.exec(cursor)

@@ -72,7 +72,8 @@ import {
   type WithdrawalRecord,
 } from '@ioex/chain/types'
 import { createPegSource, type PegSource, type WaitingDeposit } from '../peg-source.ts'
-import type { LedgerBlock, LedgerSource, Page, ReceiptQuery } from '../ledger-source.ts'
+import type { LedgerBlock, LedgerSource, ReceiptQuery } from '../ledger-source.ts'
+import { type Page, pageOfTable, type TablePage } from '../table-page.ts'
 
 export interface MemoryLedgerOptions {
   readonly params: NetworkParams
@@ -383,7 +384,7 @@ export class MemoryLedger implements LedgerSource {
   nodeByAddress(address: Uint8Array): Indexed<Node> | undefined {
     return page(this.nodeRecords, { from: 0, limit: 1 }, ({ nodeKey }) =>
       bytesEqual(addressOf(nodeKey), address),
-    )[0]
+    ).items[0]
   }
 
   nodes(where: Page, role?: number) {
@@ -490,16 +491,14 @@ function dense<T>(records: ReadonlyMap<number, T>, type: { defaultValue(): T }):
   ])
 }
 
+/** Records of a map in order of their indices, as a table holds them. */
 function page<T>(
   records: ReadonlyMap<number, T>,
-  { from, limit }: Page,
-  isWanted: (record: T) => boolean,
-): Indexed<T>[] {
-  return [...records]
-    .filter(([index, record]) => index >= from && isWanted(record))
-    .toSorted(([a], [b]) => a - b)
-    .slice(0, limit)
-    .map(([index, record]) => ({ index, record }))
+  where: Page,
+  isWanted: (record: Readonly<T>) => boolean,
+): TablePage<T> {
+  const count = Math.max(-1, ...records.keys()) + 1
+  return pageOfTable({ count, get: (index) => records.get(index) }, where, isWanted)
 }
 
 function isAfter(receipt: Receipt, after: { height: number; index: number }): boolean {
