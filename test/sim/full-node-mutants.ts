@@ -127,8 +127,8 @@ const LIST: readonly Omit<Mutant, 'fullNode'>[] = [
   },
   {
     name: 'peers that are ahead are remembered for ever',
-    file: 'chain/src/driver/consensus-driver.ts',
-    from: '    if (this.#behindNoticeMs.size > 256) this.#behindNoticeMs.clear()\n',
+    file: 'chain/src/driver/behind-notices.ts',
+    from: '    if (this.#lastMs.size > PEERS_MAX) this.#lastMs.clear()\n',
     to: '',
     about: 'floods',
   },
@@ -190,8 +190,8 @@ const LIST: readonly Omit<Mutant, 'fullNode'>[] = [
   {
     name: 'log not read at a start',
     file: 'chain/src/driver/consensus-driver.ts',
-    from: 'const { records, bodies } = this.#recordsOf(epoch)\n    this.#blocks.begin(bodies)',
-    to: 'const { records, bodies } = this.#recordsOf(-epoch)\n    this.#blocks.begin(bodies)',
+    from: 'const { records, bodies } = this.#machines.recordsOf(epoch)',
+    to: 'const { records, bodies } = this.#machines.recordsOf(-epoch)',
   },
   {
     name: 'lease not consulted after a lost log',

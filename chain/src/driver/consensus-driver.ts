@@ -1,7 +1,5 @@
 import { assert } from '../bytes/assert.ts'
-import { bytesToHex } from '../bytes/hex.ts'
 import {
-  epochOf,
   type EpochRelay,
   nextEpoch,
   type RelayEffect,
@@ -11,33 +9,32 @@ import {
 } from '../consensus/epoch-relay.ts'
 import type { ContradictingVotes } from '../consensus/fork-proof.ts'
 import type {
-  ConsensusEvent,
-  ConsensusMessage,
   FinalBlock,
   JustifiedBlock,
   LogRecord,
   PeerName,
   TimerName,
 } from '../consensus/machine-interface.ts'
-import { createMachine, type MachineState } from '../consensus/machine-state.ts'
+import type { MachineState } from '../consensus/machine-state.ts'
 import { validatorsOf } from '../consensus/past-epoch.ts'
-import { votesIn } from '../consensus/votes-in.ts'
-import { paramsAt } from '../params/forks.ts'
-import { epochOfHeight } from '../params/network-params.ts'
-import { blockHash } from '../types/block.ts'
-import { type BlockBytes, BlockExchange } from './block-exchange.ts'
+import { BehindNotices } from './behind-notices.ts'
+import { BlockExchange } from './block-exchange.ts'
 import type { BlockHost, HaltReason } from './block-host.ts'
+import { type ConsensusStatus, statusOf } from './consensus-status.ts'
 import type { ConsensusTransport } from './consensus-transport.ts'
-import { createConsensusCrypto } from './consensus-crypto.ts'
 import { type DriverClock, systemClock } from './driver-clock.ts'
+import { EpochMachines } from './epoch-machines.ts'
 import { type FoundFork, ForkWatch } from './fork-watch.ts'
 import { HISTORY_TOO_OLD, TWIN, withDiskFull } from './halt-reasons.ts'
+import { HostAnswers } from './host-answers.ts'
 import { HostCalls } from './host-calls.ts'
-import { entryOf, recordsOf } from './log-records.ts'
-import { type BlockFrame, decodeMessage, EMPTY_BODY } from './message-codec.ts'
-import { MessageInbox } from './message-inbox.ts'
-import { recentBlocks } from './recent-blocks.ts'
+import { IncomingMessages } from './incoming-messages.ts'
+import { entryOf } from './log-records.ts'
+import type { MachineInput } from './machine-input.ts'
+import { MachineTimers } from './machine-timers.ts'
+import { EMPTY_BODY } from './message-codec.ts'
 import { type OpenedSigner, openSigner, type SignerOptions } from './open-signer.ts'
+import { recentBlocks } from './recent-blocks.ts'
 import type { SignerLease } from './signer-lease.ts'
 import { type GateOptions, VotingGate } from './voting-gate.ts'
 import { WorkQueue } from './work-queue.ts'
@@ -49,27 +46,6 @@ export interface ConsensusDriverOptions extends SignerOptions, GateOptions {
   /** The last epoch that this node takes part in; of a later one it hears and says nothing. */
   readonly haltEpoch?: number | undefined
   readonly clock?: DriverClock
-}
-
-export interface ConsensusStatus {
-  readonly epoch: number
-  readonly view: number
-  /** Newest view known to be final; commits may still wait for blocks. */
-  readonly finalView: number
-  readonly height: number
-  /** Index in the epoch's validator set. */
-  readonly validator: number | undefined
-  /** Votes of views of this epoch above this one are signed; undefined: none at all. */
-  readonly votesAbove: number | undefined
-}
-
-const BEHIND_NOTICE_MS = 1000
-/** Peers remembered that sent a vote which its validator did not sign. */
-const FORGERS_MAX = 256
-
-interface Answer {
-  readonly event: ConsensusEvent
-  readonly block?: BlockBytes
 }
 
 /**
@@ -84,24 +60,26 @@ export class ConsensusDriver {
   readonly #signer: OpenedSigner
   readonly #gate: VotingGate
   #endWatch = () => {}
-  readonly #timers = new Map<TimerName, () => void>()
+  readonly #timers: MachineTimers
   readonly #work = new WorkQueue((cause) => this.#failWith(cause))
-  readonly #forgedAtMs = new Map<PeerName, number>()
-  readonly #behindNoticeMs = new Map<PeerName | undefined, number>()
-  readonly #inbox = new MessageInbox()
-  /** Pieces of work that wait for a message of the inbox: no more than messages. */
-  #turns = 0
+  readonly #behind = new BehindNotices()
   readonly #hostCalls = new HostCalls()
   /** Of the machine; another one gets no answers or timers of this one. */
   #generation = 0
+  readonly #answers: HostAnswers
   readonly #blocks: BlockExchange
   readonly #fork: ForkWatch
+  readonly #machines: EpochMachines
+  readonly #incoming: IncomingMessages
   #relay: EpochRelay | undefined
   #closed = false
 
   private constructor(options: ConsensusDriverOptions, signer: OpenedSigner, head: FinalBlock) {
+    const { clock = systemClock, haltEpoch = Number.MAX_SAFE_INTEGER } = options
     this.#options = options
-    this.#clock = options.clock ?? systemClock
+    this.#clock = clock
+    this.#timers = new MachineTimers(clock)
+    this.#answers = new HostAnswers({ ...options, clock })
     this.#signer = signer
     this.#log = signer.log
     this.#lease = signer.lease
@@ -112,6 +90,15 @@ export class ConsensusDriver {
       machine: () => this.#machine(),
       isStopped: () => this.#stopped,
       onUnreadable: (error) => options.logger.error({ error }, 'a block was not readable'),
+    })
+    const parts = { clock, haltEpoch, gate: this.#gate, fork: this.#fork }
+    this.#machines = new EpochMachines({ ...options, ...parts, signer, hostCalls: this.#hostCalls })
+    this.#incoming = new IncomingMessages({
+      ...options,
+      ...parts,
+      machine: () => this.#machine(),
+      blocks: this.#blocks,
+      forgerRestMs: options.params.rebroadcastMs / 2,
     })
   }
 
@@ -139,26 +126,21 @@ export class ConsensusDriver {
   }
 
   status(): ConsensusStatus {
-    const { config, view, finalView, tree } = this.#machine()
-    const { setup, self, signAbove } = config
-    const mute = self === undefined || signAbove === Number.MAX_SAFE_INTEGER
-    return {
-      epoch: setup.epoch,
-      view,
-      finalView,
-      height: tree.head.header.height,
-      validator: self,
-      votesAbove: mute ? undefined : signAbove,
-    }
+    return statusOf(this.#machine())
+  }
+
+  /** Forks of this epoch and those before were decided by the operator. */
+  get settledEpoch(): number {
+    return this.#fork.settledEpoch
   }
 
   /** What it keeps in memory now, each bounded whatever peers send. */
   sizes() {
     return {
-      inbox: this.#inbox.sizes(),
+      inbox: this.#incoming.sizes(),
       blocks: this.#blocks.sizes(),
       tree: this.#machine().tree.blocks.size,
-      behindNotices: this.#behindNoticeMs.size,
+      behindNotices: this.#behind.size,
       timers: this.#timers.size,
     }
   }
@@ -180,6 +162,22 @@ export class ConsensusDriver {
     })
   }
 
+  /**
+   * For who finds a fork that consensus was not told of: both certificates were verified. Those
+   * whom the pairs show guilty are reported first.
+   */
+  stopForFork(fork: FoundFork, pairs: readonly ContradictingVotes[]): void {
+    this.#work.push(async () => {
+      for (const { first, second } of pairs) this.#options.host.onEvidence(first, second)
+      await this.#failOnFork(fork)
+    })
+  }
+
+  /** Another process signs with our key, and this one has to give way. */
+  stopForTwin(): void {
+    this.#fail(TWIN)
+  }
+
   /** Ends after the effect in hand. Safe to call twice; not from within a call of the host. */
   async stop(): Promise<void> {
     this.#work.close()
@@ -198,36 +196,31 @@ export class ConsensusDriver {
     return this.#work.isClosed
   }
 
-  get #haltEpoch(): number {
-    return this.#options.haltEpoch ?? Number.MAX_SAFE_INTEGER
-  }
-
   #machine(): MachineState {
     assert(this.#relay, 'the driver has begun')
     return this.#relay.machine
   }
 
   #receive(peer: PeerName, bytes: Uint8Array): void {
-    if (this.#stopped || !this.#inbox.put(peer, bytes)) return
-    if (this.#turns >= this.#inbox.size) return
-    this.#turns += 1
+    if (this.#stopped || !this.#incoming.receive(peer, bytes)) return
     this.#work.push(() => this.#handleNext())
   }
 
   /** An event for the machine of this generation. */
-  #push(generation: number, answer: Answer): void {
+  #push(generation: number, input: MachineInput): void {
     this.#work.push(async () => {
-      if (generation === this.#generation) await this.#step(answer)
+      if (generation === this.#generation) await this.#step(input)
     })
   }
 
   /** Creates the machine at the host's head, with what the log keeps for its epoch. */
   async #begin(): Promise<void> {
-    const machine = await this.#createMachine()
+    this.#suspend()
+    const machine = await this.#machines.create()
     const { epoch } = machine.config.setup
     await this.#log.prune(epoch - 1, Number.MAX_SAFE_INTEGER)
     await this.#log.prune(epoch, machine.finalView)
-    const { records, bodies } = this.#recordsOf(epoch)
+    const { records, bodies } = this.#machines.recordsOf(epoch)
     this.#blocks.begin(bodies)
     const heard = this.#relay?.pastVotes
     const { relay, effects } = startRelay(machine, records, this.#clock.now(), heard)
@@ -271,24 +264,6 @@ export class ConsensusDriver {
     await this.#recallVotes()
   }
 
-  async #createMachine(): Promise<MachineState> {
-    const { host, params, chainId, validator } = this.#options
-    this.#suspend()
-    const head = await this.#hostCalls.run(() => host.head())
-    const epoch = epochOfHeight(params, head.header.height + 1)
-    const setup = await this.#hostCalls.run(() => host.epochSetup(epoch))
-    const index = await validator?.key.claimIndex(setup.validators, this.#lease)
-    return createMachine({
-      setup,
-      head,
-      self: epoch > this.#haltEpoch ? undefined : index,
-      signAbove: this.#gate.signAbove(head, epoch, this.#clock.now()),
-      settledEpoch: this.#fork.settledEpoch,
-      timing: paramsAt(params, epoch),
-      crypto: createConsensusCrypto(chainId, validator?.key.secretKey),
-    })
-  }
-
   /** Nobody else signed with our key for so long: from now on this process does. */
   async #listenForTwin(): Promise<void> {
     const { watchMs } = this.#gate
@@ -310,78 +285,19 @@ export class ConsensusDriver {
     await this.#begin()
   }
 
+  /** The machine gets no more answers and timers. */
   #suspend(): void {
     this.#generation += 1
-    for (const cancel of this.#timers.values()) cancel()
-    this.#timers.clear()
+    this.#timers.cancelAll()
   }
 
   async #handleNext(): Promise<void> {
-    this.#turns -= 1
-    const next = this.#inbox.take()
-    if (next && !this.#forgedOfLate(next.peer)) await this.#handle(next.peer, next.bytes)
+    const input = this.#incoming.next()
+    if (input === 'twin') return this.#fail(TWIN)
+    if (input) await this.#step(input)
   }
 
-  /** Honest peers send their own votes only. */
-  #forgedOfLate(peer: PeerName): boolean {
-    const forgedAtMs = this.#forgedAtMs.get(peer)
-    const { rebroadcastMs } = this.#options.params
-    return forgedAtMs !== undefined && this.#clock.now() - forgedAtMs < rebroadcastMs / 2
-  }
-
-  #noteForger(peer: PeerName): void {
-    const [oldest] = this.#forgedAtMs.keys()
-    if (this.#forgedAtMs.size >= FORGERS_MAX && oldest !== undefined)
-      this.#forgedAtMs.delete(oldest)
-    this.#forgedAtMs.set(peer, this.#clock.now())
-  }
-
-  async #handle(peer: PeerName, bytes: Uint8Array): Promise<void> {
-    const wire = decodeMessage(bytes)
-    if (!wire.ok) {
-      this.#options.logger.debug({ peer, fault: wire.fault }, 'malformed consensus message')
-      return
-    }
-    switch (wire.value.type) {
-      case 'blockRequest':
-        return this.#blocks.answer(peer, bytesToHex(wire.value.hash))
-      case 'block':
-        return this.#handleBlock(peer, wire.value.block)
-      case 'consensus':
-        return this.#handleMessage(peer, wire.value.message, wire.value.body)
-    }
-  }
-
-  async #handleBlock(peer: PeerName, frame: BlockFrame): Promise<void> {
-    const block = this.#blocks.admitFetched(peer, frame)
-    if (!block) return
-    const { header, justification } = frame
-    const nowMs = this.#clock.now()
-    const event = { type: 'blockFetched', nowMs, header, justification } as const
-    await this.#step({ event, block })
-  }
-
-  async #handleMessage(peer: PeerName, message: ConsensusMessage, body: Uint8Array): Promise<void> {
-    if (epochOf(message) > this.#haltEpoch || this.#fork.isGivenUp(message)) return
-    const event = { type: 'message', nowMs: this.#clock.now(), from: peer, message } as const
-    if (this.#gate.showsTwin(message, this.#machine().config)) return this.#fail(TWIN)
-    if (!votesIn(message).every((vote) => this.#options.host.onVote(vote))) {
-      return this.#noteForger(peer)
-    }
-    if (message.type !== 'proposal') return this.#step({ event })
-    const block = this.#blocks.admit(peer, { message, body })
-    if (block === false) {
-      const { finalView, config } = this.#machine()
-      const { leaderVote: vote } = message.proposal
-      const { epoch, view } = vote.statement
-      // Of a view that is final nothing but the vote matters: it may be the leader's second.
-      if (epoch !== config.setup.epoch || view > finalView) return
-      return this.#step({ event: { ...event, message: { type: 'vote', vote } } })
-    }
-    return this.#step(block ? { event, block } : { event })
-  }
-
-  async #step({ event, block }: Answer): Promise<void> {
+  async #step({ event, block }: MachineInput): Promise<void> {
     assert(this.#relay, 'the driver has begun')
     const effects = stepRelay(this.#relay, event)
     if (block) this.#blocks.keep(block)
@@ -410,7 +326,7 @@ export class ConsensusDriver {
       case 'validateBlock':
         return this.#validate(effect.block)
       case 'buildBlock':
-        return this.#build(effect)
+        return this.#askHost(() => this.#answers.build(effect))
       case 'fetchBlock':
         return this.#blocks.fetch(effect.hash, effect.attempt)
       case 'commit':
@@ -426,7 +342,7 @@ export class ConsensusDriver {
       case 'doppelganger':
         return this.#fail(TWIN)
       case 'halt':
-        return this.#failOnFork(effect)
+        return this.#failOnHalt(effect)
     }
   }
 
@@ -441,18 +357,15 @@ export class ConsensusDriver {
   }
 
   #setTimer(timer: TimerName, view: number, atMs: number): void {
-    this.#timers.get(timer)?.()
     const generation = this.#generation
-    const delayMs = Math.max(0, atMs - this.#clock.now())
-    const cancel = this.#clock.setTimer(delayMs, () => {
+    this.#timers.set(timer, atMs, () => {
       const event = { type: 'timer', nowMs: this.#clock.now(), timer, view } as const
       this.#push(generation, { event })
     })
-    this.#timers.set(timer, cancel)
   }
 
   /** A call whose answer comes back as an event, unless the machine was replaced meanwhile. */
-  #askHost(ask: () => Promise<Answer>): void {
+  #askHost(ask: () => Promise<MachineInput>): void {
     const generation = this.#generation
     const isCurrent = () => generation === this.#generation
     this.#hostCalls
@@ -468,32 +381,10 @@ export class ConsensusDriver {
   }
 
   #validate(block: JustifiedBlock): void {
-    const { hash, header } = block
     // Another block of its height may have become final within the same step.
-    if (!this.#blocks.has(hash)) return
+    if (!this.#blocks.has(block.hash)) return
     const envelope = this.#blocks.envelopeOf(block)
-    this.#askHost(async () => {
-      const validation = await this.#options.host.validateBlock(envelope)
-      const { verdict } = validation
-      if (validation.verdict !== 'valid') {
-        const facts = { hash, height: header.height, fault: validation.fault }
-        this.#options.logger.warn(facts, `block ${verdict}`)
-      }
-      return { event: { type: 'blockValidated', nowMs: this.#clock.now(), hash, verdict } }
-    })
-  }
-
-  #build({ fields, justification }: Extract<RelayEffect, { type: 'buildBlock' }>): void {
-    const parentHash = bytesToHex(fields.parentHash)
-    const { view } = fields
-    this.#askHost(async () => {
-      const built = await this.#options.host.buildBlock({ fields, parentHash, justification })
-      const nowMs = this.#clock.now()
-      if (!built) return { event: { type: 'blockNotBuilt', nowMs, view } }
-      const { header, body } = built
-      const block = { hash: bytesToHex(blockHash(header)), body }
-      return { event: { type: 'blockBuilt', nowMs, view, header }, block }
-    })
+    this.#askHost(() => this.#answers.validate(envelope))
   }
 
   /** W4: the host writes blocks and certificate durably, then the log may forget their views. */
@@ -509,57 +400,31 @@ export class ConsensusDriver {
 
   async #nextEpoch(): Promise<void> {
     assert(this.#relay, 'the driver has begun')
-    const machine = await this.#createMachine()
-    const { records, bodies } = this.#recordsOf(machine.config.setup.epoch)
+    this.#suspend()
+    const machine = await this.#machines.create()
+    const { records, bodies } = this.#machines.recordsOf(machine.config.setup.epoch)
     const effects = nextEpoch(this.#relay, machine, records, this.#clock.now())
     this.#blocks.beginEpoch(bodies)
     await this.#perform(effects)
   }
 
-  /** What the log keeps of an epoch. */
-  #recordsOf(epoch: number) {
-    const { records, bodies } = recordsOf(this.#log.live.filter((entry) => entry.epoch === epoch))
-    return { records: this.#fork.withoutGivenUp(records), bodies }
-  }
-
   #noticeBehind(peer: PeerName | undefined, epoch: number, height: number | undefined): void {
-    const nowMs = this.#clock.now()
-    const last = this.#behindNoticeMs.get(peer)
-    if (last !== undefined && nowMs - last < BEHIND_NOTICE_MS) return
-    if (this.#behindNoticeMs.size > 256) this.#behindNoticeMs.clear()
-    this.#behindNoticeMs.set(peer, nowMs)
+    if (!this.#behind.isDue(peer, this.#clock.now())) return
     this.#options.host.onBehind({ peer, epoch, height })
   }
 
-  /** The evidence has left. On disk before anything else: a restart would not notice it again. */
-  async #failOnFork(effect: Extract<RelayEffect, { type: 'halt' }>): Promise<void> {
-    const { reason: message, certificate: theirs, ours, guilty } = effect
-    if (!ours) return this.#fail({ code: 'FINAL_INVALID', message, cause: theirs })
-    const { epoch } = theirs.statement
-    const validators = this.#relay ? validatorsOf(this.#relay, epoch) : []
+  /** The evidence has left. */
+  async #failOnHalt(effect: Extract<RelayEffect, { type: 'halt' }>): Promise<void> {
+    const { reason, certificate: theirs, ours, guilty } = effect
+    if (!ours) return this.#fail({ code: 'FINAL_INVALID', message: reason, cause: theirs })
+    const validators = this.#relay ? validatorsOf(this.#relay, theirs.statement.epoch) : []
     const keys = guilty.flatMap((index) => validators[index]?.publicKey ?? [])
-    this.#fail(await this.#fork.record({ reason: message, theirs, ours, guilty: keys }))
+    return this.#failOnFork({ reason, theirs, ours, guilty: keys })
   }
 
-  /** Forks of this epoch and those before were decided by the operator. */
-  get settledEpoch(): number {
-    return this.#fork.settledEpoch
-  }
-
-  /**
-   * For who finds a fork that consensus was not told of: both certificates were verified. Those
-   * whom the pairs show guilty are reported first.
-   */
-  stopForFork(fork: FoundFork, pairs: readonly ContradictingVotes[]): void {
-    this.#work.push(async () => {
-      for (const { first, second } of pairs) this.#options.host.onEvidence(first, second)
-      this.#fail(await this.#fork.record(fork))
-    })
-  }
-
-  /** Another process signs with our key, and this one has to give way. */
-  stopForTwin(): void {
-    this.#fail(TWIN)
+  /** On disk before anything else: a restart would not notice it again. */
+  async #failOnFork(fork: FoundFork): Promise<void> {
+    this.#fail(await this.#fork.record(fork))
   }
 
   #failWith(cause: unknown): void {

@@ -1,5 +1,6 @@
 export * from './block-host.ts'
 export * from './consensus-driver.ts'
+export type { ConsensusStatus } from './consensus-status.ts'
 export * from './consensus-key.ts'
 export * from './consensus-transport.ts'
 export * from './directory-lock.ts'
