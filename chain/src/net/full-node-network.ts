@@ -16,6 +16,7 @@ import { PRESENCE_BYTES_MAX, PRESENCES_BYTES_MAX } from '../types/signer-presenc
 import { type FinalHeaderHandler, finalGossip, joinTopic } from './final-gossip.ts'
 import { Outbox } from './outbox.ts'
 import { SALT_BYTES, SHORT_ID_BYTES, SHORT_IDS_MAX } from './short-ids.ts'
+import { streamWriter } from './stream-writer.ts'
 import { BATCH_BYTES_MAX } from './transaction-batch.ts'
 import { type GossipVerdict, RELAY_TICK_MS, TransactionRelay } from './transaction-relay.ts'
 
@@ -304,7 +305,7 @@ export class FullNodeNetwork {
     const outbox = new Outbox(async () => {
       const connection = this.#connectionOf(id)
       if (!connection) throw new Error(`not connected to ${id}`)
-      return lpStream(await connection.newStream(this.#protocols.consensus))
+      return streamWriter(await connection.newStream(this.#protocols.consensus))
     })
     this.#outboxes.set(id, outbox)
     this.#options.logger.info({ peer: id }, 'full node connected')
@@ -332,13 +333,14 @@ export class FullNodeNetwork {
     const stream = await connection.newStream(this.#protocols.announce, { signal })
     try {
       const frames = lpStream(stream, { maxDataLength: SALT_BYTES })
+      const writer = streamWriter(stream, frames)
       const salt = (await frames.read({ signal })).subarray()
       if (salt.length !== SALT_BYTES) throw new Error('no salt')
       const ended = new AbortController()
       this.#relay.connect(id, {
         salt: Uint8Array.from(salt),
         send: (message) =>
-          frames
+          writer
             .write(message, { signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) })
             .catch((error: unknown) => ended.abort(error)),
       })

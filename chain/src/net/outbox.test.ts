@@ -1,5 +1,18 @@
-import { expect, test } from 'vitest'
+import { once } from 'node:events'
+import type { Libp2p, Stream } from '@libp2p/interface'
+import { tcp } from '@libp2p/tcp'
+import { tls } from '@libp2p/tls'
+import { lpStream } from '@libp2p/utils'
+import { yamux } from '@libp2p/yamux'
+import { createLibp2p } from 'libp2p'
+import { afterEach, expect, test } from 'vitest'
 import { Outbox } from './outbox.ts'
+import { streamWriter } from './stream-writer.ts'
+
+const running: Libp2p[] = []
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((node) => node.stop()))
+})
 
 /** A peer that reads nothing until it is let go. */
 function slowPeer() {
@@ -7,7 +20,10 @@ function slowPeer() {
   const written: Uint8Array[] = []
   const outbox = new Outbox(async () => {
     await gate.promise
-    return { write: (message) => Promise.resolve(written.push(message)) }
+    return {
+      write: (message) => Promise.resolve(void written.push(message)),
+      abort: () => undefined,
+    }
   })
   const read = async () => {
     gate.resolve()
@@ -32,4 +48,71 @@ test('small messages are bounded in number', async () => {
   for (let i = 0; i < 1000; i++) outbox.add(Uint8Array.of(1))
   outbox.add(Uint8Array.of(255))
   expect(await read()).toHaveLength(1 + 512)
+})
+
+async function startNode(): Promise<Libp2p> {
+  const node = await createLibp2p({
+    addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
+    transports: [tcp()],
+    connectionEncrypters: [tls()],
+    streamMuxers: [yamux()],
+  })
+  running.push(node)
+  return node
+}
+
+/** Real streams to a node that has stopped reading the first one and reads all others. */
+async function streamsToDeafPeer(writeTimeoutMs?: number) {
+  const [near, far] = [await startNode(), await startNode()]
+  const ours: Stream[] = []
+  const theirs: Stream[] = []
+  let read = 0
+  await far.handle('/messages', async (stream) => {
+    theirs.push(stream)
+    if (theirs.length === 1) return stream.pause()
+    stream.addEventListener('message', ({ data }) => {
+      read += data.byteLength
+    })
+  })
+  const connection = await near.dial(far.getMultiaddrs())
+  const open = async () => {
+    const stream = await connection.newStream('/messages')
+    ours.push(stream)
+    return streamWriter(stream)
+  }
+  const outbox = new Outbox(open, writeTimeoutMs)
+  outbox.add(Uint8Array.of(1))
+  await expect.poll(() => theirs[0]?.readStatus, { timeout: 5000 }).toBe('paused')
+  return { outbox, connection, ours, theirs, read: () => read }
+}
+
+test('a stream whose write timed out is given up on both sides, the next message takes another', async () => {
+  const { outbox, ours, theirs, read } = await streamsToDeafPeer(200)
+  outbox.add(new Uint8Array(1024 * 1024))
+  await expect.poll(() => ours[0]?.status, { timeout: 5000 }).toBe('aborted')
+  await expect.poll(() => theirs[0]?.status, { timeout: 5000 }).toBe('reset')
+  expect(ours[0]?.writeBufferLength).toBe(0)
+  outbox.add(new Uint8Array(7))
+  await expect.poll(read, { timeout: 5000 }).toBe(1 + 7)
+})
+
+test('a closed outbox gives up its stream, with what waits in it', async () => {
+  const { outbox, ours } = await streamsToDeafPeer()
+  outbox.add(new Uint8Array(1024 * 1024))
+  await expect.poll(() => ours[0]?.writeBufferLength, { timeout: 5000 }).toBeGreaterThan(0)
+  outbox.close()
+  await expect.poll(() => ours[0]?.status, { timeout: 5000 }).toBe('aborted')
+  expect(ours[0]?.writeBufferLength).toBe(0)
+})
+
+test('room on other streams of the connection is none on this one', async () => {
+  const { outbox, connection, ours } = await streamsToDeafPeer()
+  const side = await connection.newStream('/messages')
+  for (let i = 0; i < 64; i++) {
+    outbox.add(new Uint8Array(256 * 1024))
+    // What the peer does read drains the connection again and again.
+    if (!side.send(new Uint8Array(256 * 1024))) await once(side, 'idle')
+  }
+  expect(ours[0]?.writeBufferLength).toBeLessThan(2 * 256 * 1024)
+  outbox.close()
 })

@@ -1,24 +1,24 @@
+import type { FrameWriter } from './stream-writer.ts'
+
 /** Messages that wait for a slow peer before the oldest are dropped; peers ask again. */
 const MESSAGES_MAX = 512
 /** A question of 33 bytes can be answered by a block: who never reads must not cost memory. */
 const BYTES_MAX = 16 * 1024 * 1024
 const WRITE_TIMEOUT_MS = 10_000
 
-export interface FrameWriter {
-  write(message: Uint8Array, options: { readonly signal: AbortSignal }): Promise<unknown>
-}
-
 /** Messages to one peer, in order, over one stream that is reopened when it breaks. */
 export class Outbox {
   readonly #open: () => Promise<FrameWriter>
+  readonly #writeTimeoutMs: number
   #queue: Uint8Array[] = []
   #bytes = 0
   #busy = false
   #closed = false
   #frames: FrameWriter | undefined
 
-  constructor(open: () => Promise<FrameWriter>) {
+  constructor(open: () => Promise<FrameWriter>, writeTimeoutMs = WRITE_TIMEOUT_MS) {
     this.#open = open
+    this.#writeTimeoutMs = writeTimeoutMs
   }
 
   add(message: Uint8Array): void {
@@ -33,6 +33,7 @@ export class Outbox {
     this.#closed = true
     this.#queue = []
     this.#bytes = 0
+    this.#giveUp(new Error('the peer is gone'))
   }
 
   #next(): Uint8Array | undefined {
@@ -48,12 +49,20 @@ export class Outbox {
       if (!message) break
       try {
         this.#frames ??= await this.#open()
-        await this.#frames.write(message, { signal: AbortSignal.timeout(WRITE_TIMEOUT_MS) })
-      } catch {
-        // The message is lost as on any network; consensus rebroadcasts what matters.
-        this.#frames = undefined
+        if (this.#closed) break
+        await this.#frames.write(message, { signal: AbortSignal.timeout(this.#writeTimeoutMs) })
+      } catch (error) {
+        // The message is lost as on any network; consensus rebroadcasts what matters. The stream
+        // goes with it: forgotten, it would keep what it holds as long as the peer stays connected.
+        this.#giveUp(error as Error)
       }
     }
+    if (this.#closed) this.#giveUp(new Error('the peer is gone'))
     this.#busy = false
+  }
+
+  #giveUp(reason: Error): void {
+    this.#frames?.abort(reason)
+    this.#frames = undefined
   }
 }
