@@ -42,6 +42,14 @@ function announced(height: number): FinalHeader {
   return { header: record.block.header, certificate: record.certificate }
 }
 
+/** The last signature is false: as much work as a certificate can be. */
+function forged({ header, certificate }: FinalHeader): FinalHeader {
+  const last = Uint8Array.from(certificate.signatures.at(-1) as Uint8Array)
+  last[5] = (last[5] as number) ^ 1
+  const signatures = [...certificate.signatures.slice(0, -1), last]
+  return { header, certificate: { ...certificate, signatures } }
+}
+
 function announcerOn(
   manager: ChainManager,
   { isHeld = false, consensusKey }: { isHeld?: boolean; consensusKey?: ConsensusKey } = {},
@@ -50,6 +58,9 @@ function announcerOn(
   const published: Uint8Array[] = []
   const catchUps: number[] = []
   const forks: FoundFork[] = []
+  const clock = { nowMs: 0 }
+  let verified = 0
+  const { crypto } = hopContext()
   announcers.push(
     new FinalAnnouncer({
       manager,
@@ -66,14 +77,22 @@ function announcerOn(
         onFork: (fork) => void forks.push(fork),
         nowMs: () => 0,
       }),
-      crypto: hopContext().crypto,
+      crypto: {
+        ...crypto,
+        verify: (...vote) => {
+          verified += 1
+          return crypto.verify(...vote)
+        },
+      },
+      nowMs: () => clock.nowMs,
       consensusKey,
       isHeld: () => isHeld,
       catchUp: (height) => void catchUps.push(height),
     }),
   )
-  const tell = (what: FinalHeader) => hear('peer', FinalHeaderType.serialize(what))
-  return { tell, raw: (bytes: Uint8Array) => hear('peer', bytes), published, catchUps, forks }
+  const raw = (bytes: Uint8Array, peer = 'peer') => hear(peer, bytes)
+  const tell = (what: FinalHeader, peer = 'peer') => raw(FinalHeaderType.serialize(what), peer)
+  return { tell, raw, published, catchUps, forks, clock, verified: () => verified }
 }
 
 describe('final headers by gossip', () => {
@@ -105,18 +124,44 @@ describe('final headers by gossip', () => {
   })
 
   test('false ones are held against the peer', () => {
-    const { tell, raw } = announcerOn(managers.behind)
+    const { tell, raw, clock } = announcerOn(managers.behind)
     const { header, certificate } = announced(3)
     expect(raw(new Uint8Array(10))).toBe('reject')
     const message = FinalHeaderType.serialize({ header, certificate })
     for (let at = 0; at < message.length; at++) {
       const flipped = Uint8Array.from(message)
       flipped[at] = (flipped[at] as number) ^ 1
-      expect(raw(flipped), `byte ${at}`).not.toBe('accept')
+      clock.nowMs += 1000
+      expect(raw(flipped, `peer ${at}`), `byte ${at}`).not.toBe('accept')
     }
     expect(tell({ header: { ...header, epoch: 2 }, certificate })).toBe('reject')
     expect(tell({ header: announced(4).header, certificate })).toBe('reject')
-    expect(tell({ header, certificate })).toBe('accept')
+    expect(tell({ header, certificate }, 'another peer')).toBe('accept')
+  })
+
+  test('one false certificate, and its sender is not heard for a minute', () => {
+    const { tell, clock, verified } = announcerOn(managers.behind)
+    const all = forged(announced(3)).certificate.signatures.length
+    expect(tell(forged(announced(3)))).toBe('reject')
+    for (let i = 0; i < 1000; i++) expect(tell(forged(announced(3)))).toBe('ignore')
+    expect(verified()).toBe(all)
+    clock.nowMs += 60_000
+    expect(tell(forged(announced(3)))).toBe('reject')
+    expect(verified()).toBe(2 * all)
+  })
+
+  test('strangers under ever new names cost sixteen certificates a second; who proved one is heard', () => {
+    const { tell, clock, verified } = announcerOn(managers.behind)
+    expect(tell(announced(2), 'honest')).toBe('accept')
+    const before = verified()
+    const all = forged(announced(3)).certificate.signatures.length
+    for (let i = 0; i < 1000; i++) tell(forged(announced(3)), `stranger ${i}`)
+    // The honest one took the first of sixteen.
+    expect(verified() - before).toBe(15 * all)
+    expect(tell(announced(3), 'a newcomer')).toBe('ignore')
+    expect(tell(announced(3), 'honest')).toBe('accept')
+    clock.nowMs += 1000
+    expect(tell(announced(4), 'a newcomer')).toBe('accept')
   })
 
   test('old ones, epochs far ahead, and all before fork choice has spoken: not passed on', () => {

@@ -4,6 +4,7 @@ import type { VoteVerifier } from '../consensus/machine-interface.ts'
 import type { ConsensusKey } from '../driver/consensus-key.ts'
 import type { ChainManager, FinalizedBlock } from '../manager/chain-manager.ts'
 import { checkCertificate } from '../light/finality.ts'
+import { HeaderBudget } from './header-budget.ts'
 import { RECENT_BLOCKS, type RivalHeaders } from './rival-headers.ts'
 import { FINAL_HEADER_BYTES_MAX } from '../net/final-gossip.ts'
 import type { FullNodeNetwork } from '../net/full-node-network.ts'
@@ -18,6 +19,8 @@ export interface FinalAnnouncerOptions {
   readonly rivals: Pick<RivalHeaders, 'hashAt' | 'judge' | 'expect'>
   readonly network: Pick<FullNodeNetwork, 'onFinalHeader' | 'publishFinalHeader'>
   readonly crypto: VoteVerifier
+  /** A clock that only goes forward, ms. */
+  readonly nowMs: () => number
   /** Of a validator: it announces the blocks that it proposed. */
   readonly consensusKey: ConsensusKey | undefined
   /** Before fork choice has spoken, old keys could name any block final. */
@@ -39,11 +42,13 @@ export class FinalAnnouncer {
   readonly #unsubscribe: () => void
   /** Passed on already: another certificate for the same block is no news. */
   readonly #told = new Set<Hex>()
+  readonly #budget: HeaderBudget
   #highest = 0
   #timer: NodeJS.Timeout | undefined
 
   constructor(options: FinalAnnouncerOptions) {
     this.#options = options
+    this.#budget = new HeaderBudget(options.manager.params.blockIntervalMs, options.nowMs)
     options.network.onFinalHeader((peer, message) => this.#judge(peer, message))
     this.#unsubscribe = options.manager.onFinal((block) => this.#afterBlock(block))
   }
@@ -82,9 +87,11 @@ export class FinalAnnouncer {
     if (epochOfHeight(manager.params, height) !== epoch) return 'reject'
     const validators = manager.validators(epoch)
     // Epochs ahead: sync finds the way there, and who decides them.
-    if (!validators) return 'ignore'
+    if (!validators || !this.#budget.take(peer)) return 'ignore'
     const deciders = { epochBlocks: manager.params.epochBlocks, validators, crypto }
-    if (!checkCertificate({ header, hash }, certificate, deciders).ok) return 'reject'
+    const isFinal = checkCertificate({ header, hash }, certificate, deciders).ok
+    this.#budget.judged(peer, isFinal)
+    if (!isFinal) return 'reject'
     if (!isPast) rivals.expect(claim, hash)
     return 'accept'
   }

@@ -42,6 +42,7 @@ export class FinalHeaders {
       rivals,
       network,
       crypto,
+      nowMs: () => performance.now(),
       consensusKey,
       isHeld: () => catchUp.isHeld,
       catchUp: (height) => catchUp.hint(height),
