@@ -10,7 +10,7 @@ import { streamWriter } from './stream-writer.ts'
 
 const running: Libp2p[] = []
 afterEach(async () => {
-  await Promise.all(running.splice(0).map((node) => node.stop()))
+  for (const node of running.splice(0)) await node.stop()
 })
 
 /** A peer that reads nothing until it is let go. */
