@@ -160,6 +160,18 @@ export const DUTY_MUTANTS: readonly Mutant[] = [
     to: 'return parent?.statement.epoch === epoch && epoch < 0 ? parent : undefined',
   },
   {
+    name: 'an objection outlives a quorum',
+    file: `${CONSENSUS}/proposing.ts`,
+    from: "if (header.view < state.view) return verdict === 'invalid' ? 'nullify' : 'notarize'",
+    to: "if (header.view < state.view) return verdict === 'valid' ? 'notarize' : 'nullify'",
+  },
+  {
+    name: 'a block that a node refuses has its vote',
+    file: `${CONSENSUS}/proposing.ts`,
+    from: "if (verdict !== 'valid') return 'nullify'",
+    to: "if (verdict === 'invalid') return 'nullify'",
+  },
+  {
     name: 'far epoch not told',
     file: `${CONSENSUS}/epoch-relay.ts`,
     from: "if (epoch > current + 1) return [{ type: 'epochAhead', peer: from, epoch }]",

@@ -41,13 +41,6 @@ const LIST: readonly Omit<Mutant, 'fullNode'>[] = [
     to: 'if (record.anchorState >= 0) continue',
   },
   {
-    name: 'an objection outlives a quorum',
-    file: `${CONSENSUS}/proposing.ts`,
-    from: "if (header.view < state.view) return verdict === 'invalid' ? 'nullify' : 'notarize'",
-    to: "if (header.view < state.view) return verdict === 'valid' ? 'notarize' : 'nullify'",
-    redundant: 'who objected proposes it again where it leads, and so votes: only later',
-  },
-  {
     name: 'an epoch begins without its log',
     file: `${CONSENSUS}/epoch-relay.ts`,
     from: 'startMachine(machine, records, nowMs))\n  const { waiting }',

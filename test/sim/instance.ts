@@ -7,6 +7,7 @@ import {
   stepRelay,
 } from '../../chain/src/consensus/epoch-relay.ts'
 import type {
+  BlockVerdict,
   ConsensusEvent,
   ConsensusMessage,
   EpochSetup,
@@ -18,7 +19,7 @@ import {
   leaderOf,
   type MachineState,
 } from '../../chain/src/consensus/machine-state.ts'
-import { type Vote, VoteKind } from '../../chain/src/types/consensus-objects.ts'
+import { type Header, type Vote, VoteKind } from '../../chain/src/types/consensus-objects.ts'
 import { votesIn } from '../../chain/src/consensus/votes-in.ts'
 import { cheapCrypto, hashHeader, simulatedKey, validatorOf } from './cheap-crypto.ts'
 import { Violation } from './violation.ts'
@@ -26,6 +27,7 @@ import { checkSizes } from './bounds.ts'
 import { ForkWatch } from './fork-watch.ts'
 import { Listener } from './listener.ts'
 import { NextEpochDuty } from './next-epoch-duty.ts'
+import { ObjectionWatch } from './objection-watch.ts'
 import { PaceDuties } from './pace-duties.ts'
 import { setOf } from './scenario.ts'
 import { StepDuties } from './step-duties.ts'
@@ -60,6 +62,7 @@ export class Instance {
   #nextEpochDuty = new NextEpochDuty()
   #pace: PaceDuties | undefined
   #forkWatch: ForkWatch | undefined
+  #objections: ObjectionWatch | undefined
   /** Times it stopped because of two final chains. */
   forksNoticed = 0
   readonly #distrusted = new Map<string, number>()
@@ -147,9 +150,11 @@ export class Instance {
       this.#forkWatch?.handed(event.message, { halted, finished, epoch: config.setup.epoch })
     }
     this.#duties?.begin(event, this.machine)
+    this.#objections?.hear(event, this.#relay.machine)
     const effects = stepRelay(this.#relay, event)
     this.#duties?.check(effects, this.#relay.machine)
     this.#pace?.check(event, effects, this.#relay.machine)
+    this.#objections?.check(event, effects, this.#relay.machine)
     if (event.type === 'message' && this.#forkWatch?.check(effects)) this.forksNoticed += 1
     this.#perform(effects)
     if (generation === this.#generation) this.#checkStep()
@@ -220,7 +225,9 @@ export class Instance {
       distrusted: this.#distrusted,
     }
     this.#listener = new Listener(place, this.disk.records(setup.epoch))
-    const { timing, judge } = this.#world
+    const { timing, judge, scenario } = this.#world
+    const watches = this.honest && scenario.objections !== undefined
+    if (watches) this.#objections ??= new ObjectionWatch((key) => this.#keepsRules(key))
     this.#duties = new StepDuties({
       epoch: setup.epoch,
       disk: this.disk,
@@ -386,15 +393,23 @@ export class Instance {
       throw new Violation('a block is to be executed before its parent')
     }
     const { heap, random } = this.#world
-    const verdict = header.txRoot[0] === BAD_CONTENT ? 'invalid' : 'valid'
+    const verdict = this.#verdictOn(header)
     this.#later(
       random.between(1, 30),
       () => {
-        if (verdict === 'valid') this.#executed.add(hash)
+        if (verdict !== 'invalid') this.#executed.add(hash)
         this.step({ type: 'blockValidated', nowMs: this.nowMs, hash, verdict })
       },
       heap.now,
     )
+  }
+
+  #verdictOn({ txRoot, height }: Header): BlockVerdict {
+    if (txRoot[0] === BAD_CONTENT) return 'invalid'
+    const { network, opinions, scenario } = this.#world
+    const { objections, epochBlocks } = scenario
+    if (objections === undefined || network.isCalm || height % epochBlocks !== 0) return 'valid'
+    return opinions.chance(objections) ? 'refused' : 'valid'
   }
 
   #build({ fields }: Extract<RelayEffect, { type: 'buildBlock' }>): void {

@@ -14,6 +14,11 @@ const CHANGES_SEED = 0x1500_0000
 
 const SLOW_SHARE = 0.04
 
+/** Histories in which nodes object to blocks by themselves, and how often until calm. */
+const OBJECTIONS_SEED = 0x0b_0000
+const OBJECTING_SHARE = 0.03
+const OBJECTIONS = 0.3
+
 /** Everything that a seed decides before the first event. Times in ms of virtual time. */
 export interface Scenario {
   /** Everybody who is a validator at some time: one node each. */
@@ -34,6 +39,8 @@ export interface Scenario {
   readonly loss: number
   readonly duplication: number
   readonly delayMaxMs: number
+  /** Until calm, how often a node refuses the last block of an epoch though it is valid. */
+  readonly objections?: number
   readonly crashRate: number
   readonly clusterCrashAtMs: number | undefined
   readonly partitionMs: number
@@ -92,7 +99,14 @@ export function drawScenario(random: Random, seed: number, tooManyFaulty: boolea
     tooManyFaulty,
     ...(tooManyFaulty && random.chance(0.7) ? splitHonest(random, validators.length, twins) : {}),
     coded: seed % 10 === 0,
+    ...(tooManyFaulty ? {} : drawObjections(new Random(seed + OBJECTIONS_SEED))),
   }
+}
+
+/** Where epochs are short, so that many end while messages are lost. */
+function drawObjections(random: Random) {
+  if (!random.chance(OBJECTING_SHARE)) return {}
+  return { objections: OBJECTIONS, epochBlocks: random.pick([2, 3]) }
 }
 
 /** The set of an epoch; epochs count from 1. */

@@ -34,6 +34,8 @@ const MEETING_MS = 12_000
 /** Beside the seed of all else, so that what it drew before stays as it was. */
 const RARE_SEED = 0x2a00_0000
 const EPOCH_START_MS = 1_700_000_000_000
+/** Beside the seed of all else. */
+const OPINIONS_SEED = 0x0b1_0000
 
 const TIMING: ConsensusTiming = {
   blockIntervalMs: 1_000,
@@ -85,11 +87,14 @@ export class World {
   /** Validators that are neither twins nor liars. */
   readonly honest: ReadonlySet<number>
   readonly history = new HistoryHash()
+  /** Decides what nodes object to. */
+  readonly opinions: Random
   readonly #trace: ((line: string) => void) | undefined
 
   constructor(seed: number, { trace, scenario, tooManyFaulty = false }: WorldOptions = {}) {
     this.random = new Random(seed)
     this.rare = new Random(seed + RARE_SEED)
+    this.opinions = new Random(seed + OPINIONS_SEED)
     this.#trace = trace
     this.heap.now = EPOCH_START_MS
     const drawn = scenario ?? drawScenario(this.random, seed, tooManyFaulty)
