@@ -27,6 +27,9 @@ const REAL_PROCESSES = {
   sequence: { groupOrder: 1 },
 } as const
 
+/** Against hanging, not against slowness: machines may be busy, and `npm run fuzz` takes long. */
+const UNIT_TIMEOUT_MS = process.env['IOEX_FUZZ_RUNS'] === undefined ? 60_000 : 3_600_000
+
 const EVERY_CORE = { maxWorkers: availableParallelism() } as const
 
 export default defineConfig({
@@ -42,8 +45,7 @@ export default defineConfig({
             'test/*.test.ts',
             'test/vectors/**/*.test.ts',
           ],
-          // Against hanging, not against slowness: machines may be busy.
-          testTimeout: 60_000,
+          testTimeout: UNIT_TIMEOUT_MS,
           // Modules are loaded once per worker, not once per file: a third of the time.
           isolate: false,
         },

@@ -55,7 +55,6 @@ import { decodeSideAuxPow, encodeSideAuxPow } from './side-aux-pow.ts'
 import { decodeTransaction, encodeTransaction, type MainTransaction } from './transaction.ts'
 import type { MainOutput } from './transaction-output.ts'
 
-const FUZZ_TIMEOUT_MS = 3_600_000
 /** Inputs per decoder; the nightly run sets a million. */
 const RUNS = Number(process.env['IOEX_FUZZ_RUNS'] ?? 400)
 
@@ -285,111 +284,87 @@ const partialTree = fc.record({
 })
 
 describe('codec laws', () => {
-  test.each(codecs)(
-    '$name: accepted bytes re-encode to themselves, nothing throws',
-    (item) => {
-      fc.assert(
-        fc.property(anyBytes, (bytes) => {
-          const recoded = item.recode(bytes)
-          if (recoded.ok) expect(recoded.value).toEqual(bytes)
-          else expect(recoded.fault.code).toMatch(/^MAIN_[A-Z0-9_]+$/)
-        }),
-        { numRuns: RUNS },
-      )
-    },
-    FUZZ_TIMEOUT_MS,
-  )
+  test.each(codecs)('$name: accepted bytes re-encode to themselves, nothing throws', (item) => {
+    fc.assert(
+      fc.property(anyBytes, (bytes) => {
+        const recoded = item.recode(bytes)
+        if (recoded.ok) expect(recoded.value).toEqual(bytes)
+        else expect(recoded.fault.code).toMatch(/^MAIN_[A-Z0-9_]+$/)
+      }),
+      { numRuns: RUNS },
+    )
+  })
 
-  test(
-    'a header before other bytes re-encodes to its own part',
-    () => {
-      fc.assert(
-        fc.property(anyBytes, (bytes) => {
-          const decoded = decodeHeaderWithAuxPow(bytes)
-          if (!decoded.ok) return
-          const { header, auxPow, length } = decoded.value
-          expect(encodeHeaderWithAuxPow(header, auxPow)).toEqual(bytes.slice(0, length))
-        }),
-        { numRuns: RUNS },
-      )
-    },
-    FUZZ_TIMEOUT_MS,
-  )
+  test('a header before other bytes re-encodes to its own part', () => {
+    fc.assert(
+      fc.property(anyBytes, (bytes) => {
+        const decoded = decodeHeaderWithAuxPow(bytes)
+        if (!decoded.ok) return
+        const { header, auxPow, length } = decoded.value
+        expect(encodeHeaderWithAuxPow(header, auxPow)).toEqual(bytes.slice(0, length))
+      }),
+      { numRuns: RUNS },
+    )
+  })
 
-  test(
-    'a block up to its first foreign transaction is what the whole block says, or a fault',
-    () => {
-      fc.assert(
-        fc.property(anyBytes, (bytes) => {
-          const whole = decodeBlock(bytes)
-          const prefix = decodeBlockPrefix(bytes)
-          if (whole.ok) {
-            expect(prefix).toMatchObject({ ok: true, value: { foreign: undefined } })
-          } else if (prefix.ok) {
-            expect(whole.fault.code).toBe('MAIN_TRANSACTION_TYPE_UNKNOWN')
-            expect(prefix.value.transactions).toHaveLength(prefix.value.foreign?.index ?? -1)
-          } else {
-            expect(prefix.fault).toEqual(whole.fault)
-          }
-        }),
-        { numRuns: RUNS },
-      )
-    },
-    FUZZ_TIMEOUT_MS,
-  )
+  test('a block up to its first foreign transaction is what the whole block says, or a fault', () => {
+    fc.assert(
+      fc.property(anyBytes, (bytes) => {
+        const whole = decodeBlock(bytes)
+        const prefix = decodeBlockPrefix(bytes)
+        if (whole.ok) {
+          expect(prefix).toMatchObject({ ok: true, value: { foreign: undefined } })
+        } else if (prefix.ok) {
+          expect(whole.fault.code).toBe('MAIN_TRANSACTION_TYPE_UNKNOWN')
+          expect(prefix.value.transactions).toHaveLength(prefix.value.foreign?.index ?? -1)
+        } else {
+          expect(prefix.fault).toEqual(whole.fault)
+        }
+      }),
+      { numRuns: RUNS },
+    )
+  })
 
-  test(
-    'an ELA address is refused or is the one text of its program hash',
-    () => {
-      const known = ['EWkFCXQetfxxFhYzFwxntbzrMoe7q79yHs', 'XKUh4GLhFJiqAMTF6HyWQrV9pK9HcGUdfJ']
-      const misspelt = fc
-        .record({ address: fc.constantFrom(...known), at: fc.nat(33), with: fc.string() })
-        .map(({ address, at, with: other }) => address.slice(0, at) + other + address.slice(at + 1))
-      const anyText = fc.oneof(fc.string({ maxLength: 60 }), misspelt, fc.constantFrom(...known))
-      fc.assert(
-        fc.property(anyText, programHash, (value, owner) => {
-          const parsed = parseElaAddress(value)
-          if (parsed.ok) expect(formatElaAddress(parsed.value)).toBe(value)
-          else expect(parsed.fault.code).toMatch(/^[A-Z][A-Z0-9_]+$/)
-          const back = parseElaAddress(formatElaAddress(owner))
-          if (back.ok) expect(back.value).toEqual(owner)
-        }),
-        { numRuns: RUNS },
-      )
-      for (const address of known) expect(parseElaAddress(address).ok).toBe(true)
-    },
-    FUZZ_TIMEOUT_MS,
-  )
+  test('an ELA address is refused or is the one text of its program hash', () => {
+    const known = ['EWkFCXQetfxxFhYzFwxntbzrMoe7q79yHs', 'XKUh4GLhFJiqAMTF6HyWQrV9pK9HcGUdfJ']
+    const misspelt = fc
+      .record({ address: fc.constantFrom(...known), at: fc.nat(33), with: fc.string() })
+      .map(({ address, at, with: other }) => address.slice(0, at) + other + address.slice(at + 1))
+    const anyText = fc.oneof(fc.string({ maxLength: 60 }), misspelt, fc.constantFrom(...known))
+    fc.assert(
+      fc.property(anyText, programHash, (value, owner) => {
+        const parsed = parseElaAddress(value)
+        if (parsed.ok) expect(formatElaAddress(parsed.value)).toBe(value)
+        else expect(parsed.fault.code).toMatch(/^[A-Z][A-Z0-9_]+$/)
+        const back = parseElaAddress(formatElaAddress(owner))
+        if (back.ok) expect(back.value).toEqual(owner)
+      }),
+      { numRuns: RUNS },
+    )
+    for (const address of known) expect(parseElaAddress(address).ok).toBe(true)
+  })
 
-  test(
-    'decoders without an encoder do not throw either',
-    () => {
-      fc.assert(
-        fc.property(anyBytes, (bytes) => {
-          parseMemoAnchor(bytes)
-          parseCode(bytes)
-          parseSignatures(bytes)
-          decodeFrameHeader(bytes, MainNetMagic.regression)
-        }),
-        { numRuns: RUNS },
-      )
-    },
-    FUZZ_TIMEOUT_MS,
-  )
+  test('decoders without an encoder do not throw either', () => {
+    fc.assert(
+      fc.property(anyBytes, (bytes) => {
+        parseMemoAnchor(bytes)
+        parseCode(bytes)
+        parseSignatures(bytes)
+        decodeFrameHeader(bytes, MainNetMagic.regression)
+      }),
+      { numRuns: RUNS },
+    )
+  })
 
-  test(
-    'any partial tree is resolved or refused',
-    () => {
-      fc.assert(
-        fc.property(partialTree, (tree) => {
-          const resolved = resolvePartialTree(tree)
-          if (!resolved.ok) expect(resolved.fault.code).toMatch(/^MAIN_[A-Z0-9_]+$/)
-        }),
-        { numRuns: RUNS },
-      )
-    },
-    FUZZ_TIMEOUT_MS,
-  )
+  test('any partial tree is resolved or refused', () => {
+    fc.assert(
+      fc.property(partialTree, (tree) => {
+        const resolved = resolvePartialTree(tree)
+        if (!resolved.ok) expect(resolved.fault.code).toMatch(/^MAIN_[A-Z0-9_]+$/)
+      }),
+      { numRuns: RUNS },
+    )
+  })
 
   test('a long list that the bytes cannot hold is refused before it is built', () => {
     const writer = new ByteWriter().u8(2).u8(0).varUint(0xffff)

@@ -14,7 +14,6 @@ import {
   type P2pMessage,
 } from './p2p-message.ts'
 
-const FUZZ_TIMEOUT_MS = 3_600_000
 const RUNS = Number(process.env['IOEX_FUZZ_RUNS'] ?? 400)
 const magic = MainNetMagic.regression
 
@@ -97,60 +96,52 @@ function framesOf(assembler: FrameAssembler, parts: readonly Uint8Array[]): Fram
 }
 
 describe('frame assembler', () => {
-  test(
-    'whatever the pieces, the messages come out as they went in',
-    () => {
-      fc.assert(
-        fc.property(
-          fc.array(message, { maxLength: 6 }),
-          fc.array(fc.nat(), { maxLength: 12 }),
-          (messages, cuts) => {
-            const stream = concatBytes(
-              ...messages.map((each) => encodeFrame(encodeMessage(each), magic)),
-            )
-            const assembler = new FrameAssembler(magic)
-            const frames = framesOf(assembler, pieces(stream, cuts))
-            if (typeof frames === 'string') expect.fail(frames)
-            expect(assembler.isWaiting).toBe(false)
-            expect(frames.map((frame) => decodeMessage(frame))).toEqual(
-              messages.map((value) => ({ ok: true, value })),
-            )
-          },
-        ),
-        { numRuns: RUNS },
-      )
-    },
-    FUZZ_TIMEOUT_MS,
-  )
+  test('whatever the pieces, the messages come out as they went in', () => {
+    fc.assert(
+      fc.property(
+        fc.array(message, { maxLength: 6 }),
+        fc.array(fc.nat(), { maxLength: 12 }),
+        (messages, cuts) => {
+          const stream = concatBytes(
+            ...messages.map((each) => encodeFrame(encodeMessage(each), magic)),
+          )
+          const assembler = new FrameAssembler(magic)
+          const frames = framesOf(assembler, pieces(stream, cuts))
+          if (typeof frames === 'string') expect.fail(frames)
+          expect(assembler.isWaiting).toBe(false)
+          expect(frames.map((frame) => decodeMessage(frame))).toEqual(
+            messages.map((value) => ({ ok: true, value })),
+          )
+        },
+      ),
+      { numRuns: RUNS },
+    )
+  })
 
-  test(
-    'any bytes in any pieces: the same frames, or the same fault, as in one piece',
-    () => {
-      const good = message.map((each) => encodeFrame(encodeMessage(each), magic))
-      const damaged = fc
-        .tuple(good, fc.nat(), fc.nat(255))
-        .map(([frame, at, byte]) => frame.map((old, i) => (i === at % frame.length ? byte : old)))
-      const stream = fc
-        .array(fc.oneof(good, damaged, bytes(60)), { maxLength: 4 })
-        .map((parts) => concatBytes(...parts))
-      fc.assert(
-        fc.property(stream, fc.array(fc.nat(), { maxLength: 12 }), (whole, cuts) => {
-          const [one, many] = [new FrameAssembler(magic), new FrameAssembler(magic)]
-          const atOnce = one.push(whole)
-          const inPieces = framesOf(many, pieces(whole, cuts))
-          expect(inPieces).toEqual(atOnce.ok ? atOnce.value : atOnce.fault.code)
-          for (const frame of atOnce.ok ? atOnce.value : []) {
-            expect(decodeFrame(encodeFrame(frame, magic), magic)).toEqual({
-              ok: true,
-              value: frame,
-            })
-          }
-        }),
-        { numRuns: RUNS },
-      )
-    },
-    FUZZ_TIMEOUT_MS,
-  )
+  test('any bytes in any pieces: the same frames, or the same fault, as in one piece', () => {
+    const good = message.map((each) => encodeFrame(encodeMessage(each), magic))
+    const damaged = fc
+      .tuple(good, fc.nat(), fc.nat(255))
+      .map(([frame, at, byte]) => frame.map((old, i) => (i === at % frame.length ? byte : old)))
+    const stream = fc
+      .array(fc.oneof(good, damaged, bytes(60)), { maxLength: 4 })
+      .map((parts) => concatBytes(...parts))
+    fc.assert(
+      fc.property(stream, fc.array(fc.nat(), { maxLength: 12 }), (whole, cuts) => {
+        const [one, many] = [new FrameAssembler(magic), new FrameAssembler(magic)]
+        const atOnce = one.push(whole)
+        const inPieces = framesOf(many, pieces(whole, cuts))
+        expect(inPieces).toEqual(atOnce.ok ? atOnce.value : atOnce.fault.code)
+        for (const frame of atOnce.ok ? atOnce.value : []) {
+          expect(decodeFrame(encodeFrame(frame, magic), magic)).toEqual({
+            ok: true,
+            value: frame,
+          })
+        }
+      }),
+      { numRuns: RUNS },
+    )
+  })
 
   test('a frame of another network, a false length or a false checksum ends the stream', () => {
     const ping = encodeFrame(encodeMessage({ command: 'ping', height: 7n }), magic)

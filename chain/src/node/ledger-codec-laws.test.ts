@@ -47,7 +47,6 @@ import { PayloadType, TransactionType } from '../types/transactions.ts'
 
 /** Inputs of each law; `npm run fuzz` sets a million. */
 const RUNS = Number(process.env['IOEX_FUZZ_RUNS'] ?? 200)
-const FUZZ_TIMEOUT_MS = 3_600_000
 
 interface Codec {
   readonly name: string
@@ -122,18 +121,14 @@ function expectLaw({ recode }: Codec, bytes: Uint8Array): void {
 }
 
 describe('codec laws of the ledger', () => {
-  test.each(codecs)(
-    '$name: accepted bytes re-encode to themselves, nothing throws',
-    (item) => {
-      for (const seed of item.seeds) expectLaw(item, seed)
-      expect(item.seeds.some((seed) => item.recode(seed).ok)).toBe(true)
-      fc.assert(
-        fc.property(bytesNear(item.seeds), (bytes) => expectLaw(item, bytes)),
-        { numRuns: RUNS },
-      )
-    },
-    FUZZ_TIMEOUT_MS,
-  )
+  test.each(codecs)('$name: accepted bytes re-encode to themselves, nothing throws', (item) => {
+    for (const seed of item.seeds) expectLaw(item, seed)
+    expect(item.seeds.some((seed) => item.recode(seed).ok)).toBe(true)
+    fc.assert(
+      fc.property(bytesNear(item.seeds), (bytes) => expectLaw(item, bytes)),
+      { numRuns: RUNS },
+    )
+  })
 
   test('the samples hold a transaction of every kind, and they decode', () => {
     const decoded = codecs[0]?.seeds.map((seed) => decodeTransaction(seed)) ?? []
@@ -141,54 +136,42 @@ describe('codec laws of the ledger', () => {
     expect(new Set(kinds)).toEqual(new Set(PayloadType.types.keys()))
   })
 
-  test(
-    'parameters: accepted bytes re-encode to themselves',
-    () => {
-      const seeds = [encodeParams(presets.ci)]
-      const item = { name: 'parameters', seeds, recode: recodeParams }
-      expect(recodeParams(seeds[0] as Uint8Array).ok).toBe(true)
-      fc.assert(
-        fc.property(bytesNear(seeds), (bytes) => expectLaw(item, bytes)),
-        { numRuns: RUNS },
-      )
-    },
-    FUZZ_TIMEOUT_MS,
-  )
+  test('parameters: accepted bytes re-encode to themselves', () => {
+    const seeds = [encodeParams(presets.ci)]
+    const item = { name: 'parameters', seeds, recode: recodeParams }
+    expect(recodeParams(seeds[0] as Uint8Array).ok).toBe(true)
+    fc.assert(
+      fc.property(bytesNear(seeds), (bytes) => expectLaw(item, bytes)),
+      { numRuns: RUNS },
+    )
+  })
 
-  test(
-    'a batch of transactions is none or the same again',
-    () => {
-      const seeds = [[new Uint8Array(5)], [new Uint8Array(0), new Uint8Array(300)]].flatMap(
-        (batch) => encodeBatches(batch),
-      )
-      fc.assert(
-        fc.property(bytesNear(seeds), (bytes) => {
-          const batch = decodeBatch(bytes)
-          if (batch.length > 0) expect(encodeBatches(batch)).toEqual([bytes])
-        }),
-        { numRuns: RUNS },
-      )
-      for (const seed of seeds) expect(decodeBatch(seed)).not.toEqual([])
-      expect(decodeBatch(new Uint8Array(BATCH_BYTES_MAX + 1))).toEqual([])
-    },
-    FUZZ_TIMEOUT_MS,
-  )
+  test('a batch of transactions is none or the same again', () => {
+    const seeds = [[new Uint8Array(5)], [new Uint8Array(0), new Uint8Array(300)]].flatMap((batch) =>
+      encodeBatches(batch),
+    )
+    fc.assert(
+      fc.property(bytesNear(seeds), (bytes) => {
+        const batch = decodeBatch(bytes)
+        if (batch.length > 0) expect(encodeBatches(batch)).toEqual([bytes])
+      }),
+      { numRuns: RUNS },
+    )
+    for (const seed of seeds) expect(decodeBatch(seed)).not.toEqual([])
+    expect(decodeBatch(new Uint8Array(BATCH_BYTES_MAX + 1))).toEqual([])
+  })
 
-  test(
-    'short ids are none or the same again',
-    () => {
-      const seeds = [encodeShortIds(['0011223344556677', 'ffffffffffffffff'])]
-      fc.assert(
-        fc.property(bytesNear(seeds), (bytes) => {
-          const ids = decodeShortIds(bytes)
-          expect(ids !== undefined).toBe(bytes.length > 0 && bytes.length % 8 === 0)
-          if (ids) expect(bytesEqual(encodeShortIds(ids), bytes)).toBe(true)
-        }),
-        { numRuns: RUNS },
-      )
-    },
-    FUZZ_TIMEOUT_MS,
-  )
+  test('short ids are none or the same again', () => {
+    const seeds = [encodeShortIds(['0011223344556677', 'ffffffffffffffff'])]
+    fc.assert(
+      fc.property(bytesNear(seeds), (bytes) => {
+        const ids = decodeShortIds(bytes)
+        expect(ids !== undefined).toBe(bytes.length > 0 && bytes.length % 8 === 0)
+        if (ids) expect(bytesEqual(encodeShortIds(ids), bytes)).toBe(true)
+      }),
+      { numRuns: RUNS },
+    )
+  })
 })
 
 function recodeParams(bytes: Uint8Array): Result<Uint8Array> {

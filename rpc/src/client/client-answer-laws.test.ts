@@ -44,7 +44,6 @@ import { jsonNear } from './testing/almost-json.ts'
 const RUNS = Number(process.env['IOEX_FUZZ_RUNS'] ?? 200)
 /** Of laws that check signatures for each input, with the portable code. */
 const SIGNED_RUNS = Math.ceil(RUNS / 20)
-const FUZZ_TIMEOUT_MS = 3_600_000
 /** Questions that one answer may lead to: the pages of the longest list, and what proves them. */
 const CALLS_MAX = 600
 
@@ -156,172 +155,143 @@ const QUESTIONS = {
 } as const
 
 describe('answers of a hostile node are refused with a reason, or say what is true', () => {
-  test(
-    'records: accounts, nodes, rails, contracts, epochs with their anchors, globals, peg',
-    async () => {
-      const nodeText = (await honest.call('nodes_list', {})).nodes[1]?.address as string
-      const places = [
-        { table: 'accounts', address: nodeText },
-        { table: 'nodes', address: nodeText },
-        { table: 'rails', index: 0 },
-        { table: 'rails', index: 90 },
-        { table: 'contracts', index: 0 },
-        { table: 'epochs', index: 1 },
-        { table: 'globals', index: 0 },
-        { table: 'peg', index: 0 },
-      ] as const
-      const answer = await honest.call('chain_getRecords', { records: [...places] })
-      const read = async (given: unknown) => {
-        const pool = new EndpointPool([lyingIn('chain_getRecords', given)])
-        const reader = new RecordReader(pool, follower, params.addressPrefix)
-        return Promise.all(
-          places.map((place) =>
-            reader.at('index' in place ? place : { table: place.table, address: addresses.peer }),
-          ),
-        )
-      }
-      await holdsFor(answer, read, (records, truth) => {
-        // A record without a proof is one that nobody else was asked for.
-        for (const [i, record] of records.entries()) {
-          if (record !== undefined) expect(record).toEqual(truth[i])
-        }
-      })
-    },
-    FUZZ_TIMEOUT_MS,
-  )
-
-  test(
-    'the directory of nodes, and any list',
-    async () => {
-      const asked = { role: 'bootstrap', limit: 200, prove: true } as const
-      const answer = await honest.call('nodes_list', asked)
-      const read = async (given: unknown) => {
-        const pool = new EndpointPool([lyingIn('nodes_list', given)])
-        const reader = new RecordReader(pool, follower, params.addressPrefix)
-        return reader.list('nodes_list', { role: 'bootstrap' }, 'nodes', () => true)
-      }
-      await holdsFor(answer, read, (items) => {
-        for (const { index, record } of items) expect(record).toEqual(ledger.nodeAt(index))
-      })
-    },
-    FUZZ_TIMEOUT_MS,
-  )
-
-  test(
-    'an inventory',
-    async () => {
-      const question = { node: 1, root: bytesToHex(INVENTORY_ROOT) }
-      const answer = await honest.call('nodes_getInventory', question)
-      const read = async (given: unknown) => {
-        const client = lyingIn('nodes_getInventory', given)
-        return readInventory(
-          await client.call('nodes_getInventory', question),
-          INVENTORY_ROOT,
-          client,
-        )
-      }
-      await holdsFor(answer, read, (entries, truth) => expect(entries).toEqual(truth))
-    },
-    FUZZ_TIMEOUT_MS,
-  )
-
-  test(
-    'a statement with its receipts',
-    async () => {
-      const asked = { node: 1, epoch: 1, prove: true }
-      const answer = await honest.call('rewards_getStatement', asked)
-      const question = { params, node: addresses.peer, epoch: 1 }
-      const read = async (given: unknown) => {
-        const client = lyingIn('rewards_getStatement', given)
-        const view = await client.call('rewards_getStatement', asked)
-        const checked = await checkStatement(view, question, (shown) =>
-          follower.trustHeader(shown, client),
-        )
-        return { ...checked, proof: undefined }
-      }
-      await holdsFor(answer, read, (statement, truth) => {
-        // Receipts without a fee may be left out; no figure of the fees may differ.
-        const { fees, burned, net, subsidy } = truth
-        expect(statement).toMatchObject({ fees, burned, net, subsidy })
-      })
-    },
-    FUZZ_TIMEOUT_MS,
-  )
-
-  test(
-    'the outcome of a transaction with its receipts',
-    async () => {
-      const transaction = transfer(ledger, 5n, 0)
-      await ledger.submit(encodeTransaction(transaction))
-      const known = ledger.append([payout(3n)])
-      const id = bytesToHex(transactionId(transaction))
-      const answer = await honest.call('chain_getTransaction', { id, prove: true })
-      expect(answer.receipts.length).toBeGreaterThan(0)
-      const read = async (given: unknown) => {
-        const client = lyingIn('chain_getTransaction', given)
-        const status = await client.call('chain_getTransaction', { id, prove: true })
-        if (status.state !== 'final' || !status.proof)
-          throw new RpcError('UNAVAILABLE', 'not final')
-        const header = await trustedAs(known)(status.proof, client)
-        return checkOutcome(id, status, header)
-      }
-      await holdsFor(answer, read, (outcome, truth) => {
-        expect(outcome.height).toBe(truth.height)
-        for (const receipt of outcome.receipts) expect(truth.receipts).toContainEqual(receipt)
-      })
-    },
-    FUZZ_TIMEOUT_MS,
-  )
-
-  test(
-    'an old header under the history of a later one',
-    async () => {
-      const old = ledger.block(2) as FinalHeader
-      const { header } = await honest.call('chain_getRecords', {
-        records: [{ table: 'globals', index: 0 }],
-      })
-      expect(header.length).toBeGreaterThan(0)
-      const answer = await honest.call('chain_getHeaderProof', { height: 2 })
-      const shown = { height: 2, header: answer.header, certificate: null }
-      const read = async (given: unknown) => {
-        const client = lyingIn('chain_getHeaderProof', given)
-        const later = followerOf(new EndpointPool([client]), trustAt(checkpointHeight(params, 1)))
-        return later.trustHeader(shown, client)
-      }
-      await holdsFor(answer, read, ({ hash }) => expect(hash).toEqual(old.hash), SIGNED_RUNS)
-    },
-    FUZZ_TIMEOUT_MS,
-  )
-
-  test(
-    'epoch hops',
-    async () => {
-      const signers = ['a', 'b', 'c', 'd'].map((name) => signer(name))
-      const proofs = [1, 2, 3].map((epoch) =>
-        bytesToHex(EpochHandoverType.serialize(handover(epoch, signers))),
+  test('records: accounts, nodes, rails, contracts, epochs with their anchors, globals, peg', async () => {
+    const nodeText = (await honest.call('nodes_list', {})).nodes[1]?.address as string
+    const places = [
+      { table: 'accounts', address: nodeText },
+      { table: 'nodes', address: nodeText },
+      { table: 'rails', index: 0 },
+      { table: 'rails', index: 90 },
+      { table: 'contracts', index: 0 },
+      { table: 'epochs', index: 1 },
+      { table: 'globals', index: 0 },
+      { table: 'peg', index: 0 },
+    ] as const
+    const answer = await honest.call('chain_getRecords', { records: [...places] })
+    const read = async (given: unknown) => {
+      const pool = new EndpointPool([lyingIn('chain_getRecords', given)])
+      const reader = new RecordReader(pool, follower, params.addressPrefix)
+      return Promise.all(
+        places.map((place) =>
+          reader.at('index' in place ? place : { table: place.table, address: addresses.peer }),
+        ),
       )
-      const hops = [handover(4, signers)].map(({ header, certificate }) => ({
-        height: 4 * EPOCH_BLOCKS,
-        header: bytesToHex(HeaderType.serialize(header)),
-        certificate: bytesToHex(CertificateType.serialize(certificate)),
-      }))
-      const read = async (given: unknown) => {
-        const client = nodeOf((method) =>
-          Promise.resolve(method === 'chain_getEpochProofs' ? given : undefined),
-        )
-        const trust = new EpochTrust({
-          chain: hopChain,
-          start: genesisOf(signers),
-          trustingMs: 0,
-          aheadMs: 0,
-        })
-        await trust.follow(hops, client)
-        return trust.rulesOf(trust.epoch)?.validatorsHash
+    }
+    await holdsFor(answer, read, (records, truth) => {
+      // A record without a proof is one that nobody else was asked for.
+      for (const [i, record] of records.entries()) {
+        if (record !== undefined) expect(record).toEqual(truth[i])
       }
-      await holdsFor({ proofs }, read, (own, truth) => expect(own).toEqual(truth), SIGNED_RUNS)
-    },
-    FUZZ_TIMEOUT_MS,
-  )
+    })
+  })
+
+  test('the directory of nodes, and any list', async () => {
+    const asked = { role: 'bootstrap', limit: 200, prove: true } as const
+    const answer = await honest.call('nodes_list', asked)
+    const read = async (given: unknown) => {
+      const pool = new EndpointPool([lyingIn('nodes_list', given)])
+      const reader = new RecordReader(pool, follower, params.addressPrefix)
+      return reader.list('nodes_list', { role: 'bootstrap' }, 'nodes', () => true)
+    }
+    await holdsFor(answer, read, (items) => {
+      for (const { index, record } of items) expect(record).toEqual(ledger.nodeAt(index))
+    })
+  })
+
+  test('an inventory', async () => {
+    const question = { node: 1, root: bytesToHex(INVENTORY_ROOT) }
+    const answer = await honest.call('nodes_getInventory', question)
+    const read = async (given: unknown) => {
+      const client = lyingIn('nodes_getInventory', given)
+      return readInventory(
+        await client.call('nodes_getInventory', question),
+        INVENTORY_ROOT,
+        client,
+      )
+    }
+    await holdsFor(answer, read, (entries, truth) => expect(entries).toEqual(truth))
+  })
+
+  test('a statement with its receipts', async () => {
+    const asked = { node: 1, epoch: 1, prove: true }
+    const answer = await honest.call('rewards_getStatement', asked)
+    const question = { params, node: addresses.peer, epoch: 1 }
+    const read = async (given: unknown) => {
+      const client = lyingIn('rewards_getStatement', given)
+      const view = await client.call('rewards_getStatement', asked)
+      const checked = await checkStatement(view, question, (shown) =>
+        follower.trustHeader(shown, client),
+      )
+      return { ...checked, proof: undefined }
+    }
+    await holdsFor(answer, read, (statement, truth) => {
+      // Receipts without a fee may be left out; no figure of the fees may differ.
+      const { fees, burned, net, subsidy } = truth
+      expect(statement).toMatchObject({ fees, burned, net, subsidy })
+    })
+  })
+
+  test('the outcome of a transaction with its receipts', async () => {
+    const transaction = transfer(ledger, 5n, 0)
+    await ledger.submit(encodeTransaction(transaction))
+    const known = ledger.append([payout(3n)])
+    const id = bytesToHex(transactionId(transaction))
+    const answer = await honest.call('chain_getTransaction', { id, prove: true })
+    expect(answer.receipts.length).toBeGreaterThan(0)
+    const read = async (given: unknown) => {
+      const client = lyingIn('chain_getTransaction', given)
+      const status = await client.call('chain_getTransaction', { id, prove: true })
+      if (status.state !== 'final' || !status.proof) throw new RpcError('UNAVAILABLE', 'not final')
+      const header = await trustedAs(known)(status.proof, client)
+      return checkOutcome(id, status, header)
+    }
+    await holdsFor(answer, read, (outcome, truth) => {
+      expect(outcome.height).toBe(truth.height)
+      for (const receipt of outcome.receipts) expect(truth.receipts).toContainEqual(receipt)
+    })
+  })
+
+  test('an old header under the history of a later one', async () => {
+    const old = ledger.block(2) as FinalHeader
+    const { header } = await honest.call('chain_getRecords', {
+      records: [{ table: 'globals', index: 0 }],
+    })
+    expect(header.length).toBeGreaterThan(0)
+    const answer = await honest.call('chain_getHeaderProof', { height: 2 })
+    const shown = { height: 2, header: answer.header, certificate: null }
+    const read = async (given: unknown) => {
+      const client = lyingIn('chain_getHeaderProof', given)
+      const later = followerOf(new EndpointPool([client]), trustAt(checkpointHeight(params, 1)))
+      return later.trustHeader(shown, client)
+    }
+    await holdsFor(answer, read, ({ hash }) => expect(hash).toEqual(old.hash), SIGNED_RUNS)
+  })
+
+  test('epoch hops', async () => {
+    const signers = ['a', 'b', 'c', 'd'].map((name) => signer(name))
+    const proofs = [1, 2, 3].map((epoch) =>
+      bytesToHex(EpochHandoverType.serialize(handover(epoch, signers))),
+    )
+    const hops = [handover(4, signers)].map(({ header, certificate }) => ({
+      height: 4 * EPOCH_BLOCKS,
+      header: bytesToHex(HeaderType.serialize(header)),
+      certificate: bytesToHex(CertificateType.serialize(certificate)),
+    }))
+    const read = async (given: unknown) => {
+      const client = nodeOf((method) =>
+        Promise.resolve(method === 'chain_getEpochProofs' ? given : undefined),
+      )
+      const trust = new EpochTrust({
+        chain: hopChain,
+        start: genesisOf(signers),
+        trustingMs: 0,
+        aheadMs: 0,
+      })
+      await trust.follow(hops, client)
+      return trust.rulesOf(trust.epoch)?.validatorsHash
+    }
+    await holdsFor({ proofs }, read, (own, truth) => expect(own).toEqual(truth), SIGNED_RUNS)
+  })
 
   test.each(['chain_getStatus', 'chain_getCertifiedHeaders'] as const)(
     'a client that follows from genesis: %s',
@@ -343,24 +313,19 @@ describe('answers of a hostile node are refused with a reason, or say what is tr
       )
       expect(refused).toBeGreaterThan(0)
     },
-    FUZZ_TIMEOUT_MS,
   )
 
-  test(
-    'kept trust is read or not there',
-    () => {
-      const kept = trustToJson(trustAt(checkpointHeight(params, 1)))
-      expect(trustFromJson(kept, ledger.chainId)?.epoch).toBe(kept.epoch)
-      fc.assert(
-        fc.property(jsonNear(kept), (other) => {
-          const trusted = trustFromJson(other, ledger.chainId)
-          if (trusted) expect(trustToJson(trusted).validators).toBe(kept.validators)
-        }),
-        { numRuns: RUNS },
-      )
-    },
-    FUZZ_TIMEOUT_MS,
-  )
+  test('kept trust is read or not there', () => {
+    const kept = trustToJson(trustAt(checkpointHeight(params, 1)))
+    expect(trustFromJson(kept, ledger.chainId)?.epoch).toBe(kept.epoch)
+    fc.assert(
+      fc.property(jsonNear(kept), (other) => {
+        const trusted = trustFromJson(other, ledger.chainId)
+        if (trusted) expect(trustToJson(trusted).validators).toBe(kept.validators)
+      }),
+      { numRuns: RUNS },
+    )
+  })
 })
 
 /** Hash of the first head that the node leads to; undefined where it is refused. */
@@ -395,31 +360,27 @@ describe("whatever comes over the connection is a result of the contract's form 
   })
   afterAll(() => new Promise((resolve) => hostile.close(resolve)))
 
-  test(
-    'any text',
-    async () => {
-      const envelope = (result: unknown) => JSON.stringify({ jsonrpc: '2.0', id: 1, result })
-      const error = fc.record({ code: fc.integer(), message: fc.string(), data: fc.jsonValue() })
-      const texts = fc.oneof(
-        fc.string(),
-        fc.json(),
-        fc.jsonValue().map(envelope),
-        fc.oneof(error, fc.jsonValue()).map((wrong) => JSON.stringify({ error: wrong })),
-      )
-      const anyMethod = fc.constantFrom(...methodNames)
-      const property = fc.asyncProperty(texts, anyMethod, async (sent, method) => {
-        text = sent
-        try {
-          await client.call(method, {} as never)
-        } catch (wrong) {
-          expect(wrong).toBeInstanceOf(RpcError)
-          expect((wrong as RpcError).reason).toBeTypeOf('string')
-        }
-      })
-      await fc.assert(property, { numRuns: SIGNED_RUNS })
-    },
-    FUZZ_TIMEOUT_MS,
-  )
+  test('any text', async () => {
+    const envelope = (result: unknown) => JSON.stringify({ jsonrpc: '2.0', id: 1, result })
+    const error = fc.record({ code: fc.integer(), message: fc.string(), data: fc.jsonValue() })
+    const texts = fc.oneof(
+      fc.string(),
+      fc.json(),
+      fc.jsonValue().map(envelope),
+      fc.oneof(error, fc.jsonValue()).map((wrong) => JSON.stringify({ error: wrong })),
+    )
+    const anyMethod = fc.constantFrom(...methodNames)
+    const property = fc.asyncProperty(texts, anyMethod, async (sent, method) => {
+      text = sent
+      try {
+        await client.call(method, {} as never)
+      } catch (wrong) {
+        expect(wrong).toBeInstanceOf(RpcError)
+        expect((wrong as RpcError).reason).toBeTypeOf('string')
+      }
+    })
+    await fc.assert(property, { numRuns: SIGNED_RUNS })
+  })
 
   // Each took minutes and gigabytes, or overflowed the stack.
   const START = '{"result":{"height":1,"certificate":null,'

@@ -248,6 +248,8 @@ export class HeadFollower {
       const started = performance.now()
       try {
         await this.#step(leader)
+        // Else a node could claim a height, show no header there, and be asked for ever.
+        if (!this.#head) throw new RpcError('UNAVAILABLE', `${leader.url} shows no final header`)
         this.#failures = 0
         await this.#compareOthers()
         await this.#pause(minimumPollMs - (performance.now() - started))
@@ -264,11 +266,12 @@ export class HeadFollower {
     if (this.#options.follows === 'tip') return this.#jump(leader)
     const call = { signal: this.#ending.signal }
     let from = this.#nextHeight()
+    const waitMs = from === undefined ? 0 : POLL_WAIT_MS
     if (from === undefined) {
       const { height } = await leader.call('chain_getStatus', {}, call)
       from = Math.max(0, height - JUMP_BACK)
     }
-    const range = { from, to: from + HEADERS_MAX - 1, waitMs: POLL_WAIT_MS }
+    const range = { from, to: from + HEADERS_MAX - 1, waitMs }
     const reply = await leader.call('chain_getCertifiedHeaders', range, call)
     if (this.#pending.length + reply.headers.length > HEADERS_KEPT) this.#pending = []
     const entries = [...this.#pending, ...reply.headers]

@@ -161,6 +161,17 @@ test('a node with a forged history is not believed', async () => {
   expect(client.alarm).toBeUndefined()
 })
 
+test.each(['blocks', 'tip'] as const)(
+  'a node that claims a height and shows no header there is left: follows %s',
+  async (follows) => {
+    const [boaster, honest] = [createLedgerStory(params), createLedgerStory(params)]
+    const { status } = boaster
+    boaster.status = () => ({ ...status.call(boaster), height: 1_000_000 })
+    const client = await follow(honest, [await serve(boaster), await serve(honest)], { follows })
+    expect((await client.head()).height).toBe(honest.status().height)
+  },
+)
+
 test('two certified histories raise the alarm and stop everything', async () => {
   const ledgers = [createLedgerStory(params), createLedgerStory(params)] as const
   const servers = await Promise.all(ledgers.map((ledger) => serve(ledger)))
