@@ -1,37 +1,15 @@
-import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import { bytesToHex, utf8ToBytes } from '@ioex/chain/bytes'
 import type { ChainHead } from '@ioex/chain/light'
-import { SlotStore } from '../blobs/slot-store.ts'
 import { OfferKind, type Offer, REGION_BYTES_MAX } from '../relay/offer.ts'
 import { PeerNetwork } from '../relay/peer-network.ts'
 import { RELAY_STOP_BYTES, RELAY_STOP_PROTOCOL, RelayStopType } from '../relay/relay-messages.ts'
-import { createChannelCredentials } from '../transfer/channel-credentials.ts'
-import { Inbox } from '../transfer/inbox.ts'
 import { readMessage } from '../transfer/length-prefixed.ts'
-import type { ProviderCounters } from '../transfer/provider-context.ts'
-import { ProviderService } from '../transfer/provider-service.ts'
-import { RailMeters } from '../transfer/rail-meter.ts'
-import { NO_LIMITS, ServiceGate } from '../transfer/service-limits.ts'
-import { reasonOf } from '../transfer/transfer-error.ts'
-import {
-  openRailLedger,
-  openRepairLedger,
-  type RailLedger,
-  type RepairLedger,
-} from '../transfer/voucher-ledger.ts'
-import { FillWorker } from './fill-worker.ts'
+import { NO_LIMITS } from '../transfer/service-limits.ts'
 import { HeadRunner } from './head-runner.ts'
-import { Leaving } from './leaving.ts'
-import { NodeAccount } from './node-account.ts'
 import type { PeerNode, PeerNodeOptions, PeerStatus } from './node-interfaces.ts'
 import { PaidLinks } from './paid-links.ts'
-import { PaidLinksJournal } from './paid-links-journal.ts'
-import { Prover } from './prover.ts'
-import { Redeemer } from './redeemer.ts'
-import { RepairRedeemer } from './repair-redeemer.ts'
+import { openPeerParts, type PeerParts } from './peer-parts.ts'
 import { SlotClaimer } from './slot-claimer.ts'
-import { SlotKeeper } from './slot-keeper.ts'
 import { OwnerAccount } from './transactions.ts'
 
 const RELAY_STOP_MS = 10_000
@@ -41,86 +19,9 @@ const RELAY_STOP_MS = 10_000
  * Everything it must remember is in its folder; started again it goes on.
  */
 export async function startPeerNode(options: PeerNodeOptions): Promise<PeerNode> {
-  const { dataDir, chain, logger } = options
-  await mkdir(dataDir, { recursive: true })
-  const store = await SlotStore.open(join(dataDir, 'slots'), options.capacityBytes)
-  for (const [slot, reason] of store.damaged()) logger.error({ slot, reason }, 'slot damaged')
-  const vouchers = await openRailLedger(join(dataDir, 'vouchers'))
-  const repairs = await openRepairLedger(join(dataDir, 'repairs'))
-  const inbox = await Inbox.open(join(dataDir, 'inbox'), options.friends)
-  const account = new NodeAccount(chain, options.nodeKey)
-  const keeper = new SlotKeeper({ chain, store, nodeAddress: account.address, logger })
-  const leaving = await Leaving.open({ dataDir, chain, account, logger })
-  const repairRedeemer = new RepairRedeemer({ chain, account, vouchers: repairs, logger })
-  const counters = { bytesIn: 0, bytesOut: 0, slotsReceived: 0, filesReceived: 0 }
-  const gate = new ServiceGate(options.limits ?? NO_LIMITS, counters)
-  const fills = new FillWorker({
-    chain,
-    store,
-    account,
-    identity: options.identity,
-    onFilled: () => {
-      const reconciling = chain.head().then(({ epoch }) => keeper.reconcile(epoch))
-      // The next epoch's run sees the same rails.
-      reconciling.catch((error: unknown) => {
-        logger.warn({ reason: reasonOf(error) }, 'rails not read')
-      })
-    },
-    logger,
-  })
-  const provider = new ProviderService({
-    identity: { chainId: chain.chainId, nodeKey: options.nodeKey },
-    nodeAddress: account.address,
-    credentials: await createChannelCredentials(),
-    chain,
-    store,
-    meters: new RailMeters(vouchers),
-    repairs,
-    onRepairServed: () => repairRedeemer.served(),
-    inbox,
-    price: options.price,
-    unitPrice: options.unitPrice,
-    takesSlots: () => !leaving.isLeaving,
-    submitFill: (grant) => fills.submit(grant),
-    counters,
-    gate,
-    logger,
-  })
-  const peer = new RunningPeer(options, {
-    store,
-    vouchers,
-    repairs,
-    repairRedeemer,
-    inbox,
-    account,
-    keeper,
-    leaving,
-    provider,
-    gate,
-    counters,
-    prover: new Prover({ chain, store, account, logger }),
-    redeemer: new Redeemer({ chain, account, vouchers, logger }),
-    journal: await PaidLinksJournal.open(join(dataDir, 'paid-links.json')),
-  })
+  const peer = new RunningPeer(options, await openPeerParts(options))
   await peer.start()
   return peer
-}
-
-interface PeerParts {
-  readonly store: SlotStore
-  readonly vouchers: RailLedger
-  readonly repairs: RepairLedger
-  readonly repairRedeemer: RepairRedeemer
-  readonly inbox: Inbox
-  readonly account: NodeAccount
-  readonly keeper: SlotKeeper
-  readonly leaving: Leaving
-  readonly provider: ProviderService
-  readonly gate: ServiceGate
-  readonly counters: ProviderCounters
-  readonly prover: Prover
-  readonly redeemer: Redeemer
-  readonly journal: PaidLinksJournal
 }
 
 class RunningPeer implements PeerNode {
