@@ -159,14 +159,13 @@ export class FalseProposals {
     const commits = lie === 'justHash' ? random.bytes(32) : hashJustification(draft.justification)
     draft.fields.justHash = commits
     const times = lie === 'flood' ? FLOOD : lie === 'twice' ? 2 : 1
-    return Array.from({ length: times }, () => this.#sign(draft, lie))
+    return Array.from({ length: times }, () => this.#sign(draft, view, lie))
   }
 
   #spoilFields({ fields }: Draft, lie: Lie): void {
     const { random, nowMs } = this.#pen
     const parentMs = fields.timeMs
-    if (lie === 'proposer') fields.proposer += random.pick([-1, 1])
-    if (fields.proposer < 0) fields.proposer = 1
+    if (lie === 'proposer') this.#moveElsewhere(fields, random.pick([-1, 1]))
     if (lie === 'height') fields.height += random.pick([-1, 1, 2, 40])
     if (lie === 'time') {
       fields.timeMs = random.pick([nowMs - 60_000, nowMs + 900, nowMs + 5_000, parentMs - 2_000])
@@ -191,6 +190,16 @@ export class FalseProposals {
     return [...tree.blocks.values()].find(
       ({ parentHash, status }) => parentHash === config.setup.start.hash && status !== 'invalid',
     )
+  }
+
+  /** In the name of another proposer, in another epoch, or of a view still to come. */
+  #moveElsewhere(fields: Draft['fields'], step: number): void {
+    const wrong = this.#pen.rare.pick(['proposer', 'epoch', 'view'] as const)
+    if (wrong === 'proposer') fields.proposer = Math.abs(fields.proposer + step)
+    if (wrong === 'epoch') fields.epoch += step
+    if (wrong !== 'view') return
+    fields.view += 1
+    fields.proposer = leaderOf(this.#machine, fields.view)
   }
 
   #spoilJustification(draft: Draft, lie: Lie): void {
@@ -276,18 +285,18 @@ export class FalseProposals {
     const leader = leaderOf(this.#machine, view)
     draft.fields.proposer = random.pick([index, leader, leader])
     draft.fields.justHash = hashJustification(draft.justification)
-    const proposal = this.#sign(draft, 'out of turn')
+    const proposal = this.#sign(draft, view, 'out of turn')
     const validator = random.pick([proposal.leaderVote.validator, leader])
     return [{ ...proposal, leaderVote: { ...proposal.leaderVote, validator } }]
   }
 
-  #sign({ fields, justification, said }: Draft, lie: Lie): Proposal {
+  #sign({ fields, justification, said }: Draft, view: number, lie: Lie): Proposal {
     const { random } = this.#pen
     const txRoot = random.bytes(32)
     txRoot[0] = lie === 'content' ? 0xff : 1
     const header: Header = completeHeader(fields, txRoot)
     const hash = lie === 'hash' ? random.bytes(32) : hashHeader(header)
-    const leaderVote = this.#pen.sign(VoteKind.notarize, fields.view, hash)
+    const leaderVote = this.#pen.sign(VoteKind.notarize, view, hash)
     this.#keep({ hash: bytesToHex(hash), header, justification })
     return { header, justification: said ?? justification, leaderVote }
   }

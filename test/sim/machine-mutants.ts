@@ -132,6 +132,12 @@ export const MACHINE_MUTANTS: readonly Mutant[] = [
     to: 'header.epoch !== setup.epoch',
   },
   {
+    name: 'header of another epoch',
+    file: `${CONSENSUS}/proposing.ts`,
+    from: 'header.epoch !== setup.epoch || header.proposer !== leaderOf(state, header.view)',
+    to: 'header.proposer !== leaderOf(state, header.view)',
+  },
+  {
     name: 'height unbounded by the epoch',
     file: `${CONSENSUS}/proposing.ts`,
     from: 'if (header.height <= setup.start.header.height || header.height > setup.lastHeight) return false',
