@@ -38,6 +38,8 @@ import type { World } from './world.ts'
 
 /** Content that every honest node refuses. */
 const BAD_CONTENT = 0xff
+/** Share of its blocks that a slow host builds for as long as it takes to lead again. */
+const OVERDUE = 0.7
 
 /** A node: the production machine with everything around it simulated. */
 export class Instance {
@@ -63,6 +65,8 @@ export class Instance {
   #pace: PaceDuties | undefined
   #forkWatch: ForkWatch | undefined
   #objections: ObjectionWatch | undefined
+  /** Hands out the block that a slow host still builds. */
+  #overdue: (() => void) | undefined
   /** Times it stopped because of two final chains. */
   forksNoticed = 0
   readonly #distrusted = new Map<string, number>()
@@ -413,22 +417,28 @@ export class Instance {
   }
 
   #build({ fields }: Extract<RelayEffect, { type: 'buildBlock' }>): void {
-    const { heap, random } = this.#world
+    const { heap, random, rare, scenario } = this.#world
     const fails = random.chance(0.02)
     const txRoot = random.bytes(32)
     txRoot[0] = 1
     const header = completeHeader(fields, txRoot)
-    this.#later(
-      random.between(1, 50),
-      () => {
-        const { view } = fields
-        const nowMs = this.nowMs
-        if (fails) return this.step({ type: 'blockNotBuilt', nowMs, view })
-        this.#executed.add(bytesToHex(hashHeader(header)))
-        return this.step({ type: 'blockBuilt', nowMs, view, header })
-      },
-      heap.now,
-    )
+    const delayMs = random.between(1, 50)
+    const answer = () => {
+      const { view } = fields
+      const nowMs = this.nowMs
+      if (fails) return this.step({ type: 'blockNotBuilt', nowMs, view })
+      this.#executed.add(bytesToHex(hashHeader(header)))
+      return this.step({ type: 'blockBuilt', nowMs, view, header })
+    }
+    // What a slow host was asked before comes first, when its view is long over.
+    this.#overdue?.()
+    this.#overdue = undefined
+    const later = () => this.#later(delayMs, answer, heap.now)
+    if (scenario.slowHost !== this.validator || !rare.chance(OVERDUE)) return later()
+    const generation = this.#generation
+    this.#overdue = () => {
+      if (generation === this.#generation) this.#later(0, answer, heap.now)
+    }
   }
 
   #nextEpoch(): void {

@@ -419,7 +419,6 @@ export const MACHINE_MUTANTS: readonly Mutant[] = [
     file: `${CONSENSUS}/proposing.ts`,
     from: "if (view !== state.view || duty?.status !== 'building' || !duty.plan) return",
     to: "if (duty?.status !== 'building' || !duty.plan) return",
-    redundant: 'mayNotarize refuses a view that is over',
   },
   {
     name: 'older epochs not answered',

@@ -13,6 +13,7 @@ const SPLIT_VIEWS = 100
 const CHANGES_SEED = 0x1500_0000
 
 const SLOW_SHARE = 0.04
+const SLOW_HOST_SHARE = 0.1
 
 /** Histories in which nodes object to blocks by themselves, and how often until calm. */
 const OBJECTIONS_SEED = 0x0b_0000
@@ -36,6 +37,8 @@ export interface Scenario {
   readonly calmFromMs: number
   /** Calm, but slower than the first skip timeout: only timeouts that grow bring blocks. */
   readonly slow?: boolean
+  /** Builds blocks for so long that their views pass meanwhile: as good as silent when it leads. */
+  readonly slowHost?: number | undefined
   readonly loss: number
   readonly duplication: number
   readonly delayMaxMs: number
@@ -77,6 +80,9 @@ export function drawScenario(random: Random, seed: number, tooManyFaulty: boolea
   const changes = new Random(seed + CHANGES_SEED)
   const sets = tooManyFaulty ? [validators] : drawSets(changes, validators, faulty)
   const wiped = tooManyFaulty ? undefined : drawWiped(changes, sets, count, faulty, calmFromMs)
+  const slow = !tooManyFaulty && changes.chance(SLOW_SHARE)
+  const lost = new Set([...faulty, ...(wiped ? [wiped.validator] : [])])
+  const slowHost = tooManyFaulty ? undefined : drawSlowHost(changes, sets, count, lost)
   return {
     validators,
     sets,
@@ -85,7 +91,8 @@ export function drawScenario(random: Random, seed: number, tooManyFaulty: boolea
     liars,
     epochBlocks: random.pick([2, 3, 5, 8, 40]),
     calmFromMs,
-    slow: !tooManyFaulty && changes.chance(SLOW_SHARE),
+    slow,
+    slowHost,
     loss: random.pick([0, 0.05, 0.15, 0.3]),
     duplication: random.pick([0, 0.05]),
     delayMaxMs: random.pick([50, 300, 1_000, 3_000]),
@@ -144,6 +151,19 @@ function drawWiped(
   const lost = new Set([...faulty, validator])
   if (faulty.has(validator) || !sets.every((set) => canBear(set, lost))) return undefined
   return { validator, atMs: random.between(1_000, calmFromMs) }
+}
+
+/** Counts as faulty in every set, beside those that are. */
+function drawSlowHost(
+  random: Random,
+  sets: readonly (readonly EpochValidator[])[],
+  validators: number,
+  faulty: ReadonlySet<number>,
+) {
+  if (!random.chance(SLOW_HOST_SHARE)) return undefined
+  const validator = random.between(0, validators - 1)
+  const silent = new Set([...faulty, validator])
+  return sets.every((set) => canBear(set, silent)) ? validator : undefined
 }
 
 function canBear(set: readonly EpochValidator[], faulty: ReadonlySet<number>): boolean {

@@ -79,6 +79,7 @@ export class StepDuties {
     const { event } = this.#before
     for (const effect of effects) this.#checkEffect(effect, effects, machine)
     if (event.type === 'message' && !machine.halted) this.#checkMessage(event, effects, machine)
+    if (event.type === 'blockBuilt') this.#checkBuilt(event.view, effects)
     for (const effect of effects) {
       if (effect.type !== 'sendTo' || effect.message.type !== 'bundle') continue
       this.#answeredMs.set(effect.peer, event.nowMs)
@@ -106,6 +107,20 @@ export class StepDuties {
         each.message.certificate === certificate,
     )
     if (!isTold) throw new Violation('the end of an epoch is not told')
+  }
+
+  /** What was built for the view that is open leaves, unless the leader signed in it meanwhile. */
+  #checkBuilt(view: number, effects: readonly RelayEffect[]): void {
+    const { view: open } = this.#before as Before
+    const { disk, epoch } = this.#place
+    if (view !== open || disk.votes(epoch).some(({ statement }) => statement.view === view)) return
+    const isSaid = effects.some(
+      (each) =>
+        each.type === 'broadcast' &&
+        each.message.type === 'proposal' &&
+        each.message.proposal.header.view === view,
+    )
+    if (!isSaid) throw new Violation(`the block built for view ${view} is not proposed`)
   }
 
   #checkMessage(
