@@ -353,6 +353,12 @@ export class DraftLayer implements LedgerDraft, LayerTables {
   }
 }
 
+/** The layer behind a draft that is still open. */
+export function layerOf(draft: LedgerDraft): DraftLayer {
+  assert(draft instanceof DraftLayer && !draft.merged, 'only an open draft has changes')
+  return draft
+}
+
 const unindexed = () => {}
 
 function hexAddressOf(base: BaseLedger, account: number | undefined): Hex | undefined {

@@ -11,16 +11,16 @@ import { type Account, AccountType, NodeType, RailType } from '../types/records.
 import type { LedgerDraft } from './ledger-draft.ts'
 import {
   changedRecords,
-  changesOf,
   clear,
   createLedger,
   draftOf,
   type Ledger,
-  loadLedger,
   merge,
   mergeAndClear,
   stateRoot,
 } from './ledger.ts'
+import { loadLedger } from './ledger-loader.ts'
+import { changesOf } from './state-changes.ts'
 import type { StateChange } from './record-tables.ts'
 
 setHasher(asSha256)

@@ -10,15 +10,15 @@ import { rewardRoot } from '../rules/reward-tree.ts'
 import { EpochType, type InventoryEntry, NodeType } from '../types/records.ts'
 import { isCheckpointHeight, type NetworkParams } from '../params/network-params.ts'
 import {
-  changesOf,
   createLedger,
   draftOf,
   type Ledger,
-  loadLedger,
   merge,
   stateRoot,
   stateRoots,
 } from '../state/ledger.ts'
+import { loadLedger } from '../state/ledger-loader.ts'
+import { changesOf } from '../state/state-changes.ts'
 import { type StateChange, stateTags, tableNames } from '../state/record-tables.ts'
 import { SnapshotDatabase } from '../store/snapshot-database.ts'
 import type { Header } from '../types/consensus-objects.ts'
