@@ -1,4 +1,5 @@
 export * from './peer-budgets.ts'
 export * from './pool-limits.ts'
+export * from './pool-view.ts'
 export * from './transaction-pool.ts'
 export * from './waiting.ts'

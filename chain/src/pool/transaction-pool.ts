@@ -2,33 +2,21 @@ import { bytesToHex, type Hex } from '../bytes/hex.ts'
 import { fault, ok, type Result } from '../bytes/result.ts'
 import { addressOf } from '../bytes/signature.ts'
 import { checkForm, laneOf } from '../rules/transaction-checks.ts'
-import { BLOCK_BODY_BYTES_MAX, PayloadKind, type Transaction } from '../types/transactions.ts'
+import type { Transaction } from '../types/transactions.ts'
 import { AccountQueue } from './account-queue.ts'
+import { checkFunds, payableRun, replacing, worthOf } from './account-terms.ts'
 import { bestFirst } from './best-first.ts'
 import { FeeFloor } from './fee-floor.ts'
 import {
   EVICTIONS_PER_ADMISSION_MAX,
   POOL_LIMITS,
   type PoolLimits,
-  REDEEM_BODY_PERCENT,
-  REPLACEMENT_BLOCKS,
-  REPLACEMENT_PERCENT,
-  REPLACEMENTS_MAX,
   VERIFICATIONS_PER_SECOND,
 } from './pool-limits.ts'
+import type { PoolView } from './pool-view.ts'
 import { TokenBucket } from './token-bucket.ts'
-import { feeAtCap, type Waiting, waitingOf } from './waiting.ts'
-
-/** A ledger as the pool sees it. */
-export interface PoolView {
-  /** Height of the block it stands after. */
-  readonly height: number
-  readonly epoch: number
-  /** Base fee of the block after that one, units per byte. */
-  readonly baseFee: bigint
-  nonceOf(address: Uint8Array): number
-  balanceOf(address: Uint8Array): bigint
-}
+import { type Waiting, waitingOf } from './waiting.ts'
+import { WaitingLanes } from './waiting-lanes.ts'
 
 /** What the pool asks of its owner. */
 export interface PoolRules {
@@ -51,11 +39,6 @@ export interface IncludedTransaction {
   readonly sender: Uint8Array
 }
 
-interface Totals {
-  count: number
-  bytes: number
-}
-
 /**
  * Transactions that wait for a block. Admission asks the cheapest questions first and checks the
  * signature when nothing but it and the rule's own trial is left. Kinds with an account stand in
@@ -64,12 +47,7 @@ interface Totals {
 export class TransactionPool {
   readonly #rules: PoolRules
   readonly #limits: PoolLimits
-  readonly #byId = new Map<Hex, Waiting>()
-  /** Kinds without an account, by slot. */
-  readonly #free = new Map<string, Waiting>()
-  readonly #accounts = new Map<Hex, AccountQueue>()
-  readonly #accountTotals: Totals = { count: 0, bytes: 0 }
-  readonly #freeTotals: Totals = { count: 0, bytes: 0 }
+  readonly #lanes = new WaitingLanes()
   readonly #floor = new FeeFloor()
   readonly #verifications: TokenBucket
   #epoch = 0
@@ -81,34 +59,35 @@ export class TransactionPool {
   }
 
   get size(): number {
-    return this.#byId.size
+    return this.#lanes.byId.size
   }
 
   get bytes(): number {
-    return this.#accountTotals.bytes + this.#freeTotals.bytes
+    return this.#lanes.accountTotals.bytes + this.#lanes.freeTotals.bytes
   }
 
   /** What waits now, by lane, and of the account that has most. */
   sizes() {
-    const queues = [...this.#accounts.values()]
+    const queues = [...this.#lanes.accounts.values()]
     return {
-      accounts: { ...this.#accountTotals },
-      free: { ...this.#freeTotals },
+      accounts: { ...this.#lanes.accountTotals },
+      free: { ...this.#lanes.freeTotals },
       ofAccount: Math.max(0, ...queues.map(({ entries }) => entries.length)),
     }
   }
 
   has(id: Hex): boolean {
-    return this.#byId.has(id)
+    return this.#lanes.byId.has(id)
   }
 
   get(id: Hex): Transaction | undefined {
-    return this.#byId.get(id)?.transaction
+    return this.#lanes.byId.get(id)?.transaction
   }
 
   /** Admits a decoded transaction of `bytes` serialized length, or says why not. */
   add(id: Hex, transaction: Transaction, bytes: number): Result<undefined> {
-    if (this.#byId.has(id)) return fault('ALREADY_KNOWN', 'the transaction is already waiting')
+    if (this.#lanes.byId.has(id))
+      return fault('ALREADY_KNOWN', 'the transaction is already waiting')
     const lane = laneOf(transaction.body)
     if (lane === 'system') {
       return fault('SYSTEM_LANE', 'only proposers put this kind of transaction into a block')
@@ -123,7 +102,7 @@ export class TransactionPool {
 
   /** The nonce after an account's waiting transactions, given the one of the ledger. */
   nextNonce(address: Uint8Array, ledgerNonce: number): number {
-    const queue = this.#accounts.get(bytesToHex(address))
+    const queue = this.#lanes.accounts.get(bytesToHex(address))
     return ledgerNonce + (queue?.ready(ledgerNonce).length ?? 0)
   }
 
@@ -134,11 +113,11 @@ export class TransactionPool {
    */
   *best(view: PoolView): Iterable<Transaction> {
     const height = view.height + 1
-    for (const { transaction } of this.#freeInOrder()) {
+    for (const { transaction } of this.#lanes.freeInOrder()) {
       if (transaction.body.validUntil >= height) yield transaction
     }
     const runs: Waiting[][] = []
-    for (const queue of this.#accounts.values()) runs.push(payableRun(queue, view))
+    for (const queue of this.#lanes.accounts.values()) runs.push(payableRun(queue, view))
     for (const { transaction } of bestFirst(runs)) yield transaction
   }
 
@@ -147,42 +126,42 @@ export class TransactionPool {
     const view = this.#rules.view()
     const touched = new Set<Hex>()
     for (const { id, sender } of included) {
-      const waiting = this.#byId.get(id)
+      const waiting = this.#lanes.byId.get(id)
       touched.add(waiting?.sender ?? bytesToHex(addressOf(sender)))
-      if (waiting) this.#remove(waiting)
+      if (waiting) this.#lanes.remove(waiting)
     }
-    for (const waiting of this.#byId.values()) {
-      if (waiting.transaction.body.validUntil <= view.height) this.#removeWithTail(waiting)
+    for (const waiting of this.#lanes.byId.values()) {
+      if (waiting.transaction.body.validUntil <= view.height) this.#lanes.removeWithTail(waiting)
     }
     for (const sender of touched) {
-      const queue = this.#accounts.get(sender)
+      const queue = this.#lanes.accounts.get(sender)
       if (queue) this.#recheck(queue, view)
     }
     const isNewEpoch = view.epoch !== this.#epoch
     this.#epoch = view.epoch
-    for (const waiting of this.#free.values()) {
+    for (const waiting of this.#lanes.free.values()) {
       if (!isNewEpoch && !touched.has(waiting.sender)) continue
-      if (!this.#rules.trial(waiting, []).ok) this.#remove(waiting)
+      if (!this.#rules.trial(waiting, []).ok) this.#lanes.remove(waiting)
     }
   }
 
   #addFree(waiting: Waiting): Result<undefined> {
     const { freeTransactionsMax, freeBytesMax } = this.#limits
-    if (this.#free.has(waiting.slot)) {
+    if (this.#lanes.free.has(waiting.slot)) {
       return fault('POOL_SLOT_TAKEN', 'another transaction of this sender waits in its place')
     }
-    const { count, bytes } = this.#freeTotals
+    const { count, bytes } = this.#lanes.freeTotals
     if (count >= freeTransactionsMax || bytes + waiting.bytes > freeBytesMax) return poolFull()
     const signed = this.#checkSignature(waiting)
     if (!signed.ok) return signed
     const verdict = this.#rules.trial(waiting, [])
     if (!verdict.ok) return verdict
-    this.#insert(waiting)
+    this.#lanes.insert(waiting)
     return ok()
   }
 
   #addToAccount(asked: Waiting, view: PoolView): Result<undefined> {
-    const queue = this.#accounts.get(asked.sender) ?? new AccountQueue()
+    const queue = this.#lanes.accounts.get(asked.sender) ?? new AccountQueue()
     const placed = this.#checkPlace(asked, queue, view)
     if (!placed.ok) return placed
     const { waiting, replaced } = placed.value
@@ -202,10 +181,10 @@ export class TransactionPool {
       waiting.isTried = true
     }
     for (const victim of room.value) this.#evict(victim, view)
-    if (replaced) this.#remove(replaced)
-    this.#insert(waiting)
+    if (replaced) this.#lanes.remove(replaced)
+    this.#lanes.insert(waiting)
     // Those behind it now stand on other ground, or on ground at all.
-    if (isNext) this.#tryFrom(this.#accounts.get(waiting.sender), nonce + 1, view)
+    if (isNext) this.#tryFrom(this.#lanes.accounts.get(waiting.sender), nonce + 1, view)
     return ok()
   }
 
@@ -256,8 +235,8 @@ export class TransactionPool {
     view: PoolView,
   ): Result<Waiting[]> {
     const { accountTransactionsMax, accountBytesMax } = this.#limits
-    let count = this.#accountTotals.count + (replaced ? 0 : 1)
-    let bytes = this.#accountTotals.bytes + waiting.bytes - (replaced?.bytes ?? 0)
+    let count = this.#lanes.accountTotals.count + (replaced ? 0 : 1)
+    let bytes = this.#lanes.accountTotals.bytes + waiting.bytes - (replaced?.bytes ?? 0)
     const victims: Waiting[] = []
     while (count > accountTransactionsMax || bytes > accountBytesMax) {
       const victim = this.#leastTail(waiting.sender, victims, view)
@@ -272,7 +251,7 @@ export class TransactionPool {
 
   #leastTail(except: Hex, gone: readonly Waiting[], view: PoolView): Waiting | undefined {
     let least: Waiting | undefined
-    for (const [sender, queue] of this.#accounts) {
+    for (const [sender, queue] of this.#lanes.accounts) {
       if (sender === except) continue
       const tail = queue.entries.findLast((entry) => !gone.includes(entry))
       if (tail && (!least || worthOf(tail, view) < worthOf(least, view))) least = tail
@@ -283,7 +262,7 @@ export class TransactionPool {
   #evict(victim: Waiting, view: PoolView): void {
     const worth = worthOf(victim, view)
     if (worth >= 0n) this.#floor.raise(worth, this.#rules.nowMs())
-    this.#remove(victim)
+    this.#lanes.remove(victim)
   }
 
   #checkSignature({ transaction }: Waiting): Result<undefined> {
@@ -301,13 +280,13 @@ export class TransactionPool {
     if (!first) return
     const next = view.nonceOf(first.address)
     for (const entry of queue.entries) {
-      if (entry.transaction.body.nonce < next) this.#remove(entry)
+      if (entry.transaction.body.nonce < next) this.#lanes.remove(entry)
     }
     let rest = view.balanceOf(first.address)
     for (const entry of queue.entries) {
       rest -= entry.cost
       if (rest >= 0n) continue
-      this.#removeWithTail(entry)
+      this.#lanes.removeWithTail(entry)
       break
     }
     this.#tryFrom(queue, next, view)
@@ -326,7 +305,7 @@ export class TransactionPool {
       // What stands behind a gap is held until the gap is filled.
       if (entry.transaction.body.nonce !== next) return
       if (!this.#rules.trial(entry, before).ok) {
-        this.#removeWithTail(entry)
+        this.#lanes.removeWithTail(entry)
         return
       }
       entry.isTried = true
@@ -334,127 +313,8 @@ export class TransactionPool {
       next++
     }
   }
-
-  *#freeInOrder(): Iterable<Waiting> {
-    const isRedeem = ({ transaction }: Waiting) =>
-      transaction.body.payload.selector === PayloadKind.redeem
-    for (const waiting of this.#free.values()) if (!isRedeem(waiting)) yield waiting
-    let left = (BLOCK_BODY_BYTES_MAX * REDEEM_BODY_PERCENT) / 100
-    for (const waiting of this.#free.values()) {
-      if (!isRedeem(waiting) || waiting.bytes > left) continue
-      left -= waiting.bytes
-      yield waiting
-    }
-  }
-
-  #insert(waiting: Waiting): void {
-    this.#byId.set(waiting.id, waiting)
-    const { sender, slot } = waiting
-    if (isOfAccount(waiting)) {
-      const queue = this.#accounts.get(sender) ?? new AccountQueue()
-      queue.put(waiting)
-      this.#accounts.set(sender, queue)
-    } else {
-      this.#free.set(slot, waiting)
-    }
-    const totals = this.#totalsOf(waiting)
-    totals.count += 1
-    totals.bytes += waiting.bytes
-  }
-
-  /** A later nonce cannot execute without the earlier ones. */
-  #removeWithTail(waiting: Waiting): void {
-    const entries = this.#accounts.get(waiting.sender)?.entries ?? []
-    const from = entries.indexOf(waiting)
-    if (from < 0) this.#remove(waiting)
-    else for (const entry of entries.slice(from)) this.#remove(entry)
-  }
-
-  #remove(waiting: Waiting): void {
-    if (!this.#byId.delete(waiting.id)) return
-    if (isOfAccount(waiting)) {
-      const queue = this.#accounts.get(waiting.sender)
-      queue?.remove(waiting)
-      if (queue?.entries.length === 0) this.#accounts.delete(waiting.sender)
-    } else {
-      this.#free.delete(waiting.slot)
-    }
-    const totals = this.#totalsOf(waiting)
-    totals.count -= 1
-    totals.bytes -= waiting.bytes
-  }
-
-  #totalsOf(waiting: Waiting): Totals {
-    return isOfAccount(waiting) ? this.#accountTotals : this.#freeTotals
-  }
-}
-
-function isOfAccount({ transaction }: Waiting): boolean {
-  return laneOf(transaction.body) === 'account'
 }
 
 function poolFull() {
   return fault('POOL_FULL', 'too many transactions wait: try again in a few blocks')
-}
-
-/** What a block would gain from it, per byte; below 0 where it cannot stand in the next one. */
-function worthOf({ transaction, isTried }: Waiting, { baseFee }: PoolView): bigint {
-  const { maxBaseFee, tip } = transaction.body
-  if (!isTried) return -2n
-  return maxBaseFee < baseFee ? -1n : tip
-}
-
-/** Those of an account that can stand in the block after the view's, without a gap. */
-function payableRun(queue: AccountQueue, view: PoolView): Waiting[] {
-  const [first] = queue.entries
-  const run = first ? queue.ready(view.nonceOf(first.address)) : []
-  const end = run.findIndex(({ transaction }) => {
-    const { maxBaseFee, validUntil } = transaction.body
-    return maxBaseFee < view.baseFee || validUntil <= view.height
-  })
-  return end < 0 ? run : run.slice(0, end)
-}
-
-/** Better terms by a tenth, and not so often that the pool works for nothing. */
-function replacing(
-  old: Waiting,
-  waiting: Waiting,
-  height: number,
-): Result<{ waiting: Waiting; replaced: Waiting }> {
-  const [was, is] = [old.transaction.body, waiting.transaction.body]
-  const isBetter = (before: bigint, after: bigint) =>
-    after > before && after * 100n >= before * REPLACEMENT_PERCENT
-  if (!isBetter(was.maxBaseFee, is.maxBaseFee) || !isBetter(was.tip, is.tip)) {
-    return fault(
-      'NONCE_TAKEN',
-      `a transaction with this nonce waits: replace it with ${REPLACEMENT_PERCENT} % of its ` +
-        'maxBaseFee and tip, or use the next nonce',
-      { maxBaseFee: was.maxBaseFee, tip: was.tip },
-    )
-  }
-  const recent = old.replacedAt.filter((at) => at > height - REPLACEMENT_BLOCKS)
-  if (recent.length >= REPLACEMENTS_MAX) {
-    return fault('REPLACED_TOO_OFTEN', `at most ${REPLACEMENTS_MAX} times in a few blocks`)
-  }
-  return ok({ waiting: { ...waiting, replacedAt: [...recent, height] }, replaced: old })
-}
-
-/** The balance covers all that waits at its worst, this one, and a like fee for missing nonces. */
-function checkFunds(
-  waiting: Waiting,
-  replaced: Waiting | undefined,
-  queue: AccountQueue,
-  view: PoolView,
-): Result<undefined> {
-  const { body } = waiting.transaction
-  const balance = view.balanceOf(waiting.address)
-  const missing = queue.missing(view.nonceOf(waiting.address), body.nonce)
-  const gaps = BigInt(missing) * feeAtCap(body, waiting.bytes)
-  const needed = queue.cost - (replaced?.cost ?? 0n) + waiting.cost + gaps
-  if (balance >= needed) return ok()
-  return fault(
-    'INSUFFICIENT_FUNDS',
-    `the account holds ${balance} units where ${needed} are needed for all that wait`,
-    { balance, needed },
-  )
 }

@@ -5,7 +5,8 @@ import { ZERO_SIGNATURE } from '../../types/primitives.ts'
 import { transactionId } from '../../types/transaction-codec.ts'
 import { type Payload, PayloadKind, type Transaction } from '../../types/transactions.ts'
 import type { PoolLimits } from '../pool-limits.ts'
-import { type PoolView, TransactionPool } from '../transaction-pool.ts'
+import type { PoolView } from '../pool-view.ts'
+import { TransactionPool } from '../transaction-pool.ts'
 
 export const key = (seed: number) => new Uint8Array(33).fill(seed).fill(2, 0, 1)
 
