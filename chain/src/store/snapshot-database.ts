@@ -1,12 +1,10 @@
 import { crc32 } from 'node:zlib'
 import { ClassicLevel } from 'classic-level'
 import { MemoryLevel } from 'memory-level'
-import type { AbstractLevel } from 'abstract-level'
 import { bytesToHex, concatBytes, utf8ToBytes } from '../bytes/hex.ts'
 import { type SnapshotShelf, SNAPSHOTS_KEPT } from '../sync/snapshot-shelf.ts'
+import type { Database } from './database.ts'
 import { readU32, readU64, u32Key, u64Key } from './layout.ts'
-
-type Database = AbstractLevel<Uint8Array, Uint8Array, Uint8Array>
 
 const ENCODING = { keyEncoding: 'view', valueEncoding: 'view' } as const
 

@@ -3,7 +3,7 @@ import { MemoryLevel } from 'memory-level'
 import { expect, test } from 'vitest'
 import type { StateEntry } from '../manager/chain-store.ts'
 import { Prefix } from './layout.ts'
-import type { Database } from './level-store.ts'
+import type { Database } from './database.ts'
 import { stateEntries, stateWrite } from './state-entries.ts'
 
 const asDatabase = () =>

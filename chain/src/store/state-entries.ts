@@ -1,9 +1,9 @@
-import type { AbstractBatchPutOperation, AbstractLevel, AbstractSnapshot } from 'abstract-level'
+import type { AbstractBatchPutOperation, AbstractSnapshot } from 'abstract-level'
 import type { StateEntry } from '../manager/chain-store.ts'
 import { stateTags } from '../state/record-tables.ts'
+import type { Database } from './database.ts'
 import { Prefix } from './layout.ts'
 
-type Database = AbstractLevel<Uint8Array, Uint8Array, Uint8Array>
 type StateWrite = AbstractBatchPutOperation<Database, Uint8Array | string, Uint8Array | string>
 
 /**

@@ -1,6 +1,6 @@
 import { MemoryLevel } from 'memory-level'
 import { assert } from '../../../chain/src/bytes/assert.ts'
-import type { Database } from '../../../chain/src/store/level-store.ts'
+import type { Database } from '../../../chain/src/store/database.ts'
 import type { Random } from '../random.ts'
 
 type Entry = readonly [key: Uint8Array, value: Uint8Array]
