@@ -13,6 +13,7 @@ import { createLibp2p } from 'libp2p'
 import type { Logger } from 'pino'
 import { bytesToHex } from '../bytes/hex.ts'
 import { PRESENCE_BYTES_MAX, PRESENCES_BYTES_MAX } from '../types/signer-presence.ts'
+import { connectionGater, connectionsMax, STRANGERS_MAX } from './connection-limits.ts'
 import { type FinalHeaderHandler, finalGossip, joinTopic } from './final-gossip.ts'
 import { Outbox } from './outbox.ts'
 import { SALT_BYTES, SHORT_ID_BYTES, SHORT_IDS_MAX } from './short-ids.ts'
@@ -23,6 +24,8 @@ import { type GossipVerdict, RELAY_TICK_MS, TransactionRelay } from './transacti
 /** Bytes of one consensus message; a proposal carries a whole block. */
 export const CONSENSUS_MESSAGE_BYTES_MAX = 2 * 1024 * 1024
 
+/** Twice what all protocols together need: each can hold a window of 256 KiB. */
+const STREAMS_OF_PEER_MAX = 64
 const REDIAL_MS = 1000
 const REQUEST_TIMEOUT_MS = 10_000
 /** Bodies of announced transactions: another holder is asked sooner. */
@@ -39,6 +42,8 @@ export interface FullNodeNetworkOptions {
   readonly announce?: readonly string[] | undefined
   /** Multiaddrs (with /p2p/ id) of full nodes to stay connected to. */
   readonly peers: readonly string[]
+  /** Connections that others may open to us; default STRANGERS_MAX. */
+  readonly strangersMax?: number | undefined
   readonly logger: Logger
 }
 
@@ -61,6 +66,8 @@ export class FullNodeNetwork {
   readonly #protocols: ReturnType<typeof protocolsOf>
   readonly #relay: TransactionRelay
   readonly #outboxes = new Map<string, Outbox>()
+  /** Peers that are gone and still have a record in libp2p, which would keep it for hours. */
+  readonly #gone = new Map<string, PeerId>()
   readonly #stopping = new AbortController()
   #onConsensus: MessageHandler = () => {}
   #onTransaction: TransactionHandler = () => 'ignore'
@@ -87,20 +94,27 @@ export class FullNodeNetwork {
   }
 
   static async start(options: FullNodeNetworkOptions): Promise<FullNodeNetwork> {
-    const node = await createLibp2p<FullNodeServices>({
+    const limits = {
+      named: new Set(options.peers.flatMap((address) => address.split('/p2p/')[1] ?? [])),
+      strangersMax: options.strangersMax ?? STRANGERS_MAX,
+      connections: (): readonly Connection[] => node.getConnections(),
+    }
+    const node: Libp2p<FullNodeServices> = await createLibp2p<FullNodeServices>({
       privateKey: privateKeyFromRaw(options.nodeKey),
       addresses: { listen: [...options.listen], announce: [...(options.announce ?? [])] },
       transports: [tcp()],
       connectionEncrypters: [tls()],
-      streamMuxers: [yamux()],
+      streamMuxers: [yamux({ maxInboundStreams: STREAMS_OF_PEER_MAX })],
       connectionManager: {
         // The default, 5 connections a second from a host, starves a network on one machine.
         inboundConnectionThreshold: 1000,
         maxIncomingPendingConnections: 256,
+        maxConnections: connectionsMax(limits),
       },
+      connectionGater: connectionGater(limits),
       services: {
         identify: identify(),
-        pubsub: finalGossip(),
+        pubsub: finalGossip(protocolsOf(options.chainId).final),
       },
     })
     const network = new FullNodeNetwork(node, options)
@@ -124,6 +138,16 @@ export class FullNodeNetwork {
       addresses: [remoteAddr.toString()],
       direction,
     }))
+  }
+
+  /** The topic of final headers. */
+  get finalTopic(): string {
+    return this.#protocols.final
+  }
+
+  /** Peers of which libp2p keeps a record, connected or not. */
+  async remembered(): Promise<number> {
+    return (await this.#node.peerStore.all()).length
   }
 
   /** Peer ids of connected full nodes. */
@@ -269,15 +293,16 @@ export class FullNodeNetwork {
     joinTopic(this.#node.services.pubsub, this.#protocols.final, (peer, message) =>
       this.#onFinalHeader(peer, message),
     )
-    this.#node.addEventListener('peer:identify', ({ detail }) => {
-      if (detail.protocols.includes(consensus)) this.#connected(detail.peerId)
+    this.#node.addEventListener('peer:identify', ({ detail: { peerId, protocols } }) => {
+      // It may have left while it was greeted; no event would ever tell of that again.
+      if (!this.#connectionOf(peerId.toString())) this.#disconnected(peerId)
+      else if (protocols.includes(consensus)) this.#connected(peerId)
     })
-    this.#node.addEventListener('peer:disconnect', ({ detail }) => {
-      this.#outboxes.get(detail.toString())?.close()
-      this.#outboxes.delete(detail.toString())
-      this.#relay.disconnect(detail.toString())
-    })
-    this.#redial = setInterval(() => this.#dialMissing(), REDIAL_MS)
+    this.#node.addEventListener('peer:disconnect', ({ detail }) => this.#disconnected(detail))
+    this.#redial = setInterval(() => {
+      this.#forgetGone()
+      this.#dialMissing()
+    }, REDIAL_MS)
     this.#relayTick = setInterval(() => this.#relay.tick(), RELAY_TICK_MS)
     this.#dialMissing()
   }
@@ -297,6 +322,25 @@ export class FullNodeNetwork {
     return this.#node
       .getConnections()
       .find(({ remotePeer, status }) => remotePeer.toString() === peer && status === 'open')
+  }
+
+  #disconnected(peer: PeerId): void {
+    const id = peer.toString()
+    this.#outboxes.get(id)?.close()
+    this.#outboxes.delete(id)
+    this.#relay.disconnect(id)
+    this.#gone.set(id, peer)
+  }
+
+  /** Not at once: parts of libp2p look into the record to learn what the peer was to them. */
+  #forgetGone(): void {
+    for (const [id, peer] of this.#gone) {
+      this.#gone.delete(id)
+      if (this.#connectionOf(id)) continue
+      this.#node.peerStore.delete(peer).catch((error: unknown) => {
+        this.#options.logger.debug({ peer: id, reason: String(error) }, 'peer not forgotten')
+      })
+    }
   }
 
   #connected(peer: PeerId): void {
