@@ -181,3 +181,60 @@ test('no bytes of a peer make it throw, and what is put together is what was sen
     { numRuns: Number(process.env.IOEX_FUZZ_RUNS ?? 300) },
   )
 })
+
+/** A receiver whose known transactions are counted each time they are gone through. */
+function crowd(strangers: number) {
+  const network = new MemoryNetwork()
+  let compared = 0
+  const receiver = new CompactProposals({
+    transport: network.join('receiver'),
+    known: () => {
+      compared += 1
+      return knownOf(transactions)
+    },
+    newSalt: () => SALT,
+    nowMs: () => 0,
+  })
+  const heard: Uint8Array[] = []
+  receiver.onMessage((_, bytes) => heard.push(bytes))
+  const names = Array.from({ length: strangers }, (_, i) => `stranger ${i}`)
+  const others = names.map((name) => network.join(name))
+  for (const other of others) other.onMessage(() => undefined)
+  return { network, receiver, heard, others, compared: () => compared }
+}
+
+test('a crowd makes a node go through what it knows eight times a second; the honest are asked for all', async () => {
+  const { network, heard, others, compared } = crowd(100)
+  const ids = transactions.map((each) => shortIdIn(SALT, sha256(each)))
+  let asked = 0
+  for (const stranger of others) stranger.onMessage(() => (asked += 1))
+  for (const [i, stranger] of others.entries()) {
+    stranger.send('receiver', forged({ digest: new Uint8Array(32).fill(i), ids }))
+  }
+  await expect.poll(() => asked).toBe(100)
+  expect(compared()).toBe(8)
+  const proposer = new CompactProposals({
+    transport: network.join('proposer'),
+    known: () => knownOf(transactions),
+    newSalt: () => SALT,
+    nowMs: () => 0,
+  })
+  proposer.broadcast(message)
+  await expect.poll(() => heard).toEqual([message])
+  expect(compared()).toBe(8)
+})
+
+test('what waits for pieces is bounded in all, whoever sends it', async () => {
+  const { receiver, others } = crowd(100)
+  const whole = Array.from({ length: 15 }, (_, index) => ({
+    index,
+    transaction: new Uint8Array(64 * 1024),
+  }))
+  for (const [i, stranger] of others.entries()) {
+    const fields = { whole, ids: [new Uint8Array(8)] }
+    stranger.send('receiver', forged({ ...fields, digest: new Uint8Array(32).fill(i) }))
+  }
+  const bytes = () => receiver.sizes().bytes
+  await expect.poll(bytes).toBeGreaterThan(60 * 1024 * 1024)
+  expect(bytes()).toBeLessThanOrEqual(64 * 1024 * 1024)
+})

@@ -29,6 +29,10 @@ const ANSWERS_PER_PEER = 2
 /** Proposals of one peer that wait for pieces, and compact ones looked at in a second. */
 const WAITING_PER_PEER = 2
 const COMPACT_PER_SECOND = 8
+/** Proposals of all peers that are compared with what is known, in a second; names are free. */
+const COMPARED_PER_SECOND = 8
+/** What peers brought with proposals that wait for pieces, in all; the oldest give way. */
+const WAITING_BYTES_MAX = 64 * 1024 * 1024
 /** Known transactions compared with a proposal's ids, newest first: 20 ms of hashing. */
 const KNOWN_COMPARED_MAX = 32_768
 
@@ -51,6 +55,9 @@ interface Sent {
 }
 
 interface Waiting {
+  readonly peer: PeerName
+  /** Of the message that brought it. */
+  readonly bytes: number
   readonly proposal: Proposal
   readonly digest: Uint8Array
   /** By place; a hole is asked for. */
@@ -66,8 +73,11 @@ interface Waiting {
 export class CompactProposals implements ConsensusTransport {
   readonly #options: CompactOptions
   readonly #sent = new Map<Hex, Sent>()
-  readonly #waiting = new Map<PeerName, Map<Hex, Waiting>>()
+  /** By peer and digest, oldest first. */
+  readonly #waiting = new Map<string, Waiting>()
+  #waitingBytes = 0
   #looked = new Map<PeerName, number>()
+  #compared = 0
   #secondMs = 0
   #handler: (peer: PeerName, message: Uint8Array) => void = () => undefined
 
@@ -135,13 +145,16 @@ export class CompactProposals implements ConsensusTransport {
     const places = compact && placesOf(compact)
     if (!compact || !places) return
     const { header, justification, leaderVote, digest, salt } = compact
-    const found = this.#find(salt, new Set(places.filter((place) => typeof place === 'string')))
+    const ids = places.filter((place) => typeof place === 'string')
+    // Above the budget everything is asked for, as if nothing were known: nobody is shut out.
+    const found = this.#mayCompare() ? this.#find(salt, new Set(ids)) : new Map<Hex, Uint8Array>()
     const transactions = places.map((place) =>
       typeof place === 'string' ? found.get(place) : place,
     )
     const missing = [...transactions.keys()].filter((index) => !transactions[index])
     const proposal = { header, justification, leaderVote }
-    const waiting = { proposal, digest, transactions, missing }
+    const bytes = message.length
+    const waiting = { peer, bytes, proposal, digest, transactions, missing }
     if (missing.length === 0 && this.#deliver(peer, waiting)) return
     // Nothing is missing and yet it does not come out: two transactions have the same id.
     this.#ask(peer, missing.length > 0 ? waiting : { ...waiting, missing: [...places.keys()] })
@@ -159,14 +172,40 @@ export class CompactProposals implements ConsensusTransport {
   }
 
   #ask(peer: PeerName, waiting: Waiting): void {
-    const ofPeer = this.#waiting.get(peer) ?? new Map<Hex, Waiting>()
-    ofPeer.set(bytesToHex(waiting.digest), waiting)
-    keepNewest(ofPeer, WAITING_PER_PEER)
-    this.#waiting.set(peer, ofPeer)
-    const connected = new Set(this.peers())
-    for (const each of this.#waiting.keys()) if (!connected.has(each)) this.#waiting.delete(each)
+    this.#keep(waiting)
     const request = { digest: waiting.digest, indexes: [...waiting.missing] }
     this.send(peer, frame(Kind.piecesRequest, PiecesRequestType, request))
+  }
+
+  #keep(waiting: Waiting): void {
+    const { peer, digest, bytes } = waiting
+    this.#take(peer, digest)
+    this.#waiting.set(waitingKey(peer, digest), waiting)
+    this.#waitingBytes += bytes
+    const connected = new Set(this.peers())
+    let ofPeer = 0
+    for (const each of [...this.#waiting.values()].reverse()) {
+      if (each.peer === peer) ofPeer += 1
+      const isTooMany = each.peer === peer && ofPeer > WAITING_PER_PEER
+      if (isTooMany || !connected.has(each.peer)) this.#take(each.peer, each.digest)
+    }
+    for (const oldest of this.#waiting.values()) {
+      if (this.#waitingBytes <= WAITING_BYTES_MAX) return
+      this.#take(oldest.peer, oldest.digest)
+    }
+  }
+
+  #take(peer: PeerName, digest: Uint8Array): Waiting | undefined {
+    const key = waitingKey(peer, digest)
+    const waiting = this.#waiting.get(key)
+    this.#waitingBytes -= waiting?.bytes ?? 0
+    this.#waiting.delete(key)
+    return waiting
+  }
+
+  /** Proposals that wait for pieces, and the bytes that came with them. */
+  sizes() {
+    return { waiting: this.#waiting.size, bytes: this.#waitingBytes }
   }
 
   #answer(peer: PeerName, message: Uint8Array): void {
@@ -184,9 +223,9 @@ export class CompactProposals implements ConsensusTransport {
 
   #complete(peer: PeerName, message: Uint8Array): void {
     const pieces = decoded(PiecesType, message)
-    const waiting = pieces && this.#waiting.get(peer)?.get(bytesToHex(pieces.digest))
-    if (!waiting || pieces.transactions.length !== waiting.missing.length) return
-    this.#waiting.get(peer)?.delete(bytesToHex(pieces.digest))
+    const expected = pieces && this.#waiting.get(waitingKey(peer, pieces.digest))
+    if (!expected || pieces.transactions.length !== expected.missing.length) return
+    const waiting = this.#take(peer, pieces.digest) ?? expected
     for (const [i, index] of waiting.missing.entries()) {
       waiting.transactions[index] = pieces.transactions[i]
     }
@@ -209,11 +248,17 @@ export class CompactProposals implements ConsensusTransport {
     return true
   }
 
+  #mayCompare(): boolean {
+    this.#compared += 1
+    return this.#compared <= COMPARED_PER_SECOND
+  }
+
   #mayLook(peer: PeerName): boolean {
     const nowMs = this.#options.nowMs()
     if (nowMs - this.#secondMs >= 1000) {
       this.#secondMs = nowMs
       this.#looked = new Map()
+      this.#compared = 0
     }
     const looked = (this.#looked.get(peer) ?? 0) + 1
     this.#looked.set(peer, looked)
@@ -228,6 +273,10 @@ function frame<T>(kind: number, type: Type<T>, value: T): Uint8Array {
 function decoded<T>(type: Type<T>, message: Uint8Array): T | undefined {
   const value = decodeCanonical(type, message.subarray(1), CONSENSUS_FRAME_BYTES_MAX)
   return value.ok ? value.value : undefined
+}
+
+function waitingKey(peer: PeerName, digest: Uint8Array): string {
+  return `${peer}/${bytesToHex(digest)}`
 }
 
 function keepNewest(map: Map<Hex, unknown>, count: number): void {
