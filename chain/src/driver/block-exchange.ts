@@ -6,6 +6,7 @@ import type { MachineState } from '../consensus/machine-state.ts'
 import { isSignedByLeader } from '../consensus/proposing.ts'
 import { blockHash } from '../types/block.ts'
 import type { Header } from '../types/consensus-objects.ts'
+import { AnswerBudget } from './answer-budget.ts'
 import type { BlockEnvelope, BlockHost } from './block-host.ts'
 import type { ConsensusTransport } from './consensus-transport.ts'
 import { EarlyBodies } from './early-bodies.ts'
@@ -26,6 +27,7 @@ export interface BlockExchangeOptions {
   readonly transport: ConsensusTransport
   readonly machine: () => MachineState
   readonly isStopped: () => boolean
+  readonly nowMs: () => number
   readonly onUnreadable: (error: unknown) => void
 }
 
@@ -40,10 +42,12 @@ export class BlockExchange {
   #bodies = new Map<Hex, Uint8Array>()
   readonly #earlyBodies = new EarlyBodies()
   readonly #liars = new Set<PeerName>()
+  readonly #answers: AnswerBudget
   #reads = 0
 
   constructor(options: BlockExchangeOptions) {
     this.#options = options
+    this.#answers = new AnswerBudget(options.nowMs())
   }
 
   /** What it holds now. */
@@ -157,9 +161,10 @@ export class BlockExchange {
     transport.send(peer, encodeMessage({ type: 'blockRequest', hash: fromHex(hash) }))
   }
 
-  /** Answers a peer's request, from the tree or from the host's disk. */
+  /** Answers a peer's request, from the tree or from the host's disk, within its budget. */
   answer(peer: PeerName, hash: Hex): void {
-    const { host, machine, isStopped, onUnreadable } = this.#options
+    const { host, machine, isStopped, nowMs, onUnreadable } = this.#options
+    if (!this.#answers.allows(peer, nowMs())) return
     const block = machine().tree.blocks.get(hash)
     if (block) return this.#send(peer, this.envelopeOf(block))
     if (this.#reads >= BLOCK_READS_MAX) return
@@ -177,6 +182,8 @@ export class BlockExchange {
 
   #send(peer: PeerName, { header, justification, body }: BlockEnvelope): void {
     const block = { header, justification, body }
-    this.#options.transport.send(peer, encodeMessage({ type: 'block', block }))
+    const message = encodeMessage({ type: 'block', block })
+    this.#answers.spend(peer, message.length, this.#options.nowMs())
+    this.#options.transport.send(peer, message)
   }
 }

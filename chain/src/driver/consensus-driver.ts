@@ -89,6 +89,7 @@ export class ConsensusDriver {
       ...options,
       machine: () => this.#machine(),
       isStopped: () => this.#stopped,
+      nowMs: () => this.#clock.now(),
       onUnreadable: (error) => options.logger.error({ error }, 'a block was not readable'),
     })
     const parts = { clock, haltEpoch, gate: this.#gate, fork: this.#fork }

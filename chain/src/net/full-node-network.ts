@@ -15,7 +15,7 @@ import { bytesToHex } from '../bytes/hex.ts'
 import { PRESENCE_BYTES_MAX, PRESENCES_BYTES_MAX } from '../types/signer-presence.ts'
 import { connectionGater, connectionsMax, STRANGERS_MAX } from './connection-limits.ts'
 import { type FinalHeaderHandler, finalGossip, joinTopic } from './final-gossip.ts'
-import { Outbox } from './outbox.ts'
+import { Outbox, OutboxRoom } from './outbox.ts'
 import { SALT_BYTES, SHORT_ID_BYTES, SHORT_IDS_MAX } from './short-ids.ts'
 import { streamWriter } from './stream-writer.ts'
 import { BATCH_BYTES_MAX } from './transaction-batch.ts'
@@ -66,6 +66,7 @@ export class FullNodeNetwork {
   readonly #protocols: ReturnType<typeof protocolsOf>
   readonly #relay: TransactionRelay
   readonly #outboxes = new Map<string, Outbox>()
+  readonly #room = new OutboxRoom()
   /** Peers that are gone and still have a record in libp2p, which would keep it for hours. */
   readonly #gone = new Map<string, PeerId>()
   readonly #stopping = new AbortController()
@@ -350,7 +351,7 @@ export class FullNodeNetwork {
       const connection = this.#connectionOf(id)
       if (!connection) throw new Error(`not connected to ${id}`)
       return streamWriter(await connection.newStream(this.#protocols.consensus))
-    })
+    }, this.#room)
     this.#outboxes.set(id, outbox)
     this.#options.logger.info({ peer: id }, 'full node connected')
     void this.#announceTo(id)

@@ -1,11 +1,10 @@
-import { once } from 'node:events'
 import type { Libp2p, Stream } from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
 import { tls } from '@libp2p/tls'
 import { yamux } from '@libp2p/yamux'
 import { createLibp2p } from 'libp2p'
 import { afterEach, expect, test } from 'vitest'
-import { Outbox } from './outbox.ts'
+import { Outbox, OutboxRoom } from './outbox.ts'
 import { streamWriter } from './stream-writer.ts'
 
 const running: Libp2p[] = []
@@ -49,6 +48,22 @@ test('small messages are bounded in number', async () => {
   expect(await read()).toHaveLength(1 + 512)
 })
 
+test('a crowd that does not read is bounded in all, and whoever reads loses nothing to it', async () => {
+  const room = new OutboxRoom(64 * 1024 * 1024)
+  const never = () => new Promise<never>(() => undefined)
+  const crowd = Array.from({ length: 100 }, () => new Outbox(never, room))
+  const quiet = new Outbox(never, room)
+  quiet.add(new Uint8Array(8))
+  quiet.add(new Uint8Array(8))
+  for (let i = 0; i < 8; i++) {
+    for (const outbox of crowd) outbox.add(new Uint8Array(1024 * 1024))
+  }
+  expect(room.bytes).toBeLessThanOrEqual(64 * 1024 * 1024)
+  expect(quiet.bytes).toBe(8)
+  for (const outbox of crowd) outbox.close()
+  expect(room.bytes).toBe(8)
+})
+
 async function startNode(): Promise<Libp2p> {
   const node = await createLibp2p({
     addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
@@ -79,7 +94,7 @@ async function streamsToDeafPeer(writeTimeoutMs?: number) {
     ours.push(stream)
     return streamWriter(stream)
   }
-  const outbox = new Outbox(open, writeTimeoutMs)
+  const outbox = new Outbox(open, new OutboxRoom(), writeTimeoutMs)
   outbox.add(Uint8Array.of(1))
   await expect.poll(() => theirs[0]?.readStatus, { timeout: 5000 }).toBe('paused')
   return { outbox, connection, ours, theirs, read: () => read }
@@ -106,11 +121,11 @@ test('a closed outbox gives up its stream, with what waits in it', async () => {
 
 test('room on other streams of the connection is none on this one', async () => {
   const { outbox, connection, ours } = await streamsToDeafPeer()
-  const side = await connection.newStream('/messages')
+  const side = streamWriter(await connection.newStream('/messages'))
   for (let i = 0; i < 64; i++) {
     outbox.add(new Uint8Array(256 * 1024))
     // What the peer does read drains the connection again and again.
-    if (!side.send(new Uint8Array(256 * 1024))) await once(side, 'idle')
+    await side.write(new Uint8Array(256 * 1024), { signal: AbortSignal.timeout(10_000) })
   }
   expect(ours[0]?.writeBufferLength).toBeLessThan(2 * 256 * 1024)
   outbox.close()
