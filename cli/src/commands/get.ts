@@ -3,11 +3,14 @@ import { dirname, resolve } from 'node:path'
 import type { CommandContext } from '../command-context.ts'
 import { CommandError, usageError } from '../output/failure.ts'
 import { formatByteSize } from '../output/byte-size.ts'
+import { topUpText } from '../storage/top-up-text.ts'
 import { transferBar } from '../storage/transfer-progress.ts'
 
 export interface GetOptions {
   readonly output: string
   readonly range?: string
+  /** Units. */
+  readonly topUp: bigint
 }
 
 /** Brings a file, or some of its bytes, back from peers. */
@@ -27,13 +30,16 @@ export async function get(
       path,
       target,
       ...(range && { range }),
+      topUpMax: options.topUp,
       onProgress: bar.update,
     })
     bar.end()
     context.output.result({ ...result, target }, () => {
-      const { bytes, peers, peersLost } = result
+      const { bytes, peers, peersLost, toppedUpUnits, toppedUpRails } = result
       const lost = peersLost > 0 ? `, ${peersLost} failed and were replaced` : ''
-      return `Restored ${formatByteSize(bytes)} to ${target} from ${peers} peers${lost}`
+      const restored = `Restored ${formatByteSize(bytes)} to ${target} from ${peers} peers${lost}`
+      if (toppedUpUnits === 0n) return restored
+      return `${restored}\n${topUpText(toppedUpUnits, options.topUp)} (${toppedUpRails} rails)`
     })
   } finally {
     bar.end()

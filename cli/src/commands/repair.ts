@@ -15,6 +15,7 @@ import { CommandError, usageError } from '../output/failure.ts'
 import { jsonText } from '../output/json-text.ts'
 import { writeNewSecretFile } from '../keys/new-file.ts'
 import { openStorage } from '../storage/open-storage.ts'
+import { topUpText } from '../storage/top-up-text.ts'
 import { transferBar } from '../storage/transfer-progress.ts'
 
 export interface RepairFlags {
@@ -22,6 +23,8 @@ export interface RepairFlags {
   readonly due?: boolean
   readonly keys?: string
   readonly exportKeys?: string
+  /** Units. */
+  readonly topUp: bigint
 }
 
 /** Rebuilds lost slots, once or in every epoch; or hands out what a delegate needs for it. */
@@ -65,9 +68,11 @@ type Run = (client: StorageClient, options: RepairOptions) => Promise<RepairResu
 async function runOf(
   { io }: CommandContext,
   path: string | undefined,
-  { keys: file }: RepairFlags,
+  { keys: file, topUp }: RepairFlags,
 ): Promise<Run> {
-  if (file === undefined) return (client, options) => client.repair({ ...options, path })
+  if (file === undefined) {
+    return (client, options) => client.repair({ ...options, path, topUpMax: topUp })
+  }
   const text = await readFile(resolve(io.folder, file), 'utf8')
   const { keys } = JSON.parse(text) as { keys?: RepairKeys[] }
   if (!Array.isArray(keys)) throw new CommandError('KEY_FILE', `${file} holds no repair keys`)
@@ -85,7 +90,7 @@ async function repairOnce(
   try {
     const result = await run(client, { always: flags.due !== true, onProgress: bar.update })
     bar.end()
-    context.output.result(result, () => repairText(result))
+    context.output.result(result, () => repairText(result, flags.topUp))
     const failed = result.contracts.flatMap((one) => one.failed)
     const [first] = failed
     if (!first) return
@@ -117,7 +122,7 @@ async function watch(
         const isNews = result.contracts.some(
           ({ repaired, failed }) => repaired.length + failed.length > 0,
         )
-        if (isNews) context.output.result(result, () => repairText(result))
+        if (isNews) context.output.result(result, () => repairText(result, flags.topUp))
       },
       onFailure: (error) => {
         const reason = error instanceof Error ? error.message : String(error)
@@ -129,9 +134,11 @@ async function watch(
   }
 }
 
-function repairText({ contracts }: RepairResult): string {
+function repairText({ contracts, toppedUpUnits }: RepairResult, limit: bigint): string {
   if (contracts.length === 0) return 'No contracts to repair.'
-  return contracts.map(contractText).join('\n')
+  const lines = contracts.map(contractText)
+  if (toppedUpUnits > 0n) lines.push(topUpText(toppedUpUnits, limit))
+  return lines.join('\n')
 }
 
 function contractText(repair: ContractRepair): string {

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { RepairFlags } from '../commands/repair.ts'
-import { contextOf } from '../command-context.ts'
+import { amountOption, contextOf } from '../command-context.ts'
+import { UNITS_PER_IOEX } from '../output/amount.ts'
 
 const EXAMPLES = `
 A slot is lost when its peer says so, gave notice, or missed so many proofs that it is evicted. It
@@ -24,6 +25,13 @@ export function registerRepair(program: Command): void {
     .option('--due', 'only where no more than (n+k)/2 slots stand')
     .option('--watch', 'stay, and repair in every epoch what is due')
     .option('--export-keys <file>', "write what the delegate of the file's contracts needs")
+    .addOption(
+      amountOption(
+        '--top-up <amount>',
+        'most IOEX to add to used-up traffic locks, with --watch each time',
+        UNITS_PER_IOEX,
+      ),
+    )
     .option('--keys <file>', "repair somebody else's contracts as their delegate")
     .addHelpText('after', EXAMPLES)
     .action(async (path: string | undefined, options: RepairFlags, command: Command) => {

@@ -2,11 +2,10 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { bytesToHex } from '@ioex/chain/bytes'
-import { PayloadKind, ReceiptKind, TopUpKind } from '@ioex/chain/types'
+import { PayloadKind, ReceiptKind } from '@ioex/chain/types'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { keyOf } from '../../../chain/src/rules/testing/sample-chain.ts'
 import { nodeKeyOf, StorageWorld } from '../node/testing/storage-world.ts'
-import { OwnerAccount } from '../node/transactions.ts'
 import type { RepairFund, StorageClient } from '../scheduler/storage-interfaces.ts'
 import type { TransferProgress } from '../scheduler/transfer-progress.ts'
 
@@ -55,22 +54,7 @@ describe('repair over real peers', () => {
     await world.stopPeer(name)
   }
 
-  /** What the former rail's lock left for traffic may pay less than one read (PROTOCOL 5.2). */
-  async function payTraffic(): Promise<void> {
-    const { chain } = world
-    const alice = new OwnerAccount(chain, keyOf('alice').secretKey)
-    const record = await chain.contract(contract)
-    for (const { rail: target, refill } of record?.rails ?? []) {
-      if (refill === 0) continue
-      const generation = (await chain.rail(target))?.generation ?? 0
-      const amount = record?.lockUnits ?? 0n
-      const value = { kind: TopUpKind.railUnits, target, generation, amount }
-      await alice.send({ selector: PayloadKind.topUp, value })
-    }
-  }
-
   async function restored(): Promise<Uint8Array> {
-    await payTraffic()
     const folder = join(world.folder, 'out')
     await mkdir(folder, { recursive: true })
     const target = join(folder, bytesToHex(randomBytes(4)))

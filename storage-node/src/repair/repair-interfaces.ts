@@ -44,9 +44,13 @@ export interface ContractRepair {
 export interface RepairRequest extends RepairOptions {
   /** Only the contracts that hold this file; all of the owner's where undefined. */
   readonly path?: string | undefined
+  /** Units that may be added to used-up traffic locks of its rails; 1 IOEX where undefined. */
+  readonly topUpMax?: bigint | undefined
 }
 
 export interface RepairResult {
   /** Contracts whose slots all stand and that are safe are in the list too. */
   readonly contracts: readonly ContractRepair[]
+  /** Units that the payer added to used-up traffic locks; unused ones come back. */
+  readonly toppedUpUnits: bigint
 }

@@ -207,6 +207,62 @@ describe('put, list and get over eight real peers', () => {
   })
 })
 
+describe('traffic locks that are used up', () => {
+  beforeEach(async () => {
+    world = await StorageWorld.start({ params: { fillDeadlineEpochs: 60 } })
+    await world.startPeers(3)
+  })
+  afterEach(() => world.stop())
+
+  /** Its locks pay 4 MiB: one read of each slot, and no second one. */
+  async function putOnce(redundancy: { k: number; n: number }) {
+    const client = await world.client('alice')
+    const bytes = randomBytes(3 * MIB * redundancy.k)
+    const source = await sourceFile('once', bytes)
+    await client.put({
+      files: [{ source, path: 'once' }],
+      termEpochs: 100,
+      redundancy,
+      reads: 1,
+    })
+    const get = async (topUpMax?: bigint) => {
+      const target = inWorld('got')
+      const result = await client.get({ path: 'once', target, topUpMax })
+      expect(await same(target, bytes)).toBe(true)
+      return result
+    }
+    return get
+  }
+
+  test('are topped up by who reads, as far as the read needs and no further than allowed', async () => {
+    const get = await putOnce({ k: 2, n: 2 })
+    expect(await get()).toMatchObject({ toppedUpUnits: 0n, toppedUpRails: 0, peersLost: 0 })
+    const before = await lockOf(0)
+    await expect(get(0n)).rejects.toMatchObject({
+      code: 'TOP_UP_LIMIT',
+      message: expect.stringContaining('0 of 0 may still be added: raise the limit'),
+    })
+    expect(await lockOf(0)).toBe(before)
+    const paid = await get()
+    expect(paid).toMatchObject({ toppedUpRails: 2, peersLost: 0 })
+    expect((await lockOf(0)) - before + (await lockOf(1)) - before).toBe(paid.toppedUpUnits)
+    // Not more than one read and the least top-up for each.
+    expect(paid.toppedUpUnits).toBeLessThanOrEqual(2n * before)
+  })
+
+  test('cost nothing while other peers have the data', async () => {
+    const get = await putOnce({ k: 1, n: 3 })
+    for (let read = 0; read < 3; read++) expect((await get(0n)).toppedUpUnits).toBe(0n)
+    await expect(get(0n)).rejects.toMatchObject({ code: 'TOP_UP_LIMIT' })
+    expect(await get()).toMatchObject({ toppedUpRails: 1 })
+  })
+
+  async function lockOf(slot: number): Promise<bigint> {
+    const rail = (await world.chain.contract(0))?.rails[slot]?.rail
+    return (await world.chain.rail(rail ?? -1))?.lockUnits ?? -1n
+  }
+})
+
 describe('peers that fail', () => {
   beforeEach(async () => {
     world = await StorageWorld.start()

@@ -52,6 +52,7 @@ import {
   type StoredFile,
 } from './storage-interfaces.ts'
 import type { StripeReaderOptions } from './stripe-reader.ts'
+import { TOP_UP_UNITS_MAX, TrafficTopUp } from './traffic-top-up.ts'
 
 /** Creates an owner's access to the network: see StorageClient. */
 export async function createStorageClient(options: StorageClientOptions): Promise<StorageClient> {
@@ -126,7 +127,8 @@ class OwnerStorage implements StorageClient {
 
   repair(request: RepairRequest): Promise<RepairResult> {
     return this.#run(async (pool) => {
-      const reader = this.#reader(pool)
+      const topUp = this.#topUp(request.topUpMax)
+      const reader = { ...this.#reader(pool), topUp }
       const packs = (await this.#packs()).filter(isReadable)
       const wanted =
         request.path === undefined ? undefined : await this.#contractsOf(reader, request.path)
@@ -138,7 +140,7 @@ class OwnerStorage implements StorageClient {
         const repairer = this.#repairer(reader, of, record.delegate)
         contracts.push(await repairContract(repairer, request))
       }
-      return { contracts }
+      return { contracts, toppedUpUnits: topUp.units }
     })
   }
 
@@ -158,7 +160,8 @@ class OwnerStorage implements StorageClient {
         const repairer = this.#repairer(reader, { ...opened, isPayer: false }, record.delegate)
         contracts.push(await repairContract(repairer, options))
       }
-      return { contracts }
+      // Reading is the pot's expense here.
+      return { contracts, toppedUpUnits: 0n }
     })
   }
 
@@ -207,7 +210,8 @@ class OwnerStorage implements StorageClient {
 
   get(request: GetRequest): Promise<GetResult> {
     return this.#run(async (pool) => {
-      const reader = this.#reader(pool)
+      const topUp = this.#topUp(request.topUpMax)
+      const reader = { ...this.#reader(pool), topUp }
       const version = (await this.#catalog(reader)).get(request.path)
       const newest = version?.removed ? undefined : version?.versions[0]
       if (!newest) throw fileUnknown(request.path)
@@ -228,6 +232,8 @@ class OwnerStorage implements StorageClient {
         peersLost: lost,
         relayed: pool.relayed.size,
         paidKib: this.#paidKib() - paidBefore,
+        toppedUpUnits: topUp.units,
+        toppedUpRails: topUp.rails,
       }
     })
   }
@@ -300,6 +306,10 @@ class OwnerStorage implements StorageClient {
     const { chain, ownerKey, logger } = this.#options
     const figures = { used: new Set<string>(), lost: 0 }
     return { chain, ownerKey, logger, offers: this.#offers, pool, payers: this.#payers, figures }
+  }
+
+  #topUp(unitsMax = TOP_UP_UNITS_MAX): TrafficTopUp {
+    return new TrafficTopUp(this.#options.chain, this.#account, unitsMax)
   }
 
   async #packs() {

@@ -108,6 +108,8 @@ export interface GetRequest {
   readonly target: string
   /** Bytes [from, to) of the file; the whole file where undefined. */
   readonly range?: { readonly from: number; readonly to: number } | undefined
+  /** Units that may be added to used-up traffic locks of its rails; 1 IOEX where undefined. */
+  readonly topUpMax?: bigint | undefined
   readonly onProgress?: (progress: TransferProgress) => void
   readonly signal?: AbortSignal
 }
@@ -121,6 +123,9 @@ export interface GetResult {
   readonly relayed: number
   /** KiB paid by vouchers. */
   readonly paidKib: number
+  /** Units added to traffic locks that were used up, of so many rails; unused ones come back. */
+  readonly toppedUpUnits: bigint
+  readonly toppedUpRails: number
 }
 
 export interface DeliverRequest {
@@ -201,6 +206,7 @@ export type StorageErrorCode =
   | 'PEERS_TOO_FEW'
   | 'FILE_UNREADABLE'
   | 'CONTRACT_INACTIVE'
+  | 'TOP_UP_LIMIT'
   | 'CHAIN_REFUSED'
   | 'ABORTED'
   | 'DISK'

@@ -114,8 +114,12 @@ async function* fetchPaid<Signed>(
     throw new TransferError('SLOT_CORRUPT', 'the provider stores a slot of another size')
   }
   const first = payer.begin({ usedBytes, stepBytes, newest: newest[0] })
+  // Where the provider has hung up, what it sent before counts first: mostly it says why. What is
+  // not paid then is paid at the start of the next session.
   const pay = async (voucher: Signed | undefined) => {
-    if (voucher) await channel.frames.send(FrameKind.voucher, voucherType.serialize(voucher))
+    if (!voucher) return
+    const bytes = voucherType.serialize(voucher)
+    await channel.frames.send(FrameKind.voucher, bytes).catch(() => {})
   }
   let settled = false
   try {
@@ -139,7 +143,7 @@ async function* fetchPaid<Signed>(
   } finally {
     if (!settled) {
       // What was verified is paid, also where the rest is not wanted any more.
-      await pay(payer.end()).catch(() => {})
+      await pay(payer.end())
       await channel.frames.close()
     }
   }
