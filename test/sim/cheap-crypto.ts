@@ -115,7 +115,18 @@ export function hashHeader(header: Header): Uint8Array {
   return mixer.digest(32)
 }
 
-export function hashJustification({ parent, skips }: Justification): Uint8Array {
+/** Nodes hand each other the same object: what is never changed is hashed once. */
+const justificationHashes = new WeakMap<Justification, Uint8Array>()
+
+export function hashJustification(justification: Justification): Uint8Array {
+  const known = justificationHashes.get(justification)
+  if (known) return known
+  const hash = mixJustification(justification)
+  justificationHashes.set(justification, hash)
+  return hash
+}
+
+function mixJustification({ parent, skips }: Justification): Uint8Array {
   const mixer = new Mixer()
   mixer.word(parent.length)
   for (const { statement, signers, signatures } of [...parent, ...skips]) {

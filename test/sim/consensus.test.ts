@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { RARE } from './rare-scenario.ts'
 import { runSeed } from './run-seed.ts'
 
 const SEEDS = 1000
@@ -17,6 +18,13 @@ describe('consensus simulation', () => {
     }
     expect(failures).toEqual([])
     expect(blocks).toBeGreaterThan(SEEDS * 5)
+  })
+
+  test('a node is away for more blocks than are fetched one by one', () => {
+    const { violation, height, recoveryMs } = runSeed(RARE.away.first)
+    expect(violation).toBeUndefined()
+    expect(height).toBeGreaterThan(64 + 5)
+    expect(recoveryMs).toBeLessThan(5_000)
   })
 
   test('with too many faulty, chains fork, and each fork shows a third of the weight guilty', () => {

@@ -71,6 +71,8 @@ interface Draft {
 }
 
 const FLOOD = 8
+/** More than a node may keep of them. */
+const FAR_VIEWS = 64
 
 /** Proposals of a liar for a view, each false in one way. */
 export class FalseProposals {
@@ -107,6 +109,22 @@ export class FalseProposals {
       statement.epoch < epoch && statement.view === choice.view
     const jumps = !isLast && skips.some(isOldSkip) && random.chance(0.5)
     return this.#lie(view, jumps ? 'stale parent' : lie)
+  }
+
+  /** Without any reason, for more views far ahead that the liar leads than a node may remember. */
+  farAhead(): Proposal[] {
+    const machine = this.#machine
+    const justification = { parent: [], skips: [] }
+    const proposals: Proposal[] = []
+    for (let view = machine.view + FAR_VIEWS; proposals.length < FAR_VIEWS; view++) {
+      const draft = this.#draft(machine.view)
+      if (!draft || view > machine.view + FAR_VIEWS ** 2) break
+      if (leaderOf(machine, view) !== this.#pen.index) continue
+      const justHash = hashJustification(justification)
+      const fields = { ...draft.fields, view, parentView: view - 1, justHash }
+      proposals.push(this.#sign({ fields, justification, said: undefined }, 'none'))
+    }
+    return proposals
   }
 
   /** An honest proposal with a justification that it does not commit to. */

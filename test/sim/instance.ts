@@ -412,13 +412,14 @@ export class Instance {
     if (txRoot[0] === BAD_CONTENT) return 'invalid'
     const { network, opinions, scenario } = this.#world
     const { objections, epochBlocks } = scenario
+    if (scenario.refusing && !network.isCalm) return 'refused'
     if (objections === undefined || network.isCalm || height % epochBlocks !== 0) return 'valid'
     return opinions.chance(objections) ? 'refused' : 'valid'
   }
 
   #build({ fields }: Extract<RelayEffect, { type: 'buildBlock' }>): void {
     const { heap, random, rare, scenario } = this.#world
-    const fails = random.chance(0.02)
+    const fails = random.chance(0.02) && !scenario.refusing
     const txRoot = random.bytes(32)
     txRoot[0] = 1
     const header = completeHeader(fields, txRoot)

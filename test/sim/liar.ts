@@ -23,6 +23,7 @@ const TICK_MS = 250
 const FLOOD_VIEWS = 60
 const FLOOD_WAITING = 100
 const SKIPS_KEPT = 64
+const FAR_AHEAD_EVERY_MS = 3_000
 
 const LIES = [
   'votes',
@@ -62,6 +63,7 @@ export class Liar {
     instance.afterStep = () => this.#noticeView()
     instance.falseBlock = (hash) => this.#answer(hash)
     this.#tick()
+    if (world.scenario.farAhead) this.#tickFarAhead()
   }
 
   #tick(): void {
@@ -70,6 +72,15 @@ export class Liar {
     // One that left the set still talks, in a place that is not its own.
     if (machine) this.#lie(machine, random.pick(LIES))
     heap.schedule(heap.now + random.between(TICK_MS / 2, TICK_MS * 2), () => this.#tick())
+  }
+
+  /** To everybody: what a leader signs must not stay in memory for views that nobody has proven. */
+  #tickFarAhead(): void {
+    const { heap } = this.#world
+    const { machine } = this.#instance
+    const proposals = machine ? this.#proposals(machine).farAhead() : []
+    for (const proposal of proposals) this.#tellSome({ type: 'proposal', proposal })
+    heap.schedule(heap.now + FAR_AHEAD_EVERY_MS, () => this.#tickFarAhead())
   }
 
   #lie(machine: MachineState, lie: (typeof LIES)[number]): void {

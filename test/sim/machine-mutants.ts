@@ -270,11 +270,10 @@ export const MACHINE_MUTANTS: readonly Mutant[] = [
     to: 'if (earlier.some((known) => known.hash === hash)) return',
   },
   {
-    name: 'proposals from far ahead',
+    name: 'leaders blamed in views far ahead',
     file: `${CONSENSUS}/proposing.ts`,
-    from: 'if (view > Math.max(state.view, header.parentView) + VIEWS_AHEAD_MAX) return false',
-    to: '',
-    redundant: 'nobody can justify them; the bound only saves looking',
+    from: 'if (view <= state.view + VIEWS_AHEAD_MAX) roundAt(state, view).leaderFaulty = true',
+    to: 'if (view > 0) roundAt(state, view).leaderFaulty = true',
   },
   {
     name: 'votes far ahead counted',
@@ -443,7 +442,6 @@ export const MACHINE_MUTANTS: readonly Mutant[] = [
     file: `${CONSENSUS}/committing.ts`,
     from: "  emit(state, { type: 'behind', height: header.height, certificate })\n",
     to: '',
-    redundant: 'histories are shorter than 64 blocks; held by voting.test.ts',
   },
   {
     name: 'blocks beside a committed one kept',
@@ -456,6 +454,5 @@ export const MACHINE_MUTANTS: readonly Mutant[] = [
     file: `${CONSENSUS}/standstill.ts`,
     from: 'if (room < 0) break',
     to: '',
-    redundant: 'the loop ends there, too; the bundle is one view larger',
   },
 ]

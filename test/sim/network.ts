@@ -6,10 +6,20 @@ const CALM_MS = [5, 60] as const
 /** A skip timeout of two seconds is over before a proposal is here. */
 const SLOW_MS = [2_200, 2_800] as const
 
+/** The side of one that is alone. */
+const AWAY = 0
+
 /** What a network needs to know of a scenario. */
 type NetworkScenario = Pick<
   Scenario,
-  'calmFromMs' | 'slow' | 'loss' | 'duplication' | 'delayMaxMs' | 'partitionMs' | 'sidesByView'
+  | 'calmFromMs'
+  | 'slow'
+  | 'loss'
+  | 'duplication'
+  | 'delayMaxMs'
+  | 'partitionMs'
+  | 'sidesByView'
+  | 'away'
 >
 
 /** Loses, delays, repeats and cuts off until calm; then delivers everything soon. */
@@ -31,6 +41,7 @@ export class SimulatedNetwork {
     this.#random = random
     this.#names = names
     if (scenario.partitionMs > 0) this.#repartition()
+    if (scenario.away !== undefined) this.#side.set(`${scenario.away}`, AWAY)
   }
 
   get isCalm(): boolean {

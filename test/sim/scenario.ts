@@ -59,7 +59,13 @@ export interface Scenario {
    */
   readonly sidesByView?: readonly number[]
   /** Paces of the machine where they are not the usual ones. */
-  readonly timing?: ConsensusTiming
+  readonly timing?: Partial<ConsensusTiming>
+  /** Cut off from all others until calm. */
+  readonly away?: number
+  /** Until calm everybody objects to every block of another. */
+  readonly refusing?: boolean
+  /** Liars sign headers for views far ahead. */
+  readonly farAhead?: boolean
 }
 
 export function drawScenario(random: Random, seed: number, tooManyFaulty: boolean): Scenario {

@@ -78,11 +78,12 @@ export class SimulatedDisk {
     return this.#log.filter((logged) => logged.epoch === epoch).map(({ record }) => record)
   }
 
-  /** The same, without what a crash may still take. */
-  synced(epoch: number): LogRecord[] {
-    return this.#log
-      .filter((logged) => logged.epoch === epoch && logged.synced)
-      .map(({ record }) => record)
+  /** Whether one of them is such that no crash can take it any more. */
+  hasSynced(epoch: number, isIt: (record: LogRecord) => boolean): boolean {
+    const isAsked = ({ record, epoch: of, synced }: LoggedRecord) =>
+      synced && of === epoch && isIt(record)
+    // Mostly it is among the newest.
+    return this.#log.findLastIndex(isAsked) >= 0
   }
 
   /** Own votes of an epoch that are in the log. */

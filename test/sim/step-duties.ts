@@ -8,6 +8,7 @@ import type {
   Proposal,
 } from '../../chain/src/consensus/machine-interface.ts'
 import { leaderOf, type MachineState } from '../../chain/src/consensus/machine-state.ts'
+import { EMPTY_BODY, encodeMessage } from '../../chain/src/driver/message-codec.ts'
 import { votesIn } from '../../chain/src/consensus/votes-in.ts'
 import {
   type Certificate,
@@ -20,10 +21,11 @@ import type { SimulatedDisk } from './simulated-disk.ts'
 import { Violation } from './violation.ts'
 import type { VoteJudge } from './vote-judge.ts'
 
-/** Proposals farther ahead of all that is proven are not looked at (consensus 1.3). */
-const VIEWS_AHEAD = 32
 /** Bundles over more views may be cut. */
 const BUNDLE_VIEWS = 48
+/** A bundle is no longer (consensus 1.3); one of fewer objects, of ten signatures each, never is. */
+const BUNDLE_BYTES_MAX = 256 * 1024
+const BUNDLE_OBJECTS_SMALL = 300
 
 export interface DutyPlace {
   readonly epoch: number
@@ -167,14 +169,12 @@ export class StepDuties {
     return message.proposal.justification.parent.filter(isEnd).map(({ statement }) => statement)
   }
 
-  /** An honest proposal brings everybody to its view. */
+  /** An honest proposal brings everybody to its view, however far behind. */
   #checkProposal(proposal: Proposal, machine: MachineState): void {
     const { header, justification, leaderVote } = proposal
     const { statement, validator, signature } = leaderVote
     const { view } = statement
-    const before = this.#before as Before
     if (machine.view >= view || header.view !== view) return
-    if (view > Math.max(before.view, header.parentView) + VIEWS_AHEAD) return
     const member = machine.config.setup.validators[validator]
     const isLeaders = member && validator === leaderOf(machine, view)
     if (!isLeaders || !this.#place.isHonest(member.publicKey)) return
@@ -197,6 +197,7 @@ export class StepDuties {
 
   /** A bundle starts with the finality its view stands on, and leaves no own vote out. */
   #checkBundle({ epoch, view, finalView, certificates, votes }: Bundle, isToAll: boolean): void {
+    expectShort({ epoch, view, finalView, certificates, votes })
     const isFinal = ({ statement }: Certificate) =>
       statement.kind === VoteKind.finalize && statement.view === finalView
     if (finalView > 0 && !certificates.some(isFinal)) {
@@ -251,14 +252,24 @@ function isDurable({ statement }: Vote, disk: SimulatedDisk): boolean {
     (committed.epoch > epoch || (committed.epoch === epoch && committed.view >= view))
   )
     return true
-  const name = nameOf(statement)
-  let hasVote = false
-  let hasBlock = kind !== VoteKind.notarize || disk.byHash.has(bytesToHex(hash))
-  for (const record of disk.synced(epoch)) {
-    if (record.type === 'vote') hasVote ||= nameOf(record.vote.statement) === name
-    if (record.type === 'block') hasBlock ||= record.block.hash === bytesToHex(hash)
-  }
-  return hasVote && hasBlock
+  const block = bytesToHex(hash)
+  const isVote = (record: LogRecord) =>
+    record.type === 'vote' && isSame(record.vote.statement, statement)
+  if (!disk.hasSynced(epoch, isVote)) return false
+  if (kind !== VoteKind.notarize || disk.byHash.has(block)) return true
+  return disk.hasSynced(epoch, (record) => record.type === 'block' && record.block.hash === block)
+}
+
+function isSame(one: Statement, other: Statement): boolean {
+  return one.view === other.view && one.kind === other.kind && bytesEqual(one.hash, other.hash)
+}
+
+/** Everything that it carries must fit into the frame that its receivers take. */
+function expectShort(bundle: Bundle): void {
+  if (bundle.certificates.length + bundle.votes.length < BUNDLE_OBJECTS_SMALL) return
+  const message = { type: 'bundle', bundle } as const
+  const { length } = encodeMessage({ type: 'consensus', message, body: EMPTY_BODY })
+  if (length > BUNDLE_BYTES_MAX) throw new Violation(`I13 a bundle of ${length} bytes`)
 }
 
 function isNotarizeOf(

@@ -16,6 +16,7 @@ import { Instance } from './instance.ts'
 import { Liar } from './liar.ts'
 import { SimulatedNetwork } from './network.ts'
 import { Random } from './random.ts'
+import { rareScenario } from './rare-scenario.ts'
 import { drawScenario, type Scenario, setOf } from './scenario.ts'
 import { genesisHeader } from './simulated-blocks.ts'
 import { VoteJudge } from './vote-judge.ts'
@@ -97,8 +98,9 @@ export class World {
     this.opinions = new Random(seed + OPINIONS_SEED)
     this.#trace = trace
     this.heap.now = EPOCH_START_MS
-    const drawn = scenario ?? drawScenario(this.random, seed, tooManyFaulty)
-    this.timing = drawn.timing ?? TIMING
+    const rare = tooManyFaulty ? undefined : rareScenario(seed)
+    const drawn = scenario ?? rare ?? drawScenario(this.random, seed, tooManyFaulty)
+    this.timing = { ...TIMING, ...drawn.timing }
     this.scenario = {
       ...drawn,
       calmFromMs: EPOCH_START_MS + drawn.calmFromMs,

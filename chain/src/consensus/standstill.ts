@@ -20,7 +20,7 @@ export function makeBundle(state: MachineState, fromView: number): Bundle {
   const votes: Vote[] = current ? ownVotes(current) : []
   let room = BUNDLE_BYTES_MAX - 1024 - votes.length * VOTE_BYTES
   for (const certificate of certificates) room -= certificateBytes(certificate)
-  for (let below = Math.max(finalView + 1, fromView); below < view && room > 0; below++) {
+  for (let below = Math.max(finalView + 1, fromView); below < view; below++) {
     const round = state.rounds.get(below)
     if (!round) continue
     const ofRound = [round.notarized, round.nullified].filter((each) => each !== undefined)

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { hexToBytes } from '@noble/hashes/utils.js'
 import { blockHash } from '../types/block.ts'
-import { type Vote, VoteKind } from '../types/consensus-objects.ts'
+import { JustificationType, type Vote, VoteKind } from '../types/consensus-objects.ts'
 import type { ConsensusEffect, LogRecord } from './machine-interface.ts'
 import { GENESIS_MS, MachineBench, ofType, TIMING, votesCast } from './testing/machine-bench.ts'
 
@@ -229,6 +229,18 @@ describe('proposals that are not the leader’s', () => {
     expect(bench.effects).toEqual([])
     bench.accept(block)
     expect(votesCast(bench.effects)).toEqual([`notarize ${view}`])
+  })
+
+  test('one proposal catches a node up over however many skips; without them it leaves nothing', () => {
+    const bench = new MachineBench()
+    const view = bench.viewLed(false, 200)
+    const justification = { parent: [], skips: [] }
+    const justHash = JustificationType.hashTreeRoot(justification)
+    const bare = bench.propose(view, undefined, { parentView: view - 1, justHash })
+    bench.receiveProposal({ ...bare, justification })
+    expect([bench.view, bench.machine.rounds.has(view)]).toEqual([1, false])
+    bench.receiveProposal(bench.propose(view))
+    expect(bench.view).toBe(view)
   })
 
   test('certificates in a proposal catch a lagging node up', () => {
