@@ -23,7 +23,7 @@ import type { VoteJudge } from './vote-judge.ts'
 
 /** Bundles over more views may be cut. */
 const BUNDLE_VIEWS = 48
-/** A bundle is no longer (consensus 1.3); one of fewer objects, of ten signatures each, never is. */
+/** A bundle is no longer (consensus 1.3); one of few objects of ten signatures each never is. */
 const BUNDLE_BYTES_MAX = 256 * 1024
 const BUNDLE_OBJECTS_SMALL = 300
 
