@@ -39,8 +39,6 @@ export const DUTY_MUTANTS: readonly Mutant[] = [
     from: 'if (isOnOtherStart(tree.setup, block)) return spoil([...path, block])',
     to: '',
     faulty: true,
-    redundant:
-      'shows only where the node forgot how its epoch ended; held by epoch-boundary.test.ts',
   },
   {
     name: 'a fork names nobody',

@@ -335,6 +335,7 @@ export class Instance {
       case 'buildBlock':
         return this.#build(effect)
       case 'fetchBlock':
+        this.#checkAsked(effect.hash)
         return this.#world.fetch(this, effect.hash, effect.attempt)
       case 'commit':
         this.#checkCommit(effect.blocks, effect.certificate)
@@ -467,6 +468,15 @@ export class Instance {
     this.#duties?.checkSent(message, isToAll)
     if (!this.honest) return
     for (const vote of votesIn(message)) this.#world.checker.sent(this.validator, vote)
+  }
+
+  /** Another end of the epoch before is never ours. */
+  #checkAsked(hash: Hex): void {
+    const { judge, scenario } = this.#world
+    const { height = 0 } = this.machine?.config.setup.start.header ?? {}
+    const asked = judge.heightOf(hash)
+    if (asked === undefined || asked > height || scenario.liars.has(this.validator)) return
+    throw new Violation(`height ${asked} is asked for in an epoch that starts at ${height}`)
   }
 
   #checkRecord(record: LogRecord): void {

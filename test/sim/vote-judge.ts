@@ -126,6 +126,11 @@ export class VoteJudge {
     return known
   }
 
+  /** Of a block that somebody proposed or kept. */
+  heightOf(hash: Hex): number | undefined {
+    return this.#headers.get(hash)?.height
+  }
+
   #keep(header: Header, justification: Justification): Hex {
     const hash = bytesToHex(hashHeader(header))
     this.#headers.set(hash, header)
