@@ -122,7 +122,7 @@ export class FalseProposals {
       if (leaderOf(machine, view) !== this.#pen.index) continue
       const justHash = hashJustification(justification)
       const fields = { ...draft.fields, view, parentView: view - 1, justHash }
-      proposals.push(this.#sign({ fields, justification, said: undefined }, 'none'))
+      proposals.push(this.#sign({ fields, justification, said: undefined }, view, 'none'))
     }
     return proposals
   }
