@@ -193,6 +193,18 @@ describe('how long a view may last', () => {
     expect(() => pace.next(skipped(5), T0 * 1.5 ** 3 + 20, 8_000)).toThrow('view 6 lasts')
   })
 
+  test('timeouts may be rounded up to whole milliseconds each time they grow', () => {
+    for (const skipTimeoutMs of [7, 101, 250, 333]) {
+      const pace = new Pace({ timing: { ...TIMING, skipTimeoutMs } }).begin()
+      let patience = skipTimeoutMs
+      for (let view = 1; view <= 14; view++) {
+        if (view > 3) patience = Math.ceil(patience * 1.5)
+        pace.timeOver()
+        pace.next(skipped(view), Math.min(patience, 60_000), 70_000)
+      }
+    }
+  })
+
   test('a timer that ends early by a fast clock has ended', () => {
     const pace = new Pace().begin()
     pace.timeOver()

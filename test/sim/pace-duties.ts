@@ -17,8 +17,6 @@ const SKIPS_MAX = 2_048
 const JUSTIFICATION_BYTES = 960 * 1_024
 /** Around the signatures of a certificate; more than any encoding takes. */
 const CERTIFICATE_FRAME = 96
-/** Timeouts are rounded up to whole milliseconds each time they grow. */
-const ROUNDING = 1.001
 
 /** What one machine is bound to from its first step to its last. */
 export interface PacePlace {
@@ -198,8 +196,11 @@ export class PaceDuties {
   #timeoutMs(): number {
     const { skipTimeoutMs, skipTimeoutGrowthPercent, skipTimeoutCapMs } = this.#place.timing
     const waited = this.#view - this.#finalView - 1 - this.#early.size
-    const grown = (skipTimeoutGrowthPercent / 100) ** Math.max(0, waited - 2)
-    return Math.min(skipTimeoutCapMs, skipTimeoutMs * grown * ROUNDING)
+    const growth = skipTimeoutGrowthPercent / 100
+    // Rounded up to whole milliseconds each time: as if the first were longer by this.
+    const roundingMs = growth > 1 ? 1 / (growth - 1) : 0
+    const grownMs = (skipTimeoutMs + roundingMs) * growth ** Math.max(0, waited - 2)
+    return Math.min(skipTimeoutCapMs, grownMs)
   }
 
   #check(nowMs: number, machine: PaceSubject): void {
