@@ -18,7 +18,8 @@ import {
   startBuiltInMainChain,
 } from '../main-chain/built-in-main-chain.ts'
 import { MainBlockRefusedError } from './followed-block.ts'
-import { type FollowerOptions, MainChainFollower, MainForkTooDeepError } from './follower.ts'
+import { MainForkTooDeepError } from './follow-errors.ts'
+import { type FollowerOptions, MainChainFollower } from './follower.ts'
 import { createMainChainClient, type MainChainClient } from './main-chain-client.ts'
 import { AnchorRefusedError, MemoAnchorer } from '../anchor/memo-anchorer.ts'
 

@@ -1,16 +1,17 @@
 import { bytesEqual } from '../bytes/hex.ts'
-import { fromDisplayHash, type InternalHash, toDisplayHash } from '../elastos/hash-orientation.ts'
-import type { HeaderContext, MainChainParams } from '../elastos/header-rules.ts'
+import { type InternalHash, toDisplayHash } from '../elastos/hash-orientation.ts'
+import type { HeaderContext } from '../elastos/header-rules.ts'
 import { decodeTransaction } from '../elastos/transaction.ts'
 import { BlockWindow } from './block-window.ts'
+import { BranchReader, type BranchReaderOptions } from './branch-reader.ts'
 import {
   ConfirmCheck,
   ConfirmNews,
   type ConfirmPolicy,
   type ConfirmStatus,
 } from './confirm-check.ts'
+import { MainForkTooDeepError } from './follow-errors.ts'
 import {
-  fetchBlock,
   type FollowedBlock,
   inclusionOf,
   MainBlockRefusedError,
@@ -28,40 +29,25 @@ import {
 } from './main-sources.ts'
 
 const DEFAULT_POLL_MS = 1000
-/** Blocks held in memory: as many headers as the side chain's state keeps, twice. */
-const DEFAULT_WINDOW_BLOCKS = 4096
 /** Blocks kept below what the consumers have taken, for reorganisations. */
 const KEPT_BELOW_BLOCKS = 1024
-/** A source may differ in so many newest blocks without alarm: miners disagree so deep at most. */
-const DISAGREEMENT_BLOCKS = 6
-/** A source that is slow gives way to the others after so long, and goes on in its next turn. */
-const DEFAULT_TURN_MS = 30_000
 
-export interface FollowerOptions {
+export interface FollowerOptions extends BranchReaderOptions {
   readonly client: MainBlockSource
   /**
    * More main nodes. All are asked in turn and the branch with the most work is followed, whoever
    * shows it; one that lies, stalls or is gone is asked ever more rarely, the others go on.
    */
   readonly others?: readonly NamedSource[]
-  readonly turnMs?: number
-  readonly params: MainChainParams
   /** The trusted block above which to read: from genesis, or from the side chain's state. */
   readonly start: HeaderContext
-  /** Anchors of and deposits to this side chain are collected. */
-  readonly sideGenesisHash?: Uint8Array
-  /** Payments to and from the address of this P-256 key are collected. */
-  readonly accountKey?: Uint8Array | undefined
   readonly pollMs?: number
-  readonly windowBlocks?: number
   /** Headers wait here until the main chain's arbiters have confirmed them. Off by default. */
   readonly confirms?: ConfirmPolicy | undefined
   /** Told when many headers begin to wait, when the main chain changes its mode, and of the end. */
   readonly onConfirms?: (status: ConfirmStatus) => void
   /** Told after the best chain changed. */
   readonly onChange?: ((chain: MainChainFollower) => void) | undefined
-  /** Told once each time a source comes to stand on another branch than the followed one. */
-  readonly onContradiction?: (source: SourceStatus, sharedHeight: number) => void
   /** Told of what went wrong in a poll; the next poll tries again. */
   readonly onProblem?: (error: unknown) => void
 }
@@ -77,21 +63,6 @@ export interface FollowerStatus {
   readonly confirms: ConfirmStatus | undefined
 }
 
-/** A source's branch leaves a confirmed block and has no Confirm of its own. */
-export class MainConfirmMissingError extends Error {
-  override name = 'MainConfirmMissingError'
-}
-
-/** A source answers, but so slowly that its turn ended. */
-export class MainSourceSlowError extends Error {
-  override name = 'MainSourceSlowError'
-}
-
-/** The reorganisation reaches below everything that we hold. */
-export class MainForkTooDeepError extends Error {
-  override name = 'MainForkTooDeepError'
-}
-
 /**
  * Follows the main chain through one or more nodes and keeps its recent blocks: what proposers
  * put into mainHeaders, and proofs for transactions. Consensus trusts nothing of it.
@@ -102,6 +73,7 @@ export class MainChainFollower {
   private readonly window: BlockWindow
   private readonly confirms: ConfirmCheck | undefined
   private readonly news = new ConfirmNews()
+  private readonly branches: BranchReader
   private released: number
   private problem: string | undefined
   private timer: NodeJS.Timeout | undefined
@@ -115,6 +87,13 @@ export class MainChainFollower {
     this.released = options.start.previous.height
     const { confirms } = options
     this.confirms = confirms && new ConfirmCheck(confirms, options.start.previous)
+    this.branches = new BranchReader(options, {
+      window: this.window,
+      confirms: this.confirms,
+      released: () => this.released,
+      isClosing: () => this.closing,
+      onChange: () => options.onChange?.(this),
+    })
     const first = { name: 'main node', client: options.client }
     this.sources = [first, ...(options.others ?? [])].map((source) => new MainSource(source))
   }
@@ -294,13 +273,14 @@ export class MainChainFollower {
     for (const source of due) {
       if (this.closing) return
       try {
-        await this.takeTurn(source)
+        await this.branches.takeTurn(source)
         // Before others show branches: what is confirmed is not left for mere work.
         await this.updateConfirms()
         source.succeed()
       } catch (error) {
         failures.push(error)
-        if (error instanceof MainForkTooDeepError) this.mark(source, true, this.floor.height)
+        if (error instanceof MainForkTooDeepError)
+          this.branches.mark(source, true, this.floor.height)
         if (error instanceof MainBlockRefusedError) source.client.refused?.(error)
         const isNews = source.fail(error, Date.now())
         const isAlone = this.sources.length === 1
@@ -319,136 +299,6 @@ export class MainChainFollower {
     await this.confirms.update(this.window, sound)
     const news = this.news.of(this.confirms.status(this.window))
     if (news) this.options.onConfirms?.(news)
-  }
-
-  /** Reads what one source has more than we. */
-  private async takeTurn(source: MainSource): Promise<void> {
-    const deadlineMs = Date.now() + (this.options.turnMs ?? DEFAULT_TURN_MS)
-    source.height = (await source.client.getBlockCount()) - 1
-    const tip = await source.client.getBlockHash(source.height)
-    if (source.lesserTip !== tip) {
-      const shared = await this.findFork(source, deadlineMs)
-      source.lesserTip = (await this.take(source, shared, deadlineMs)) ? tip : undefined
-      this.judge(source, shared)
-    }
-  }
-
-  /** Alarms where a source stays on a branch of its own. */
-  private judge(source: MainSource, shared: number): void {
-    const depth = Math.min(source.height, this.tip.height) - shared
-    const contradicts = source.lesserTip !== undefined && depth > DISAGREEMENT_BLOCKS
-    this.mark(source, contradicts, shared)
-  }
-
-  private mark(source: MainSource, contradicts: boolean, shared: number): void {
-    const isNews = contradicts && !source.contradicts
-    source.contradicts = contradicts
-    if (isNews) this.options.onContradiction?.(source.status(), shared)
-  }
-
-  /** Height of the highest block that the source has in common with us. */
-  private async findFork(source: MainSource, deadlineMs: number): Promise<number> {
-    let height = Math.min(this.tip.height, source.height)
-    if (height < this.floor.height) {
-      throw new MainSourceSlowError(`the main node has stopped at height ${height}`)
-    }
-    while (height >= this.floor.height) {
-      const theirs = fromDisplayHash(await source.client.getBlockHash(height))
-      const ours = this.window.hashAt(height)
-      if (ours && bytesEqual(ours, theirs)) return height
-      if (Date.now() > deadlineMs) throw new MainSourceSlowError('the main node answers too slowly')
-      height--
-    }
-    throw this.forkTooDeep()
-  }
-
-  /**
-   * Fetches what is above the shared block. On our tip each block counts at once; a fork is
-   * taken when it carries more work than what we have above the shared block.
-   * @returns true where the source's branch was read whole and has no more work than ours
-   */
-  private async take(source: MainSource, shared: number, deadlineMs: number): Promise<boolean> {
-    const { windowBlocks = DEFAULT_WINDOW_BLOCKS, params } = this.options
-    const { sideGenesisHash, accountKey } = this.options
-    const fetching = { client: source.client, params, sideGenesisHash, accountKey }
-    const last = Math.min(source.height, this.released + windowBlocks)
-    const above = this.window.between(shared, this.tip.height)
-    let toBeat = above.reduce((sum, block) => sum + block.work, 0n)
-    let context = this.window.contextAfter(shared)
-    if (!context) throw this.forkTooDeep()
-    let kept = shared
-    let branch: FollowedBlock[] = []
-    let changed = false
-    let height = shared + 1
-    try {
-      for (; height <= last && !this.closing && Date.now() <= deadlineMs; height++) {
-        const hash = await source.client.getBlockHash(height)
-        const block = await fetchBlock(fetching, hash, context)
-        context = block.context
-        branch.push(block)
-        toBeat -= block.work
-        if (toBeat >= 0n || !(await this.mayAdopt(kept, block, source))) continue
-        this.adopt(kept, branch)
-        kept = this.tip.height
-        toBeat = 0n
-        branch = []
-        changed = true
-      }
-    } finally {
-      if (changed) this.options.onChange?.(this)
-    }
-    if (branch.length > 0 && toBeat < 0n) {
-      throw new MainConfirmMissingError(
-        `the main node's branch leaves the confirmed block ${this.confirms?.confirmedHeight} and ` +
-          'has no Confirm',
-      )
-    }
-    const isForked = branch.length > 0 && height > source.height
-    if (branch.length > 0 && !isForked && Date.now() > deadlineMs) {
-      throw new MainSourceSlowError('the main node shows its branch too slowly')
-    }
-    if (isForked && (await this.isConfirmedInstead(kept, branch, source))) {
-      this.adopt(kept, branch)
-      this.options.onChange?.(this)
-      return false
-    }
-    return isForked
-  }
-
-  /** Only a branch with a Confirm may take the place of a block that has one. */
-  private async mayAdopt(
-    shared: number,
-    last: FollowedBlock,
-    source: MainSource,
-  ): Promise<boolean> {
-    const { confirms } = this
-    if (!confirms || shared >= confirms.confirmedHeight) return true
-    return confirms.confirm(last, [source])
-  }
-
-  /** With Confirms on, less work with a Confirm wins over more without. */
-  private async isConfirmedInstead(
-    shared: number,
-    branch: readonly FollowedBlock[],
-    source: MainSource,
-  ): Promise<boolean> {
-    const { confirms } = this
-    const last = branch.at(-1)
-    if (!confirms || !last || shared < confirms.confirmedHeight) return false
-    return confirms.confirm(last, [source])
-  }
-
-  private adopt(shared: number, branch: readonly FollowedBlock[]): void {
-    // While the branch was read, blocks that the consumers had taken were forgotten.
-    if (shared < this.floor.height) throw this.forkTooDeep()
-    this.window.adopt(shared, branch)
-  }
-
-  private forkTooDeep(): MainForkTooDeepError {
-    const { height } = this.floor
-    return new MainForkTooDeepError(
-      `the main chain forks below height ${height}, the oldest block held here`,
-    )
   }
 }
 

@@ -9,7 +9,7 @@ import {
 import { MainRpcCode } from '../elastos/main-rpc-code.ts'
 import { BLOCKS_PER_ANSWER_MAX, InventoryKind, RejectCode } from '../elastos/p2p-message.ts'
 import { decodeTransaction } from '../elastos/transaction.ts'
-import { MainForkTooDeepError, MainSourceSlowError } from './follower.ts'
+import { MainForkTooDeepError, MainSourceSlowError } from './follow-errors.ts'
 import { MainChainRpcError, MainChainUnreachableError } from './main-chain-client.ts'
 import type { MainBlockSource, MainSender } from './main-sources.ts'
 import { askForBlock, askForConfirm, type PeerBlock } from './p2p-block.ts'
