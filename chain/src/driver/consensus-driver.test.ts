@@ -7,34 +7,30 @@ import { bytesToHex } from '../bytes/hex.ts'
 import { publicKeyOf } from '../bytes/signature.ts'
 import { signersOf, votesOf } from '../consensus/certificate.ts'
 import { epochOf } from '../consensus/epoch-relay.ts'
-import { GENESIS_MS, headerWith } from '../consensus/testing/machine-bench.ts'
+import { GENESIS_MS } from '../consensus/testing/machine-bench.ts'
 import { installNativeCrypto } from '../native/install-native-crypto.ts'
-import type { NetworkParams } from '../params/network-params.ts'
 import { type Vote, VoteKind } from '../types/consensus-objects.ts'
-import { ConsensusDriver, type ConsensusDriverOptions } from './consensus-driver.ts'
+import type { ConsensusDriver, ConsensusDriverOptions } from './consensus-driver.ts'
 import { ConsensusKey } from './consensus-key.ts'
 import { DirectoryInUseError } from './directory-lock.ts'
 import { decodeMessage, encodeMessage } from './message-codec.ts'
 import { SignerHistoryError } from './signer-lease.ts'
+import {
+  CHAIN_ID,
+  DEADLINE,
+  hostOf,
+  paramsOf,
+  secretKeys,
+  startDriver,
+} from './testing/driver-world.ts'
 import { MemoryHost } from './testing/memory-host.ts'
 import { MemoryNetwork } from './testing/memory-transport.ts'
 import { WriteAheadLog } from './write-ahead-log.ts'
 
 const EPOCH_BLOCKS = 12
-const CHAIN_ID = new Uint8Array(32).fill(9)
-const DEADLINE = { timeout: 30_000, interval: 10 }
-/** The driver reads only what paces consensus. */
-const params = {
-  blockIntervalMs: 30,
-  skipTimeoutMs: 300,
-  skipTimeoutGrowthPercent: 150,
-  skipTimeoutCapMs: 2000,
-  rebroadcastMs: 150,
-  clockAheadMs: 1000,
-  clockBehindMs: 10_000,
-  epochBlocks: EPOCH_BLOCKS,
-} as NetworkParams
-const secretKeys = [1, 2, 3, 4].map((i) => new Uint8Array(32).fill(i))
+const params = paramsOf(EPOCH_BLOCKS)
+
+const newHost = (name: string) => new MemoryHost(...hostOf(name, EPOCH_BLOCKS))
 
 interface Member {
   readonly name: string
@@ -58,12 +54,10 @@ beforeEach(async () => {
     sent.push(...votesOfSender(message))
     return true
   }
-  const validators = secretKeys.map((key) => ({ publicKey: publicKeyOf(key), weight: 1 }))
-  const genesis = headerWith({ epoch: 0, timeMs: GENESIS_MS })
   members = secretKeys.map((secretKey, i) => ({
     name: `node ${i}`,
     key: new ConsensusKey(secretKey),
-    host: new MemoryHost(`node ${i}`, genesis, validators, EPOCH_BLOCKS),
+    host: newHost(`node ${i}`),
     driver: undefined,
   }))
 })
@@ -86,17 +80,8 @@ async function start(
   newValidator = true,
   more: Partial<ConsensusDriverOptions> = {},
 ): Promise<ConsensusDriver> {
-  member.driver = await ConsensusDriver.start({
-    host: member.host,
-    transport: network.join(member.name),
-    params,
-    chainId: CHAIN_ID,
-    directory: join(folder, member.name),
-    validator: { key: member.key, newValidator },
-    reserveBytes: 4096,
-    logger: pino({ level: 'silent' }),
-    ...more,
-  })
+  const place = { ...member, network, folder, epochBlocks: EPOCH_BLOCKS }
+  member.driver = await startDriver(place, newValidator, more)
   return member.driver
 }
 
@@ -254,7 +239,7 @@ describe('a driver and the world', { timeout: 90_000 }, () => {
   test('a second process with the same key makes the first one stop', async () => {
     for (const member of members) await start(member)
     await reaches(3)
-    const twin = { ...a(), name: 'twin', host: new MemoryHost('twin', ...hostArguments()) }
+    const twin = { ...a(), name: 'twin', host: newHost('twin') }
     await twin.host.importFrom(b().host)
     members.push(twin)
     await start(twin)
@@ -307,7 +292,7 @@ describe('a driver and the world', { timeout: 90_000 }, () => {
   test('listens for another signer of its key before it signs, and finds it', async () => {
     for (const member of members) await start(member)
     await reaches(3)
-    const twin = { ...a(), name: 'twin', host: new MemoryHost('twin', ...hostArguments()) }
+    const twin = { ...a(), name: 'twin', host: newHost('twin') }
     await twin.host.importFrom(b().host)
     const before = sent.length
     const signed = () =>
@@ -482,7 +467,7 @@ describe('a driver and the world', { timeout: 90_000 }, () => {
     const leader = members[proposal()?.validator ?? 0] as Member
     await stop(leader)
     const before = sent.length
-    const again = { ...leader, host: new MemoryHost(leader.name, ...hostArguments()) }
+    const again = { ...leader, host: newHost(leader.name) }
     members[members.indexOf(leader)] = again
     await start(again, false)
     const isAgain = ({ validator, statement }: Vote) =>
@@ -566,11 +551,6 @@ describe('a consensus key that its owner replaced', () => {
 })
 
 const nothing = () => Promise.resolve()
-
-function hostArguments() {
-  const validators = secretKeys.map((key) => ({ publicKey: publicKeyOf(key), weight: 1 }))
-  return [headerWith({ epoch: 0, timeMs: GENESIS_MS }), validators, EPOCH_BLOCKS] as const
-}
 
 /** Keeps a filter that sends messages itself from filtering those. */
 function onlyOnce(filter: MemoryNetwork['filter']): MemoryNetwork['filter'] {

@@ -9,35 +9,21 @@ import { bytesEqual, bytesToHex } from '../bytes/hex.ts'
 import { publicKeyOf } from '../bytes/signature.ts'
 import { assembleCertificate } from '../consensus/certificate.ts'
 import { guiltyVotes } from '../consensus/fork-proof.ts'
-import { GENESIS_MS, headerWith } from '../consensus/testing/machine-bench.ts'
 import { installNativeCrypto } from '../native/install-native-crypto.ts'
-import type { NetworkParams } from '../params/network-params.ts'
 import type { Certificate } from '../types/consensus-objects.ts'
 import { contradicts } from '../types/contradiction.ts'
 import type { HaltReason } from './block-host.ts'
 import { createConsensusCrypto } from './consensus-crypto.ts'
-import { ConsensusDriver } from './consensus-driver.ts'
+import type { ConsensusDriver } from './consensus-driver.ts'
 import { ConsensusKey } from './consensus-key.ts'
 import { FORK_FILE, ForkProofError, parseForkRecord, SETTLED_FILE } from './fork-record.ts'
 import { ForkWatch } from './fork-watch.ts'
 import { decodeMessage, encodeMessage } from './message-codec.ts'
+import { CHAIN_ID, DEADLINE, hostOf, secretKeys, startDriver } from './testing/driver-world.ts'
 import { MemoryHost } from './testing/memory-host.ts'
 import { MemoryNetwork } from './testing/memory-transport.ts'
 
-const CHAIN_ID = new Uint8Array(32).fill(9)
 const EPOCH_BLOCKS = 1000
-const DEADLINE = { timeout: 30_000, interval: 10 }
-const params = {
-  blockIntervalMs: 30,
-  skipTimeoutMs: 300,
-  skipTimeoutGrowthPercent: 150,
-  skipTimeoutCapMs: 2000,
-  rebroadcastMs: 150,
-  clockAheadMs: 1000,
-  clockBehindMs: 10_000,
-  epochBlocks: EPOCH_BLOCKS,
-} as NetworkParams
-const secretKeys = [1, 2, 3, 4].map((i) => new Uint8Array(32).fill(i))
 const publicKeys = secretKeys.map((key) => bytesToHex(publicKeyOf(key)))
 const FOLLOWER = 'follower'
 
@@ -73,13 +59,11 @@ beforeAll(() => installNativeCrypto())
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'ioex-fork-'))
   network = new MemoryNetwork()
-  const validators = secretKeys.map((key) => ({ publicKey: publicKeyOf(key), weight: 1 }))
-  const genesis = headerWith({ epoch: 0, timeMs: GENESIS_MS })
   members = names.map((name, i) => ({
     name,
     directory: join(folder, name),
     secretKey: secretKeys[i],
-    host: new WatchedHost(name, genesis, validators, EPOCH_BLOCKS),
+    host: new WatchedHost(...hostOf(name, EPOCH_BLOCKS)),
     driver: undefined,
   }))
 })
@@ -89,17 +73,9 @@ afterEach(async () => {
 })
 
 async function start(member: Member, newValidator = true): Promise<ConsensusDriver> {
-  const { name, directory, secretKey, host } = member
-  member.driver = await ConsensusDriver.start({
-    host,
-    transport: network.join(name),
-    params,
-    chainId: CHAIN_ID,
-    directory,
-    validator: secretKey && { key: new ConsensusKey(secretKey), newValidator },
-    reserveBytes: 4096,
-    logger: pino({ level: 'silent' }),
-  })
+  const key = member.secretKey && new ConsensusKey(member.secretKey)
+  const place = { ...member, network, folder, epochBlocks: EPOCH_BLOCKS, key }
+  member.driver = await startDriver(place, newValidator)
   return member.driver
 }
 

@@ -1,37 +1,22 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { pino } from 'pino'
 import { afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
 import { assert } from '../bytes/assert.ts'
-import { publicKeyOf } from '../bytes/signature.ts'
 import { signersOf } from '../consensus/certificate.ts'
 import type { ConsensusMessage } from '../consensus/machine-interface.ts'
-import { GENESIS_MS, headerWith } from '../consensus/testing/machine-bench.ts'
 import { installNativeCrypto } from '../native/install-native-crypto.ts'
-import type { NetworkParams } from '../params/network-params.ts'
 import { blockHash } from '../types/block.ts'
 import { type Statement, type Vote, VoteKind } from '../types/consensus-objects.ts'
 import { createConsensusCrypto } from './consensus-crypto.ts'
-import { ConsensusDriver } from './consensus-driver.ts'
+import type { ConsensusDriver } from './consensus-driver.ts'
 import { ConsensusKey } from './consensus-key.ts'
 import { encodeMessage } from './message-codec.ts'
+import { CHAIN_ID, DEADLINE, hostOf, secretKeys, startDriver } from './testing/driver-world.ts'
 import { MemoryHost } from './testing/memory-host.ts'
 import { MemoryNetwork } from './testing/memory-transport.ts'
 
-const CHAIN_ID = new Uint8Array(32).fill(9)
-const DEADLINE = { timeout: 30_000, interval: 10 }
-const params = {
-  blockIntervalMs: 30,
-  skipTimeoutMs: 300,
-  skipTimeoutGrowthPercent: 150,
-  skipTimeoutCapMs: 2000,
-  rebroadcastMs: 150,
-  clockAheadMs: 1000,
-  clockBehindMs: 10_000,
-  epochBlocks: 1000,
-} as NetworkParams
-const secretKeys = [1, 2, 3, 4].map((i) => new Uint8Array(32).fill(i))
+const EPOCH_BLOCKS = 1000
 
 let folder = ''
 let network = new MemoryNetwork()
@@ -42,9 +27,7 @@ beforeAll(() => installNativeCrypto())
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'ioex-late-'))
   network = new MemoryNetwork()
-  const validators = secretKeys.map((key) => ({ publicKey: publicKeyOf(key), weight: 1 }))
-  const genesis = headerWith({ epoch: 0, timeMs: GENESIS_MS })
-  hosts = secretKeys.map((_, i) => new MemoryHost(`node ${i}`, genesis, validators, 1000))
+  hosts = secretKeys.map((_, i) => new MemoryHost(...hostOf(`node ${i}`, EPOCH_BLOCKS)))
   for (const i of secretKeys.keys()) await start(i, true)
 })
 afterEach(async () => {
@@ -53,16 +36,15 @@ afterEach(async () => {
 })
 
 async function start(i: number, newValidator: boolean): Promise<void> {
-  drivers[i] = await ConsensusDriver.start({
+  const place = {
+    name: `node ${i}`,
     host: hosts[i] as MemoryHost,
-    transport: network.join(`node ${i}`),
-    params,
-    chainId: CHAIN_ID,
-    directory: join(folder, `node ${i}`),
-    validator: { key: new ConsensusKey(secretKeys[i] as Uint8Array), newValidator },
-    reserveBytes: 4096,
-    logger: pino({ level: 'silent' }),
-  })
+    network,
+    folder,
+    epochBlocks: EPOCH_BLOCKS,
+    key: new ConsensusKey(secretKeys[i] as Uint8Array),
+  }
+  drivers[i] = await startDriver(place, newValidator)
 }
 
 const first = () => hosts[0] as MemoryHost
