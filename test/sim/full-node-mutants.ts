@@ -116,7 +116,7 @@ const LIST: readonly Omit<Mutant, 'fullNode'>[] = [
     from: '    if (ofPeer.length >= EARLY_BODIES_PER_PEER_MAX) return false\n',
     to: '',
     about: 'floods',
-    redundant: 'proposals that no leader signed are dropped before; held by early-bodies.test.ts',
+    firstSeed: 4,
   },
   {
     name: 'peers that are ahead are remembered for ever',

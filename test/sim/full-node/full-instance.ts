@@ -29,6 +29,7 @@ import { logger, openStore } from './open-store.ts'
 import { FLOODED_POOL, LIARS } from './floods.ts'
 import { SimulatedGossip } from './simulated-gossip.ts'
 import { MainView } from './simulated-main-chain.ts'
+import { TRAITOR } from './traitor.ts'
 
 const RESERVE_BYTES = 4096
 
@@ -94,6 +95,11 @@ export class FullInstance {
 
   get seesMainFromMs(): number {
     return this.#terms.seesMainFromMs ?? 0
+  }
+
+  /** Its memory is its own affair. */
+  get #isTraitor(): boolean {
+    return this.#world.traitor !== undefined && this.name === TRAITOR
   }
 
   get isUp(): boolean {
@@ -191,7 +197,7 @@ export class FullInstance {
   checkKept(): void {
     const running = this.#running
     const { floods, checker } = this.#world
-    if (!running?.driver || !this.isUp) return
+    if (!running?.driver || !this.isUp || this.#isTraitor) return
     const { driver, manager, entry, board, gossip } = running
     const poolLimits = floods ? FLOODED_POOL : POOL_LIMITS
     const peers = this.#world.others(this).length + LIARS.length
@@ -318,7 +324,8 @@ export class FullInstance {
       inputs: {
         systemLane: (parent) => {
           const lateVotes = entry.votes.forBlockOn(parent)
-          return systemTransactions(parent, follower, { lateVotes })
+          const evidence = entry.evidence.forBlockOn(parent)
+          return systemTransactions(parent, follower, { evidence, lateVotes })
         },
         waiting: (parent) => entry.waiting(parent),
         isVerified: (root) => entry.isVerified(root),
@@ -329,7 +336,10 @@ export class FullInstance {
       nowMs: () => heap.now,
       onBehind: () => this.#world.later(this, () => this.catchUp()),
       onVote: (vote) => entry.votes.add(vote),
-      onEvidence: ({ validator }) => checker.report(`I7 evidence against validator ${validator}`),
+      onEvidence: (first, second) => {
+        if (this.#world.traitor?.isShownBy([first, second])) entry.reportEvidence(first, second)
+        else checker.report(`I7 evidence against validator ${first.validator}`)
+      },
       onHalt: ({ code, message, cause }) => this.#halted(`${code} ${message}`, cause),
     })
     const peers = this.#terms.peers

@@ -18,6 +18,7 @@ import { FullInstance } from './full-instance.ts'
 import { ConsensusKey } from '../../../chain/src/driver/consensus-key.ts'
 import { LedgerChecker } from './ledger-checker.ts'
 import { laterNameOf, Newcomers } from './newcomers.ts'
+import { Traitor, TRAITOR } from './traitor.ts'
 import { SimulatedMainChain } from './simulated-main-chain.ts'
 import { keyNamed, PAYERS, RELAYS, UNITS, Workload } from './workload.ts'
 
@@ -91,6 +92,10 @@ export interface FullHistory {
   readonly trace?: ((line: string) => void) | undefined
 }
 
+/** One in so many floods has a validator that lies; beside the seed of all else. */
+const TRAITOR_EVERY = 4
+const TRAITOR_SEED = 2 ** 34
+
 const LOG_SEED = 0x1060_0000
 const LOG_LOST = 0.4
 
@@ -163,6 +168,8 @@ export class FullWorld {
   /** In a history about them. */
   readonly newcomers: Newcomers | undefined
   readonly floods: Floods | undefined
+  /** In some floods. */
+  readonly traitor: Traitor | undefined
   noticed = 0
   logBytesLost = 0
   readonly #seed: number
@@ -185,18 +192,26 @@ export class FullWorld {
     this.heap.now = START_MS
     const isTurnover = about === 'newcomers'
     const drawn = drawFullScenario(this.random)
-    this.scenario = isTurnover ? { ...drawn, ...ANCHORED_SOON } : drawn
+    const isBetrayed = about === 'floods' && seed % TRAITOR_EVERY === 0
+    this.scenario = {
+      ...drawn,
+      ...(isTurnover && ANCHORED_SOON),
+      // Who lost its log may be silent for many views: one faulty validator of four is the most.
+      ...(isBetrayed && { rots: TRAITOR }),
+    }
     this.#folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'ioex-full-'))
     const chains = { faults: sampleChain, newcomers: turnoverChain, floods: floodedChain }
     const chain = chains[about]()
     this.genesis = chain.genesis
     this.floods = about === 'floods' ? new Floods(this, new Random(seed + 2 ** 33)) : undefined
+    this.traitor = isBetrayed ? new Traitor(this, new Random(seed + TRAITOR_SEED)) : undefined
     this.newcomers = isTurnover ? new Newcomers(this, seed, this.#folder) : undefined
     const { mainCheckpoint } = chain.document
     this.checker = new LedgerChecker(this.genesis, mainCheckpoint)
     this.mainChain = new SimulatedMainChain(this.genesis.chainId, mainCheckpoint)
     this.instances = NAMES.map((name) => {
-      const key = () => this.newcomers?.keyOf(name) ?? new ConsensusKey(keyNamed(name).secretKey)
+      const own = () => this.newcomers?.keyOf(name) ?? new ConsensusKey(keyNamed(name).secretKey)
+      const key = () => (isBetrayed && name === TRAITOR ? undefined : own())
       return new FullInstance(this, name, this.#folder, { key })
     })
     this.network = new SimulatedNetwork(this.scenario, this.heap, this.random, NAMES)
@@ -256,6 +271,7 @@ export class FullWorld {
     this.checker.final(manager, block)
     if (isNews && isCheckpointHeight(this.genesis.params, height)) this.#anchor(manager, block)
     if (isNews) this.newcomers?.afterBlock(instance, manager, block)
+    if (instance.name === TRAITOR) this.traitor?.afterBlock(manager)
     instance.finalised(height)
     this.#history.add(this.heap.now - START_MS)
     this.#history.addBytes(fromHex(block.hash))
@@ -274,6 +290,7 @@ export class FullWorld {
       this.#act()
       this.#mine()
       this.floods?.start()
+      this.traitor?.start()
       let goal: number | undefined
       for (;;) {
         if (!this.heap.step()) throw new Violation('I6 nothing is left to happen')

@@ -80,7 +80,8 @@ export class Workload {
       case 'unbond': {
         // Where validators leave for good, each takes its stake out once and whole.
         if (this.#world.newcomers) return undefined
-        const validator = random.between(0, 3)
+        // Where one lies, the others keep two thirds of the weight.
+        const validator = this.#world.traitor ? 3 : random.between(0, 3)
         const owner = keyNamed(`validator-${validator}-owner`)
         const amount = BigInt(random.between(1, 5)) * UNITS
         const value = { validator, delegation: NONE, amount }
