@@ -111,9 +111,9 @@ const LIST: readonly Omit<Mutant, 'fullNode'>[] = [
     about: 'floods',
   },
   {
-    name: 'a peer may bring any number of bodies early',
+    name: 'a validator may bring any number of bodies early',
     file: 'chain/src/driver/early-bodies.ts',
-    from: '    if (ofPeer.length >= EARLY_BODIES_PER_PEER_MAX) return false\n',
+    from: '    if (ofSigner.length >= EARLY_BODIES_PER_SIGNER_MAX) return false\n',
     to: '',
     about: 'floods',
     firstSeed: 4,

@@ -5,7 +5,7 @@ import type { ConsensusMessage, JustifiedBlock, PeerName } from '../consensus/ma
 import type { MachineState } from '../consensus/machine-state.ts'
 import { isSignedByLeader } from '../consensus/proposing.ts'
 import { blockHash } from '../types/block.ts'
-import type { Header } from '../types/consensus-objects.ts'
+import { type Header, VoteKind } from '../types/consensus-objects.ts'
 import { AnswerBudget } from './answer-budget.ts'
 import type { BlockEnvelope, BlockHost } from './block-host.ts'
 import type { ConsensusTransport } from './consensus-transport.ts'
@@ -108,17 +108,30 @@ export class BlockExchange {
   ): BlockBytes | undefined | false {
     const machine = this.#options.machine()
     const { header, leaderVote } = message.proposal
-    const hash = bytesToHex(leaderVote.statement.hash)
-    const reproposed = header.view < leaderVote.statement.view
-    if (reproposed || this.has(hash)) return undefined
+    const { view, hash: named } = leaderVote.statement
+    const hash = bytesToHex(named)
+    if (header.view < view || this.has(hash)) return undefined
     const ahead = epochOf(message) - machine.config.setup.epoch
     const isBody = () => this.#isBody(peer, header, body)
     if (ahead === 0) {
+      // Two prove that the leader equivocates; the machine looks at no third one.
+      if ((machine.rounds.get(view)?.proposals.length ?? 0) > 1) return false
       return isSignedByLeader(machine, message.proposal) && isBody() && { hash, body }
     }
     if (ahead !== 1) return undefined
-    const isKept = this.#earlyBodies.keep(peer, bytesToHex(blockHash(header)), body, isBody)
-    return isKept ? undefined : false
+    return this.#keepEarly(message.proposal, body, isBody) ? undefined : false
+  }
+
+  /** The host knows the next set and has checked who signed the vote. */
+  #keepEarly(
+    { header, leaderVote }: Proposal['proposal'],
+    body: Uint8Array,
+    isBody: () => boolean,
+  ): boolean {
+    const { statement, validator } = leaderVote
+    const hash = bytesToHex(blockHash(header))
+    const isForBlock = statement.kind === VoteKind.notarize && bytesToHex(statement.hash) === hash
+    return isForBlock && this.#earlyBodies.keep(validator, hash, body, isBody)
   }
 
   /** The body of a block that was asked for: the work of checking it is done for no other. */

@@ -26,8 +26,10 @@ export class VoteKeeper {
   add(vote: Vote): boolean {
     const { kind, epoch, hash } = vote.statement
     if (kind === VoteKind.nullify || epoch + 1 < this.#ledger.globals().epoch) return true
-    const member = setMembers(this.#ledger, epoch)?.[vote.validator]
-    if (!member) return true
+    const members = setMembers(this.#ledger, epoch)
+    if (!members) return true
+    const member = members[vote.validator]
+    if (!member) return false
     const key = `${epoch}/${vote.validator}`
     const kept = this.#votes.get(key) ?? []
     if (kept.some(({ statement }) => bytesEqual(statement.hash, hash))) return true

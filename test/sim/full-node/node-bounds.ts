@@ -47,7 +47,7 @@ function checkDriver({ driver, manager }: KeptParts): void {
   expectAtMost('messages of a peer in the inbox', inbox.messagesOfPeer, 512)
   expectAtMost('bytes of a peer in the inbox', inbox.bytesOfPeer, 8 * MIB)
   expectAtMost('bodies that came early', blocks.early.bodies, 16)
-  expectAtMost('bodies of a peer that came early', blocks.early.bodiesOfPeer, 2)
+  expectAtMost('bodies of a validator that came early', blocks.early.bodiesOfSigner, 2)
   expectAtMost('blocks read for peers at once', blocks.reads, 4)
   expectAtMost('peers that are known to be ahead', behindNotices, 257)
   expectAtMost('timers', timers, 5)
