@@ -20,8 +20,11 @@ const BLOCKS_PER_VIEW_MAX = 3
 /** False heights of views that are still open. */
 const BLOCKS_PASSED_MAX = 2
 
-/** I13: whatever anybody sends, a node's memory grows only with the views that are not final. */
-export function checkSizes(relay: EpochRelay, steps: number): void {
+/**
+ * I13: whatever anybody sends, a node's memory grows only with the views that are not final.
+ * @param mayFork another final chain may stand beside the node's own, with its blocks of open views
+ */
+export function checkSizes(relay: EpochRelay, steps: number, mayFork: boolean): void {
   const { machine, waiting, lastWords, past, pastVotes, answeredAtMs } = relay
   const { rounds, tree, view, finalView, finalLinks } = machine
   const open = Math.max(0, view - finalView) + VIEWS_AHEAD
@@ -33,7 +36,9 @@ export function checkSizes(relay: EpochRelay, steps: number): void {
   expectAtMost('peers answered', answeredAtMs.size, PEERS_MAX)
   expectAtMost('final links', finalLinks.length, FINAL_LINKS_MAX)
   expectAtMost('final views remembered', pastVotes.length, PAST_VIEWS_MAX)
-  if (steps % LOOK_EVERY === 0) checkInside(relay)
+  if (steps % LOOK_EVERY !== 0) return
+  checkInside(relay)
+  checkTree(machine, mayFork ? open : BLOCKS_PASSED_MAX)
 }
 
 function checkInside({ machine, waiting, pastVotes }: EpochRelay): void {
@@ -48,7 +53,6 @@ function checkInside({ machine, waiting, pastVotes }: EpochRelay): void {
   const ofPeer = new Map<string, number>()
   for (const { from } of waiting) ofPeer.set(from, (ofPeer.get(from) ?? 0) + 1)
   expectAtMost('waiting messages of a peer', most(ofPeer), WAITING_PER_PEER_MAX)
-  checkTree(machine)
   for (const { proposals, cast, notarize, finalize } of machine.rounds.values()) {
     const members = machine.config.setup.validators.length
     expectAtMost('proposals of a view', proposals.length, 2)
@@ -57,7 +61,7 @@ function checkInside({ machine, waiting, pastVotes }: EpochRelay): void {
   }
 }
 
-function checkTree({ tree }: MachineState): void {
+function checkTree({ tree }: MachineState, passedMax: number): void {
   const ofView = new Map<number, number>()
   let passed = 0
   for (const { header } of tree.blocks.values()) {
@@ -65,7 +69,7 @@ function checkTree({ tree }: MachineState): void {
     ofView.set(header.view, (ofView.get(header.view) ?? 0) + 1)
   }
   expectAtMost('blocks of a view', most(ofView), BLOCKS_PER_VIEW_MAX)
-  expectAtMost('blocks at heights that are final', passed, BLOCKS_PASSED_MAX)
+  expectAtMost('blocks at heights that are final', passed, passedMax)
 }
 
 function most(counts: ReadonlyMap<unknown, number>): number {

@@ -511,7 +511,7 @@ export class Instance {
     const { machine } = this
     if (!this.#relay || !machine) return
     this.#steps += 1
-    checkSizes(this.#relay, this.#steps)
+    checkSizes(this.#relay, this.#steps, this.#world.scenario.tooManyFaulty)
     if (!machine.finished && !machine.halted) this.#listener?.check(machine)
   }
 }
