@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
-import { type CommandIo, setCommandIo } from './command-context.ts'
+import type { CommandIo } from './command-context.ts'
+import { setCommandIo } from './context-of.ts'
 import { registerAnchor } from './verbs/anchor.ts'
 import { registerAudit } from './verbs/audit.ts'
 import { registerContract } from './verbs/contract.ts'

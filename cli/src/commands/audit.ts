@@ -15,7 +15,8 @@ import {
   runAudit,
   type RunAuditOptions,
 } from '../audit/run-audit.ts'
-import { type CommandContext, readNodeArgument } from '../command-context.ts'
+import { readNodeArgument } from '../arguments.ts'
+import type { CommandContext } from '../command-context.ts'
 import { formatAmount, formatIoex } from '../output/amount.ts'
 import { CommandError } from '../output/failure.ts'
 import type { Output } from '../output/output.ts'

@@ -1,4 +1,5 @@
-import { type CommandContext, readNodeArgument } from '../command-context.ts'
+import { readNodeArgument } from '../arguments.ts'
+import type { CommandContext } from '../command-context.ts'
 import { formatIoex } from '../output/amount.ts'
 import { readWallet } from '../wallet/wallet-file.ts'
 import { closeRail, type RailView, readRails } from './close-rail.ts'

@@ -1,5 +1,6 @@
 import type { ReceiptExplanation, ReceiptView, ResultOf } from '@ioex/rpc/contract'
-import { type CommandContext, readNodeArgument } from '../command-context.ts'
+import { readNodeArgument } from '../arguments.ts'
+import type { CommandContext } from '../command-context.ts'
 import { formatAmount, formatIoex } from '../output/amount.ts'
 import { usageError } from '../output/failure.ts'
 import { factsText } from '../output/table.ts'

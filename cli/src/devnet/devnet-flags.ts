@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { countArgument } from '../command-context.ts'
+import { countArgument } from '../arguments.ts'
 
 const DEFAULT_PORT_BASE = 22_000
 

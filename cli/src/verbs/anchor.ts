@@ -1,7 +1,8 @@
 import { type Command, Option } from 'commander'
 import { DECODE_KINDS, type DecodeFlags } from '../anchor/decode-kinds.ts'
 import type { VerifyFlags } from '../commands/anchor.ts'
-import { contextOf, countArgument } from '../command-context.ts'
+import { countArgument } from '../arguments.ts'
+import { contextOf } from '../context-of.ts'
 import { addExamples } from '../verb-examples.ts'
 
 const EXAMPLES = `

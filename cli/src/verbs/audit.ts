@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { AuditFlags } from '../commands/audit.ts'
-import { contextOf, countArgument } from '../command-context.ts'
+import { countArgument } from '../arguments.ts'
+import { contextOf } from '../context-of.ts'
 
 const EXAMPLES = `
 Downloads the chain from the node, then computes every block, receipt and epoch again. Nothing is

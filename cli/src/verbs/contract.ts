@@ -1,12 +1,7 @@
 import type { Command } from 'commander'
 import type { OpenOptions, TopUpOptions } from '../commands/contract.ts'
-import {
-  amountOption,
-  argument,
-  contextOf,
-  countArgument,
-  epochsOption,
-} from '../command-context.ts'
+import { amountOption, argument, countArgument, epochsOption } from '../arguments.ts'
+import { contextOf } from '../context-of.ts'
 import { parseAmount } from '../output/amount.ts'
 import { parseByteSize } from '../output/byte-size.ts'
 import { addExamples } from '../verb-examples.ts'

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { contextOf } from '../command-context.ts'
+import { contextOf } from '../context-of.ts'
 import { addDevnetFlags, type DevnetFlags } from '../devnet/devnet-flags.ts'
 import { interruption } from '../interruption.ts'
 import { addExamples } from '../verb-examples.ts'

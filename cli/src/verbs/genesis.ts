@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { contextOf } from '../command-context.ts'
+import { contextOf } from '../context-of.ts'
 import type { CreateFlags } from '../operate/genesis-actions.ts'
 import { addExamples } from '../verb-examples.ts'
 

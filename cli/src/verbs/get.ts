@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { GetOptions } from '../commands/get.ts'
-import { amountOption, contextOf } from '../command-context.ts'
+import { amountOption } from '../arguments.ts'
+import { contextOf } from '../context-of.ts'
 import { UNITS_PER_IOEX } from '../output/amount.ts'
 
 const EXAMPLES = `

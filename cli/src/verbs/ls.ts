@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { contextOf } from '../command-context.ts'
+import { contextOf } from '../context-of.ts'
 
 const EXAMPLES = `
 The list is rebuilt from the chain alone: your contracts, their labels, the manifests on peers.

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
-import { contextOf, countArgument } from '../command-context.ts'
+import { countArgument } from '../arguments.ts'
+import { contextOf } from '../context-of.ts'
 import { interruption } from '../interruption.ts'
 
 const EXAMPLES = `

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
-import { contextOf } from '../command-context.ts'
+import { contextOf } from '../context-of.ts'
 import { interruption } from '../interruption.ts'
 import { usageError } from '../output/failure.ts'
 import type { KeyFlags } from '../operate/init-actions.ts'

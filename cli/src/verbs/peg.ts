@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { DepositFlags, VoteFlags, WithdrawalFlags } from '../commands/peg.ts'
-import { contextOf, countArgument } from '../command-context.ts'
+import { countArgument } from '../arguments.ts'
+import { contextOf } from '../context-of.ts'
 import { addExamples } from '../verb-examples.ts'
 
 const EXAMPLES = `

@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import type { PutOptions } from '../commands/put.ts'
-import { amountOption, contextOf, countArgument, epochsOption } from '../command-context.ts'
+import { amountOption, countArgument, epochsOption } from '../arguments.ts'
+import { contextOf } from '../context-of.ts'
 
 const EXAMPLES = `
 The file is encrypted here, cut into slots and spread over peers. An interrupted put goes on

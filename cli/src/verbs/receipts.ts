@@ -1,7 +1,8 @@
 import type { ReceiptView } from '@ioex/rpc/contract'
 import { type Command, Option } from 'commander'
 import type { ListOptions } from '../commands/receipts.ts'
-import { contextOf, countArgument } from '../command-context.ts'
+import { countArgument } from '../arguments.ts'
+import { contextOf } from '../context-of.ts'
 import { addExamples } from '../verb-examples.ts'
 
 const EXAMPLES = `

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { RewardsOptions } from '../commands/rewards.ts'
-import { contextOf, countArgument } from '../command-context.ts'
+import { countArgument } from '../arguments.ts'
+import { contextOf } from '../context-of.ts'
 import { readPrice } from '../output/price.ts'
 
 const EXAMPLES = `

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { contextOf } from '../command-context.ts'
+import { contextOf } from '../context-of.ts'
 
 const EXAMPLES = `
 A contract that holds nothing else is closed: its peers are paid to the end of what they proved,

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { contextOf } from '../command-context.ts'
+import { contextOf } from '../context-of.ts'
 
 const EXAMPLES = `
 Examples:

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { contextOf } from '../command-context.ts'
+import { contextOf } from '../context-of.ts'
 
 const EXAMPLES = `
 safe: more slots stand than repair waits for; degraded: "ioex repair NAME" is due; act-now: not

@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander'
-import { amountOption, argument, contextOf } from '../command-context.ts'
+import { amountOption, argument } from '../arguments.ts'
+import { contextOf } from '../context-of.ts'
 import type { KeyFlags } from '../operate/init-actions.ts'
 import type { StakeFlags } from '../operate/stake-actions.ts'
 import type { OwnerFlags, TermsFlags } from '../operate/validator-terms.ts'

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { DepositOptions, WithdrawOptions } from '../commands/wallet-peg.ts'
-import { argument, contextOf } from '../command-context.ts'
+import { argument } from '../arguments.ts'
+import { contextOf } from '../context-of.ts'
 import { parseAmount } from '../output/amount.ts'
 
 const work = () => import('../commands/wallet-peg.ts')

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { ImportOptions, SealOptions } from '../commands/wallet.ts'
-import { argument, contextOf } from '../command-context.ts'
+import { argument } from '../arguments.ts'
+import { contextOf } from '../context-of.ts'
 import { parseAmount } from '../output/amount.ts'
 import { OWNER_KEY_PATH } from '../wallet/owner-key-path.ts'
 import { registerPegCommands } from './wallet-peg.ts'
