@@ -1,13 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { bytesToHex } from '../bytes/hex.ts'
 import { installNativeCrypto } from '../native/install-native-crypto.ts'
 import { hasOpenings, type PrunedBlock, pruneBlock, transactionsOf } from '../types/pruned-block.ts'
 import { transactionListRoot } from '../types/transaction-codec.ts'
 import { PayloadKind } from '../types/transactions.ts'
 import type { BlockSource } from './audited-node.ts'
-import { downloadExport } from './download-export.ts'
 import { blockFile, encodeRecord, type ExportRecord, frameRecord } from './export-format.ts'
 import {
   anchorOf,
@@ -17,7 +15,7 @@ import {
 } from './testing/certified-chain.ts'
 import {
   auditFolder,
-  GENESIS_TEXT,
+  downloadTo,
   newFolder,
   removeFolders,
   writeRecords,
@@ -157,12 +155,10 @@ describe('nothing hides behind openings that are gone', () => {
 })
 
 describe('a download', () => {
-  const chainId = () => bytesToHex(chain.sample.chainId)
   async function unchecked(archives: readonly BlockSource[]) {
     const folder = await newFolder()
     const node = chain.source(prunedTo(FINAL))
-    const identity = { folder, chainId: chainId(), genesisText: GENESIS_TEXT }
-    const downloaded = await downloadExport({ ...identity, node, archives })
+    const downloaded = await downloadTo(folder, node, { archives })
     expect(downloaded.ok).toBe(true)
     const { falsehood, unchecked: found } = await auditFolder(folder)
     expect(falsehood).toBeUndefined()

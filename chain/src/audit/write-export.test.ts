@@ -4,12 +4,11 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { bytesToHex } from '../bytes/hex.ts'
 import { installNativeCrypto } from '../native/install-native-crypto.ts'
 import type { BlockSource } from './audited-node.ts'
-import { downloadExport } from './download-export.ts'
 import { blockFile, parseManifest } from './export-format.ts'
 import { CertifiedChain } from './testing/certified-chain.ts'
 import {
   auditFolder,
-  GENESIS_TEXT,
+  downloadTo,
   newFolder,
   removeFolders,
   writeRecords,
@@ -32,11 +31,8 @@ beforeAll(async () => {
 })
 afterAll(removeFolders)
 
-const chainId = () => bytesToHex(chain.sample.chainId)
-
-function download(folder: string, node: BlockSource = chain.source(), to?: number) {
-  return downloadExport({ folder, chainId: chainId(), genesisText: GENESIS_TEXT, node, to })
-}
+const download = (folder: string, node: BlockSource = chain.source(), to?: number) =>
+  downloadTo(folder, node, { to })
 
 async function contents(folder: string): Promise<Map<string, string>> {
   const names = (await readdir(folder, { recursive: true, withFileTypes: true }))
@@ -64,11 +60,7 @@ describe('a download', () => {
   test('writes the same bytes in one go as in pieces', async () => {
     const folder = await newFolder()
     const seen: number[] = []
-    const done = await downloadExport({
-      folder,
-      chainId: chainId(),
-      genesisText: GENESIS_TEXT,
-      node: chain.source(),
+    const done = await downloadTo(folder, chain.source(), {
       onProgress: (height, to) => {
         expect(to).toBe(HEIGHT)
         seen.push(height)
@@ -150,7 +142,7 @@ describe('refuses', () => {
     other.runTo(3)
     const folder = await newFolder()
     const options = { chainId: bytesToHex(other.sample.chainId), genesisText: 'other' }
-    await downloadExport({ folder, node: other.source(), ...options })
+    await downloadTo(folder, other.source(), options)
     expect(await code(download(folder))).toBe('EXPORT_OTHER_CHAIN')
     expect(await code(download(await newFolder(), other.source()))).toBe('NODE_OTHER_CHAIN')
   })
@@ -202,7 +194,8 @@ describe('refuses', () => {
 test('a manifest has one text', async () => {
   const text = await readFile(join(whole, 'manifest.json'), 'utf8')
   const parsed = parseManifest(text)
-  expect(parsed).toMatchObject({ ok: true, value: { lastHeight: HEIGHT, chainId: chainId() } })
+  const chainId = bytesToHex(chain.sample.chainId)
+  expect(parsed).toMatchObject({ ok: true, value: { lastHeight: HEIGHT, chainId } })
   for (const other of [
     text.trimEnd(),
     ` ${text}`,

@@ -5,6 +5,8 @@ import { bytesToHex } from '../../bytes/hex.ts'
 import { blockHash } from '../../types/block.ts'
 import { type AuditOptions, auditExport } from '../audit-export.ts'
 import type { AuditReport } from '../audit-report.ts'
+import type { BlockSource } from '../audited-node.ts'
+import { downloadExport, type DownloadOptions } from '../download-export.ts'
 import {
   BLOCKS_FOLDER,
   blockFile,
@@ -67,4 +69,10 @@ export function auditFolder(
 ): Promise<AuditReport> {
   const genesis = options.genesis ?? sameGenesis()
   return auditExport({ folder, genesisText: GENESIS_TEXT, ...options, genesis })
+}
+
+/** Downloads the history of the sample network from a node into a folder. */
+export function downloadTo(folder: string, node: BlockSource, more: Partial<DownloadOptions> = {}) {
+  const chainId = bytesToHex(sameGenesis().chainId)
+  return downloadExport({ folder, chainId, genesisText: GENESIS_TEXT, node, ...more })
 }
