@@ -38,6 +38,8 @@ import type { World } from './world.ts'
 
 /** Content that every honest node refuses. */
 const BAD_CONTENT = 0xff
+/** Share of its finalize votes after which a forgetful node crashes. */
+const FORGETS = 0.3
 /** Share of its blocks that a slow host builds for as long as it takes to lead again. */
 const OVERDUE = 0.7
 
@@ -118,9 +120,24 @@ export class Instance {
     if (!this.isUp) return
     this.#generation += 1
     this.#relay = undefined
-    this.disk.crash(this.#world.random)
-    const { heap, random } = this.#world
+    const { heap, random, rare, scenario } = this.#world
+    this.disk.crash(random)
+    if (scenario.forgetful === this.validator) this.disk.loseCertificates(rare)
     heap.schedule(heap.now + random.between(50, 4_000), () => this.start())
+  }
+
+  /**
+   * A forgetful one crashes where the certificate that it just acted on matters most, and when it
+   * is back nobody tells it of that one for a while.
+   */
+  #forget(): void {
+    const { heap, network, rare, scenario } = this.#world
+    if (scenario.forgetful !== this.validator || network.isCalm || !rare.chance(FORGETS)) return
+    const crash = () => {
+      network.cutOff(this.name, heap.now + rare.between(2_000, 8_000))
+      this.crash()
+    }
+    this.#later(rare.between(1, 30), crash, heap.now)
   }
 
   /** Loses its whole disk with the crash; what it leased to its signer is kept elsewhere. */
@@ -312,7 +329,9 @@ export class Instance {
       case 'persist':
         this.#append(effect.record)
         this.#checkRecord(effect.record)
-        if (effect.record.type === 'vote') this.disk.sync()
+        if (effect.record.type !== 'vote') return
+        this.disk.sync()
+        if (effect.record.vote.statement.kind === VoteKind.finalize) this.#forget()
         return
       case 'broadcast':
         this.#checkSent(effect.message, true)

@@ -33,7 +33,6 @@ export const MACHINE_MUTANTS: readonly Mutant[] = [
     file: `${CONSENSUS}/voting.ts`,
     from: 'return maySign(state, round.view) && !round.own.nullify && !round.own.finalize',
     to: 'return maySign(state, round.view) && !round.own.nullify',
-    redundant: 'a finalize vote needs a certificate that has already moved the view on',
   },
   {
     name: 'quorum one too small',

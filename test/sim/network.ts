@@ -29,6 +29,7 @@ export class SimulatedNetwork {
   readonly #random: Random
   readonly #names: readonly string[]
   #side = new Map<string, number>()
+  readonly #cutOffUntilMs = new Map<string, number>()
 
   constructor(
     scenario: NetworkScenario,
@@ -49,7 +50,18 @@ export class SimulatedNetwork {
   }
 
   isConnected(from: string, to: string): boolean {
-    return this.isCalm || this.#side.get(from) === this.#side.get(to)
+    if (this.isCalm) return true
+    if (this.#isCutOff(from) || this.#isCutOff(to)) return false
+    return this.#side.get(from) === this.#side.get(to)
+  }
+
+  /** Nobody hears it, and it hears nobody, until then or until calm. */
+  cutOff(name: string, untilMs: number): void {
+    this.#cutOffUntilMs.set(name, untilMs)
+  }
+
+  #isCutOff(name: string): boolean {
+    return this.#heap.now < (this.#cutOffUntilMs.get(name) ?? 0)
   }
 
   /** `view` is the one that the sender speaks in. */

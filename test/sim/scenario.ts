@@ -14,6 +14,7 @@ const CHANGES_SEED = 0x1500_0000
 
 const SLOW_SHARE = 0.04
 const SLOW_HOST_SHARE = 0.1
+const FORGETFUL_SHARE = 0.3
 
 /** Histories in which nodes object to blocks by themselves, and how often until calm. */
 const OBJECTIONS_SEED = 0x0b_0000
@@ -39,6 +40,8 @@ export interface Scenario {
   readonly slow?: boolean
   /** Builds blocks for so long that their views pass meanwhile: as good as silent when it leads. */
   readonly slowHost?: number | undefined
+  /** Its log loses certificates with each crash, never votes: it must be safe all the same. */
+  readonly forgetful?: number | undefined
   readonly loss: number
   readonly duplication: number
   readonly delayMaxMs: number
@@ -88,7 +91,9 @@ export function drawScenario(random: Random, seed: number, tooManyFaulty: boolea
   const wiped = tooManyFaulty ? undefined : drawWiped(changes, sets, count, faulty, calmFromMs)
   const slow = !tooManyFaulty && changes.chance(SLOW_SHARE)
   const lost = new Set([...faulty, ...(wiped ? [wiped.validator] : [])])
-  const slowHost = tooManyFaulty ? undefined : drawSlowHost(changes, sets, count, lost)
+  const slowHost = tooManyFaulty ? undefined : drawOne(changes, SLOW_HOST_SHARE, sets, lost)
+  if (slowHost !== undefined) lost.add(slowHost)
+  const forgetful = tooManyFaulty ? undefined : drawOne(changes, FORGETFUL_SHARE, sets, lost)
   return {
     validators,
     sets,
@@ -99,6 +104,7 @@ export function drawScenario(random: Random, seed: number, tooManyFaulty: boolea
     calmFromMs,
     slow,
     slowHost,
+    forgetful,
     loss: random.pick([0, 0.05, 0.15, 0.3]),
     duplication: random.pick([0, 0.05]),
     delayMaxMs: random.pick([50, 300, 1_000, 3_000]),
@@ -159,17 +165,17 @@ function drawWiped(
   return { validator, atMs: random.between(1_000, calmFromMs) }
 }
 
-/** Counts as faulty in every set, beside those that are. */
-function drawSlowHost(
+/** One more that counts as faulty in every set, with these odds and where there is room for it. */
+function drawOne(
   random: Random,
+  share: number,
   sets: readonly (readonly EpochValidator[])[],
-  validators: number,
   faulty: ReadonlySet<number>,
-) {
-  if (!random.chance(SLOW_HOST_SHARE)) return undefined
-  const validator = random.between(0, validators - 1)
-  const silent = new Set([...faulty, validator])
-  return sets.every((set) => canBear(set, silent)) ? validator : undefined
+): number | undefined {
+  if (!random.chance(share)) return undefined
+  const validator = random.between(0, (sets[0]?.length ?? 1) - 1)
+  const all = new Set([...faulty, validator])
+  return sets.every((set) => canBear(set, all)) ? validator : undefined
 }
 
 function canBear(set: readonly EpochValidator[], faulty: ReadonlySet<number>): boolean {

@@ -74,6 +74,14 @@ export class SimulatedDisk {
     for (const logged of this.#log) logged.synced = true
   }
 
+  /** Some certificates are gone; whatever else there is was made durable by a vote. */
+  loseCertificates(random: Random): void {
+    const share = random.pick([0.5, 1])
+    this.#log = this.#log.filter(
+      ({ record }) => record.type !== 'certificate' || !random.chance(share),
+    )
+  }
+
   records(epoch: number): LogRecord[] {
     return this.#log.filter((logged) => logged.epoch === epoch).map(({ record }) => record)
   }
