@@ -162,6 +162,7 @@ export const DUTY_MUTANTS: readonly Mutant[] = [
     file: `${CONSENSUS}/proposing.ts`,
     from: "if (header.view < state.view) return verdict === 'invalid' ? 'nullify' : 'notarize'",
     to: "if (header.view < state.view) return verdict === 'valid' ? 'notarize' : 'nullify'",
+    firstSeed: 390,
   },
   {
     name: 'a block that a node refuses has its vote',
