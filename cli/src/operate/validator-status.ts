@@ -77,7 +77,7 @@ export async function showValidatorStatus(
     unsignedBlocks: own?.validator?.unsignedBlocks ?? null,
     health: health && { url, status: health.status, hindrances: health.hindrances },
   }
-  output.result(facts, () => statusText(facts))
+  output.result(facts, () => statusText(facts, url))
 }
 
 async function chosen(
@@ -119,30 +119,34 @@ async function readHealth(url: string) {
   }
 }
 
-function statusText(facts: {
-  readonly validator: number
-  readonly owner: string
-  readonly power: number
-  readonly totalPower: number
-  readonly bond: bigint
-  readonly delegated: bigint
-  readonly commission: number
-  readonly participation: number
-  readonly jailed: boolean
-  readonly epoch: number
-  readonly height: number
-  readonly lagBlocks: number
-  readonly anchoredEpoch: number | null
-  readonly anchorLagEpochs: number
-  readonly peers: number
-  readonly missedViews: number | null
-  readonly lastSigned: number | null
-  readonly unsignedBlocks: number | null
-  readonly health: { readonly hindrances: readonly string[] } | undefined
-}): string {
+function statusText(
+  facts: {
+    readonly validator: number
+    readonly owner: string
+    readonly power: number
+    readonly totalPower: number
+    readonly bond: bigint
+    readonly delegated: bigint
+    readonly commission: number
+    readonly participation: number
+    readonly jailed: boolean
+    readonly epoch: number
+    readonly height: number
+    readonly lagBlocks: number
+    readonly anchoredEpoch: number | null
+    readonly anchorLagEpochs: number
+    readonly peers: number
+    readonly missedViews: number | null
+    readonly lastSigned: number | null
+    readonly unsignedBlocks: number | null
+    readonly health: { readonly hindrances: readonly string[] } | undefined
+  },
+  healthUrl: string,
+): string {
   const { health, anchoredEpoch } = facts
   const number = (value: number | null) => (value === null ? '-' : String(value))
   const hindrances = health?.hindrances ?? []
+  const silent = `no answer from ${healthUrl}/health: name the node's --metrics address with --health`
   return factsText([
     ['validator', `${facts.validator}, owner ${facts.owner}`],
     ['power', `${facts.power} of ${facts.totalPower}${facts.jailed ? ', JAILED' : ''}`],
@@ -154,6 +158,6 @@ function statusText(facts: {
     ['peers', String(facts.peers)],
     ['missed views', number(facts.missedViews)],
     ['last signed', `block ${number(facts.lastSigned)}, ${number(facts.unsignedBlocks)} since`],
-    ['health', health ? hindrances.join('; ') || 'ok' : 'its health page does not answer'],
+    ['health', health ? hindrances.join('; ') || 'ok' : silent],
   ])
 }

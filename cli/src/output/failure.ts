@@ -35,6 +35,9 @@ export function reportFailure(error: unknown, streams: OutputStreams, isJson: bo
   return exitCode
 }
 
+/** libp2p gives the system's refusal as text alone, among its own advice. */
+const LISTEN_FAILURE = /listen (EADDRINUSE|EADDRNOTAVAIL): [^\n]* (\S+):(\d{1,5})$/m
+
 function describeFailure(error: unknown): { code: string; message: string; exitCode: number } {
   if (error instanceof CommandError) return error
   if (isRpcError(error)) {
@@ -43,9 +46,15 @@ function describeFailure(error: unknown): { code: string; message: string; exitC
   if (!(error instanceof Error)) {
     return { code: 'FAILED', message: String(error), exitCode: EXIT_FAILED }
   }
-  const { code, path } = error as NodeJS.ErrnoException
+  const listening = LISTEN_FAILURE.exec(error.message)
+  if (listening) {
+    const [, code = '', address, port] = listening
+    const message = systemMessage(code, Object.assign(error, { address, port: Number(port) }))
+    return { code, message: message ?? error.message, exitCode: EXIT_FAILED }
+  }
+  const { code } = error as NodeJS.ErrnoException
   const reason = typeof code === 'string' ? code : 'FAILED'
-  const message = fileMessage(reason, path) ?? error.message
+  const message = systemMessage(reason, error) ?? error.message
   return { code: reason, message, exitCode: EXIT_FAILED }
 }
 
@@ -59,12 +68,38 @@ function rpcMessage({ reason, message }: RpcError): string {
   return `${message} Start a network with "npm start", or name a node with --rpc URL.`
 }
 
-function fileMessage(code: string, path: string | undefined): string | undefined {
-  if (path === undefined) return undefined
+/** What the operating system refused, and what to do about it. */
+function systemMessage(code: string, error: Error): string | undefined {
+  const { path, address, port } = error as NodeJS.ErrnoException & {
+    readonly address?: string
+    readonly port?: number
+  }
+  // A write to an open file names no path.
+  const where = path === undefined ? '' : ` for ${path}`
+  switch (code) {
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return `the disk is full: free some space${where}, then do the same again`
+    case 'EMFILE':
+    case 'ENFILE':
+      return `too many files are open${where}: raise the limit (ulimit -n)`
+    case 'EADDRINUSE':
+      return `another process listens at ${address}:${port}: stop it, or choose another port`
+    case 'EADDRNOTAVAIL':
+      return `${address} is no address of this machine: listen at one that is, or at 0.0.0.0`
+    default:
+      return path === undefined ? undefined : fileMessage(code, path)
+  }
+}
+
+function fileMessage(code: string, path: string): string | undefined {
+  const elsewhere = 'or name another place'
   if (code === 'ENOENT') return `no such file: ${path}`
-  if (code === 'EACCES' || code === 'EPERM') return `no permission for ${path}`
-  if (code === 'ENOTDIR') return `${path}: what it lies in is not a folder`
-  if (code === 'EISDIR') return `${path} is a folder, not a file`
-  if (code === 'ENOSPC') return `the disk is full: free some space for ${path}`
+  if (code === 'EACCES' || code === 'EPERM') {
+    return `no permission for ${path}: run this as the user who owns it, ${elsewhere}`
+  }
+  if (code === 'EROFS') return `${path} is on a read-only disk: mount it writable, ${elsewhere}`
+  if (code === 'ENOTDIR') return `${path}: what it lies in is not a folder: ${elsewhere.slice(3)}`
+  if (code === 'EISDIR') return `${path} is a folder, not a file: name the file`
   return undefined
 }
