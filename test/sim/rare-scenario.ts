@@ -5,8 +5,8 @@ import type { Scenario } from './scenario.ts'
 export const RARE = {
   away: { first: 50, every: 251 },
   nonsense: { first: 150, every: 251 },
-  /** Takes as long as forty others. */
-  refused: { first: 100, every: 1_255 },
+  /** Takes as long as a hundred others. */
+  refused: { first: 100, every: 2_510 },
 } as const
 
 /** A quick and whole network in which nothing fails. */
@@ -37,7 +37,7 @@ function longAway(): Scenario {
   const away = 3
   const members = withWeights([3, 3, 3, 1])
   const timing = { blockIntervalMs: 100 }
-  return { ...QUIET, ...members, away, timing, epochBlocks: 5_000, calmFromMs: 30_000 }
+  return { ...QUIET, ...members, away, timing, epochBlocks: 5_000, calmFromMs: 40_000 }
 }
 
 /**
