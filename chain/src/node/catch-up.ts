@@ -52,9 +52,13 @@ export class CatchUp {
     this.#gate = new BranchGate({ genesis, choice: this.#choice, final })
   }
 
-  /** Height that a peer proved or we reached ourselves. */
+  /**
+   * Height that was proven or that we reached ourselves; while blocks come from a peer, also what
+   * that peer says of itself. Kept for longer, one lie would end a validator's duties for good.
+   */
   get targetHeight(): number {
-    return Math.max(this.#target, this.#parts.manager.final.header.height)
+    const claimed = this.#sync?.claimedHeight ?? 0
+    return Math.max(this.#target, claimed, this.#parts.manager.final.header.height)
   }
 
   /** The target is more than an epoch away: what happens here now is long past elsewhere. */
@@ -118,10 +122,7 @@ export class CatchUp {
       checkpointAfter: (head) => this.#choice.checkpointAfter(head),
       exclusively: (run) => driver.advanceTo(run),
       lastHeight: haltEpoch && checkpointHeight(manager.params, haltEpoch),
-      onProgress: (height, target) => {
-        this.#target = Math.max(this.#target, target)
-        logger.debug({ height, target }, 'range imported')
-      },
+      onProgress: (height, target) => logger.debug({ height, target }, 'range imported'),
       onBadPeer: (peer, fault) => logger.warn({ peer, ...fault }, 'a peer gave bad blocks'),
       onPeerFailed: (peer, error) =>
         logger.warn({ peer, reason: String(error) }, 'no blocks from a peer'),

@@ -4,7 +4,7 @@ import type { ChainManager } from '../manager/chain-manager.ts'
 import { installNativeCrypto } from '../native/install-native-crypto.ts'
 import { LevelStore } from '../store/level-store.ts'
 import { BlockSync } from './block-sync.ts'
-import { SyncRequestKind, SyncRequestType } from './sync-messages.ts'
+import { SyncAnswerType, SyncRequestKind, SyncRequestType } from './sync-messages.ts'
 import {
   envelopeOf,
   hopContext,
@@ -124,4 +124,73 @@ test('nobody is blamed where consensus moved the head while blocks travelled', a
   expect(await sync.catchUp()).toBe(true)
   expect(manager.final.hash).toBe(ahead.final.hash)
   expect(bad).toEqual([])
+})
+
+test('a peer that gives a block in nine seconds keeps nobody from those that are faster', async () => {
+  const clock = { nowMs: 0 }
+  let slowRanges = 0
+  const isFollowed = Promise.withResolvers<void>()
+  const fast = async (bytes: Uint8Array) => {
+    await isFollowed.promise
+    return serverOf(ahead).answer(bytes)
+  }
+  const slow = async (bytes: Uint8Array) => {
+    const answer = SyncAnswerType.deserialize(await serverOf(ahead).answer(bytes))
+    if (SyncRequestType.deserialize(bytes).kind === SyncRequestKind.range) {
+      slowRanges += 1
+      isFollowed.resolve()
+      clock.nowMs += 9000
+    }
+    return SyncAnswerType.serialize({ ...answer, blocks: answer.blocks.slice(0, 1) })
+  }
+  const manager = await managerOn(await LevelStore.inMemory())
+  const sync = new BlockSync({
+    manager,
+    peers: peersOf({ slow, fast }),
+    crypto: hopContext().crypto,
+    exclusively: (run) => run(),
+    nowMs: () => clock.nowMs,
+  })
+  expect(await sync.catchUp()).toBe(true)
+  expect(manager.final.hash).toBe(ahead.final.hash)
+  // Its first one, and the next that was on its way when it was left; then it is asked once more
+  // and has nothing that is new.
+  expect(slowRanges).toBeLessThanOrEqual(3)
+})
+
+test('alone, a slow peer is followed to the end', async () => {
+  const clock = { nowMs: 0 }
+  const slow = (bytes: Uint8Array) => {
+    clock.nowMs += 9000
+    return serverOf(ahead).answer(bytes)
+  }
+  const manager = await managerOn(await LevelStore.inMemory())
+  const sync = new BlockSync({
+    manager,
+    peers: peersOf({ slow }),
+    crypto: hopContext().crypto,
+    exclusively: (run) => run(),
+    nowMs: () => clock.nowMs,
+  })
+  expect(await sync.catchUp()).toBe(true)
+  expect(manager.final.hash).toBe(ahead.final.hash)
+})
+
+test('what a peer says of its height counts only while blocks come from it', async () => {
+  const claims: (number | undefined)[] = []
+  const boaster = async (bytes: Uint8Array) => {
+    const { status, blocks } = SyncAnswerType.deserialize(await serverOf(ahead).answer(bytes))
+    return SyncAnswerType.serialize({ status: { ...status, height: 10_000_000 }, blocks })
+  }
+  const { manager } = await newcomer({})
+  const sync = new BlockSync({
+    manager,
+    peers: peersOf({ boaster }),
+    crypto: hopContext().crypto,
+    exclusively: (run) => run(),
+    onProgress: () => claims.push(sync.claimedHeight),
+  })
+  expect(await sync.catchUp()).toBe(true)
+  expect(claims).toEqual([10_000_000, 10_000_000])
+  expect(sync.claimedHeight).toBeUndefined()
 })

@@ -32,6 +32,9 @@ import {
 import { RestingPeers } from './resting-peers.ts'
 import { askStatus, type SyncPeers } from './sync-peers.ts'
 
+/** A range that is waited for longer than this: others are asked, if there are any. */
+const SLOW_MS = 2000
+
 export interface BlockSyncOptions {
   readonly manager: ChainManager
   readonly peers: SyncPeers
@@ -77,10 +80,21 @@ export class BlockSync {
   #running: Promise<boolean> | undefined
   readonly #level = new Set<string>()
   readonly #resting: RestingPeers
+  readonly #nowMs: () => number
+  #claimedHeight: number | undefined
 
   constructor(options: BlockSyncOptions) {
     this.#options = options
-    this.#resting = new RestingPeers(options.nowMs ?? (() => performance.now()))
+    this.#nowMs = options.nowMs ?? (() => performance.now())
+    this.#resting = new RestingPeers(this.#nowMs)
+  }
+
+  /**
+   * Where the peer that is followed now says that it is, once it has given blocks. Nothing proves
+   * it, so it is no longer told when that peer has no more to give.
+   */
+  get claimedHeight(): number | undefined {
+    return this.#claimedHeight
   }
 
   /**
@@ -104,16 +118,32 @@ export class BlockSync {
     const { manager, peers } = this.#options
     const start = manager.final.header.height
     this.#level.clear()
-    let following = Promise.resolve()
+    const line: string[] = []
+    let walking: Promise<void> | undefined
     // All are asked at once: one that hangs holds nobody up. Blocks come from one at a time.
     const willing = peers.peers().filter((peer) => !this.#resting.isResting(peer))
     const asked = willing.map(async (peer) => {
       if (!(await this.#isAhead(peer, leastLead))) return
-      following = following.then(() => this.#follow(peer, leastLead))
-      await following
+      line.push(peer)
+      while (line.length > 0) {
+        const current = (walking ??= this.#walk(line, leastLead))
+        await current
+        if (walking === current) walking = undefined
+      }
     })
     await Promise.all(asked)
     return manager.final.header.height > start
+  }
+
+  /**
+   * Follows peer after peer. One that is slow goes to the end of the line: who gives a block in ten
+   * seconds, and always has another one, would keep a node away from all others for good.
+   */
+  async #walk(line: string[], leastLead: number): Promise<void> {
+    for (let peer = line.shift(); peer !== undefined; peer = line.shift()) {
+      const isLeft = await this.#follow(peer, leastLead, () => line.length > 0)
+      if (isLeft) line.push(peer)
+    }
   }
 
   async #isAhead(peer: string, leastLead: number): Promise<boolean> {
@@ -129,15 +159,27 @@ export class BlockSync {
     if (height <= this.#options.manager.final.header.height + 1) this.#level.add(peer)
   }
 
-  /** Range by range until the peer has no more: the next one travels while one is executed. */
-  async #follow(peer: string, leastLead: number): Promise<void> {
+  /**
+   * Range by range until the peer has no more: the next one travels while one is executed. Resolves
+   * to true where it has, but lets us wait for it while others are there to be asked.
+   */
+  async #follow(peer: string, leastLead: number, hasOthers: () => boolean): Promise<boolean> {
     const { manager, onPeerFailed } = this.#options
     try {
       let asked = this.#askRange(peer, manager.final.header.height + 1)
-      while (asked) asked = await this.#advanceFrom(peer, asked, leastLead)
+      while (asked) {
+        const sinceMs = this.#nowMs()
+        await asked.bytes
+        const isSlow = this.#nowMs() - sinceMs > SLOW_MS
+        asked = await this.#advanceFrom(peer, asked, leastLead)
+        if (asked && isSlow && hasOthers()) return true
+      }
     } catch (error) {
       onPeerFailed?.(peer, error)
+    } finally {
+      this.#claimedHeight = undefined
     }
+    return false
   }
 
   /** Nothing above the last height that is wanted. */
@@ -175,6 +217,7 @@ export class BlockSync {
     const next = last < status.height ? this.#askRange(peer, last + 1) : undefined
     const done = await this.#import(range.value, from)
     this.#noteLevel(peer, status)
+    this.#claimedHeight = status.height
     onProgress?.(manager.final.header.height, status.height)
     return done ? next : undefined
   }
