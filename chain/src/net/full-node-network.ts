@@ -13,6 +13,7 @@ import { createLibp2p } from 'libp2p'
 import type { Logger } from 'pino'
 import { bytesToHex } from '../bytes/hex.ts'
 import { PRESENCE_BYTES_MAX, PRESENCES_BYTES_MAX } from '../types/signer-presence.ts'
+import { AnswerDesk } from './answer-desk.ts'
 import { connectionGater, connectionsMax, STRANGERS_MAX } from './connection-limits.ts'
 import { type FinalHeaderHandler, finalGossip, joinTopic } from './final-gossip.ts'
 import { Outbox, OutboxRoom } from './outbox.ts'
@@ -30,6 +31,7 @@ const REDIAL_MS = 1000
 const REQUEST_TIMEOUT_MS = 10_000
 /** Bodies of announced transactions: another holder is asked sooner. */
 const PULL_TIMEOUT_MS = 3000
+const UNANSWERED_QUIET_MS = 60_000
 const SHORT_IDS_BYTES_MAX = SHORT_ID_BYTES * SHORT_IDS_MAX
 
 export interface FullNodeNetworkOptions {
@@ -65,6 +67,8 @@ export class FullNodeNetwork {
   readonly #options: FullNodeNetworkOptions
   readonly #protocols: ReturnType<typeof protocolsOf>
   readonly #relay: TransactionRelay
+  /** Peer ids that the operator named. */
+  readonly #named: ReadonlySet<string>
   readonly #outboxes = new Map<string, Outbox>()
   readonly #room = new OutboxRoom()
   /** Peers that are gone and still have a record in libp2p, which would keep it for hours. */
@@ -73,12 +77,14 @@ export class FullNodeNetwork {
   #onConsensus: MessageHandler = () => {}
   #onTransaction: TransactionHandler = () => 'ignore'
   #onFinalHeader: FinalHeaderHandler = () => 'ignore'
+  #quietUntilMs = 0
   #redial: NodeJS.Timeout | undefined
   #relayTick: NodeJS.Timeout | undefined
 
   private constructor(node: Libp2p<FullNodeServices>, options: FullNodeNetworkOptions) {
     this.#node = node
     this.#options = options
+    this.#named = namedIn(options.peers)
     this.#protocols = protocolsOf(options.chainId)
     this.#relay = new TransactionRelay({
       salt: new Uint8Array(randomBytes(SALT_BYTES)),
@@ -96,7 +102,7 @@ export class FullNodeNetwork {
 
   static async start(options: FullNodeNetworkOptions): Promise<FullNodeNetwork> {
     const limits = {
-      named: new Set(options.peers.flatMap((address) => address.split('/p2p/')[1] ?? [])),
+      named: namedIn(options.peers),
       strangersMax: options.strangersMax ?? STRANGERS_MAX,
       connections: (): readonly Connection[] => node.getConnections(),
     }
@@ -237,21 +243,39 @@ export class FullNodeNetwork {
     requestBytesMax: number,
     handler: (peer: string, request: Uint8Array) => Promise<Uint8Array>,
   ): Promise<void> {
+    const desk = new AnswerDesk((peer) => this.#named.has(peer))
     await this.#node.handle(
       protocol,
       async (stream, { remotePeer }) => {
+        const peer = remotePeer.toString()
         const signal = AbortSignal.timeout(REQUEST_TIMEOUT_MS)
+        let endPlace: (() => void) | undefined
         try {
           const frames = lpStream(stream, { maxDataLength: requestBytesMax })
           const request = await frames.read({ signal })
-          await frames.write(await handler(remotePeer.toString(), request.subarray()), { signal })
+          endPlace = desk.take(peer, (reason) => stream.abort(reason))
+          if (!endPlace) throw new Error('too many questions at once')
+          const answer = handler(peer, request.subarray())
+          answer.catch((error: unknown) => this.#noteUnanswered(protocol, error))
+          await frames.write(await answer, { signal })
           await stream.close({ signal })
         } catch (error) {
           stream.abort(error as Error)
+        } finally {
+          endPlace?.()
         }
       },
       { maxInboundStreams: 8 },
     )
+  }
+
+  /** A question that fails here is our fault, a damaged database maybe: said once a minute. */
+  #noteUnanswered(protocol: string, error: unknown): void {
+    const now = performance.now()
+    if (now < this.#quietUntilMs) return
+    this.#quietUntilMs = now + UNANSWERED_QUIET_MS
+    const reason = String(error)
+    this.#options.logger.error({ protocol, reason }, 'a question of a peer could not be answered')
   }
 
   async #request(
@@ -423,6 +447,10 @@ export class FullNodeNetwork {
       if (stream.status === 'open') stream.abort(error as Error)
     }
   }
+}
+
+function namedIn(peers: readonly string[]): ReadonlySet<string> {
+  return new Set(peers.flatMap((address) => address.split('/p2p/')[1] ?? []))
 }
 
 function protocolsOf(chainId: Uint8Array) {

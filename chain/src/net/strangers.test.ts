@@ -4,6 +4,7 @@ import { identify } from '@libp2p/identify'
 import type { Libp2p } from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
 import { tls } from '@libp2p/tls'
+import { lpStream } from '@libp2p/utils'
 import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
@@ -11,7 +12,7 @@ import { pino } from 'pino'
 import { afterEach, expect, test } from 'vitest'
 import { sha256 } from '../bytes/hash.ts'
 import { bytesToHex, utf8ToBytes } from '../bytes/hex.ts'
-import { FullNodeNetwork } from './full-node-network.ts'
+import { FullNodeNetwork, type FullNodeNetworkOptions } from './full-node-network.ts'
 import { peerIdOf } from './peer-id.ts'
 
 const chainId = sha256(utf8ToBytes('a network among strangers'))
@@ -23,14 +24,14 @@ afterEach(async () => {
   for (const node of running.splice(0).reverse()) await node.stop()
 })
 
-async function startNetwork(more: { peers?: string[]; strangersMax?: number } = {}) {
+async function startNetwork(more: Partial<FullNodeNetworkOptions> = {}) {
   const network = await FullNodeNetwork.start({
     nodeKey: keyOf('node'),
     chainId,
     listen: ['/ip4/127.0.0.1/tcp/0'],
     peers: [],
-    ...more,
     logger: pino({ level: 'silent' }),
+    ...more,
   })
   running.push(network)
   return { network, address: multiaddr(network.addresses()[0] as string) }
@@ -92,6 +93,51 @@ test('of peers that are gone nothing is kept, also where they leave while they a
   await expect.poll(() => network.remembered(), { timeout: 15_000 }).toBe(0)
   expect(network.peers()).toEqual([])
 }, 60_000)
+
+test('strangers that read no answer hold so many of them, over all connections and names', async () => {
+  const { network, address } = await startNetwork()
+  let begun = 0
+  let refused = 0
+  const answers = Promise.withResolvers<Uint8Array>()
+  const handler = () => {
+    begun += 1
+    return answers.promise
+  }
+  await network.serveSync(handler, 256)
+  const sync = consensus.replace('consensus', 'sync')
+  const stranger = await startStranger('asks for much')
+  for (let i = 0; i < 4; i++) {
+    const connection = await stranger.dial(address, { force: true })
+    for (let j = 0; j < 8; j++) {
+      const ask = async () => {
+        const frames = lpStream(await connection.newStream(sync))
+        await frames.write(new Uint8Array(60))
+        await frames.read()
+      }
+      ask().catch(() => (refused += 1))
+    }
+  }
+  await expect.poll(() => refused).toBe(24)
+  expect(begun).toBe(8)
+  answers.resolve(new Uint8Array(1))
+}, 30_000)
+
+test('the operator learns that questions cannot be answered, once for many', async () => {
+  const lines: string[] = []
+  const { network, address } = await startNetwork({
+    logger: pino({ level: 'error' }, { write: (line: string) => void lines.push(line) }),
+  })
+  await network.serveSync(() => Promise.reject(new Error('the database is damaged')), 256)
+  const stranger = await startStranger('asks')
+  const connection = await stranger.dial(address)
+  for (let i = 0; i < 5; i++) {
+    const frames = lpStream(await connection.newStream(consensus.replace('consensus', 'sync')))
+    await frames.write(new Uint8Array(60))
+    await expect(frames.read()).rejects.toThrow()
+  }
+  expect(lines).toHaveLength(1)
+  expect(lines[0]).toContain('the database is damaged')
+}, 30_000)
 
 /** Speaks the oldest dialect of gossip, in which every message is passed on to every subscriber. */
 async function startGossiper(name: string): Promise<Libp2p<{ pubsub: GossipSub }>> {

@@ -1,9 +1,10 @@
 import { flushCompileCache } from 'node:module'
-import pino, { type Logger } from 'pino'
+import type { Logger } from 'pino'
 import type { NodeMessage, NodeQuestion } from '../devnet/child-node.ts'
 import { PassphraseSource } from '../keys/passphrase.ts'
 import { openHealthPages } from '../operate/health-pages.ts'
 import { readNodeConfig } from './node-config.ts'
+import { nodeLogger } from './node-logger.ts'
 import type { RunningNode } from './running-node.ts'
 import { startNode } from './start-node.ts'
 
@@ -32,7 +33,7 @@ async function main(configPath: string): Promise<void> {
   if (process.send && !process.connected) await stop('supervisor is gone')
 
   const config = await readNodeConfig(configPath)
-  const logger = pino({ name: config.name, level: config.logLevel })
+  const logger = nodeLogger(config)
   running.logger = logger
   const tell = (message: NodeMessage) => {
     if (process.connected) process.send?.(message)

@@ -7,6 +7,7 @@ import { openHealthPages } from './health-pages.ts'
 import { joiningHealth } from './joining-health.ts'
 import { gatherNodeFlags, isFlagsFile } from './node-flags.ts'
 import { planNode } from './node-plan.ts'
+import { nodeLogger } from '../nodes/node-logger.ts'
 import type { RunningNode } from '../nodes/running-node.ts'
 import { CommandError } from '../output/failure.ts'
 import { startNode } from '../nodes/start-node.ts'
@@ -34,7 +35,7 @@ export async function runNode(
   const pages = await openHealthPages(configs, () => (joining ? [...running, joining] : running))
   try {
     for (const config of configs) {
-      const logger = pino({ name: config.name, level: config.logLevel }, pino.destination(2))
+      const logger = nodeLogger(config, pino.destination(2))
       const { role } = config
       const starting = startNode(config, logger, passphrase, (progress) => {
         joining = { role, health: joiningHealth(() => progress) }
