@@ -14,8 +14,8 @@ const MS_PER_BODY = 5
 const WANTED_PER_PEER_MAX = 4096
 /** Announced ids looked at per second, on average. */
 const ANNOUNCED_PER_SECOND = 1000
-/** Peers remembered as holders of one transaction. */
-const HOLDERS_MAX = 8
+/** Holders tried at once for what another did not give; all are with the next tick. */
+const HOLDERS_TRIED = 8
 /** How long a peer that did not answer is not asked, nor listened to. */
 const SILENCE_MS = 10_000
 /** Bodies kept for peers that ask, and for how long. */
@@ -55,6 +55,9 @@ interface Peer {
   readonly has: Set<Hex>
   isAsked: boolean
   nextPullMs: number
+  silentUntilMs: number
+  /** It answered the last question with a body that was asked for. */
+  hasGiven: boolean
   allowance: number
   allowanceMs: number
 }
@@ -146,13 +149,13 @@ export class TransactionRelay {
       return
     }
     const peer = this.#peerOf(id)
+    if (this.#options.nowMs() < peer.silentUntilMs) return
     this.#refill(peer)
     for (const shortId of ids) {
       if (peer.allowance < 1) break
       peer.allowance -= 1
       if (this.#known.has(shortId) || peer.has.size >= WANTED_PER_PEER_MAX) continue
       const wanted = this.#wanted.get(shortId) ?? { holders: new Set(), asked: false }
-      if (wanted.holders.size >= HOLDERS_MAX) continue
       wanted.holders.add(id)
       this.#wanted.set(shortId, wanted)
       peer.has.add(shortId)
@@ -230,7 +233,9 @@ export class TransactionRelay {
     this.#options.ask(id, encodeShortIds(ids)).then(
       (answer) => this.#answered(id, peer, ids, decodeBatch(answer)),
       () => {
-        peer.nextPullMs = this.#options.nowMs() + SILENCE_MS
+        peer.silentUntilMs = this.#options.nowMs() + SILENCE_MS
+        peer.nextPullMs = peer.silentUntilMs
+        peer.hasGiven = false
         peer.allowance = 0
         this.#answered(id, peer, ids, [])
         this.#forget(id, peer)
@@ -256,6 +261,7 @@ export class TransactionRelay {
     }
     // An answer may have been full: as long as bodies come, the rest may come too.
     const hasMore = open.size < ids.length
+    if (hasMore) peer.hasGiven = true
     for (const shortId of open) this.#askAnother(id, peer, shortId, hasMore)
   }
 
@@ -269,8 +275,10 @@ export class TransactionRelay {
       wanted.holders.delete(id)
     }
     if (wanted.holders.size === 0) this.#wanted.delete(shortId)
-    for (const other of wanted.holders) {
-      if (other === id) continue
+    const others = [...wanted.holders].filter((other) => other !== id)
+    const hasGiven = (other: string) => this.#peers.get(other)?.hasGiven === true
+    // A crowd that announces first and withholds costs one time-out, not one each.
+    for (const other of [...others.filter(hasGiven), ...others].slice(0, HOLDERS_TRIED)) {
       const holder = this.#peers.get(other)
       if (holder) this.#pull(other, holder)
     }
@@ -322,6 +330,8 @@ export class TransactionRelay {
       has: new Set(),
       isAsked: false,
       nextPullMs: 0,
+      silentUntilMs: 0,
+      hasGiven: false,
       allowance: WANTED_PER_PEER_MAX,
       allowanceMs: this.#options.nowMs(),
     }

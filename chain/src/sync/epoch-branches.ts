@@ -2,6 +2,7 @@ import { bytesToHex, type Hex } from '../bytes/hex.ts'
 import type { Fault } from '../bytes/result.ts'
 import { decodeCanonical } from '../bytes/ssz.ts'
 import { blockHash } from '../types/block.ts'
+import { EPOCH_PROOF_BYTES_MAX } from '../types/epoch-proof.ts'
 import { askStatus, type SyncPeers } from './sync-peers.ts'
 import {
   decodeEpochProof,
@@ -12,6 +13,7 @@ import {
 import type { Branch } from './fork-choice.ts'
 import {
   EpochProofsAnswerType,
+  SYNC_ANSWER_BYTES_MAX,
   SYNC_FRAME_BYTES_MAX,
   SYNC_PROOFS_MAX,
   SyncRequestKind,
@@ -57,6 +59,7 @@ export async function findBranches(search: BranchSearch): Promise<ProvenBranch[]
     const known = await branchOf(search, peer, branches)
     if (known) {
       known.peers.push(peer)
+      await extend(search, peer, known)
       continue
     }
     const branch = await downloadFrom(search, peer)
@@ -66,6 +69,16 @@ export async function findBranches(search: BranchSearch): Promise<ProvenBranch[]
     else branches.push({ ...branch, peers: [...takeShorter(branches, branch), peer] })
   }
   return branches
+}
+
+/** Whoever showed the branch first may have kept its newest epochs back. */
+async function extend(search: BranchSearch, peer: string, branch: GrowingBranch): Promise<void> {
+  const tip = branch.epochs.at(-1)
+  if (!tip) return
+  const more = await downloadFrom({ ...search, start: tip }, peer)
+  branch.checkpoints.push(...more.checkpoints)
+  branch.proofs.push(...more.proofs)
+  branch.epochs.push(...more.epochs)
 }
 
 /** One after the other, peers that hang would hold up a node for longer than its network bears. */
@@ -111,6 +124,7 @@ async function downloadFrom(search: BranchSearch, peer: string): Promise<Growing
       branch.proofs.push(bytes)
       branch.epochs.push(trusted)
     }
+    if (page.length < count && !isFull(page)) break
   }
   return branch
 }
@@ -131,6 +145,15 @@ async function askProofs(
   }
   const answer = decodeCanonical(EpochProofsAnswerType, bytes, SYNC_FRAME_BYTES_MAX)
   return answer.ok ? answer.value.proofs.slice(0, count) : []
+}
+
+/**
+ * An honest answer is cut short by its size or because there is no more. Whoever gave one proof in
+ * ten seconds, and always another one, would hold up a newcomer for days.
+ */
+function isFull(page: readonly Uint8Array[]): boolean {
+  const bytes = page.reduce((sum, proof) => sum + proof.length, 0)
+  return bytes + EPOCH_PROOF_BYTES_MAX > SYNC_ANSWER_BYTES_MAX
 }
 
 function isPrefix(short: readonly Hex[], long: readonly Hex[]): boolean {

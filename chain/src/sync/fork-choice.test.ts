@@ -105,6 +105,7 @@ describe('a newcomer among liars (I16)', () => {
       [['liar', 'liar2'], 6],
       [['peer', 'peer2'], 4],
     ])
+    // The second one is asked for what comes after that, and has no more.
     expect(downloads).toBe(2)
   })
 
@@ -146,6 +147,23 @@ describe('a newcomer among liars (I16)', () => {
       [hashAt(honest, 1), hashAt(honest, 2)],
     ])
     expect(bad).toEqual(['spoilt'])
+  })
+
+  test('a peer that gives one proof at a time is not asked for ever; the others show the rest', async () => {
+    let pages = 0
+    const trickling = async (request: Uint8Array) => {
+      const bytes = await (answers.peer as never as typeof trickling)(request)
+      const { kind, count } = SyncRequestType.deserialize(request)
+      if (kind !== SyncRequestKind.epochProofs || count === 1) return bytes
+      pages += 1
+      const answer = EpochProofsAnswerType.deserialize(bytes)
+      return EpochProofsAnswerType.serialize({ ...answer, proofs: answer.proofs.slice(0, 1) })
+    }
+    const branches = await search({ trickling, peer: answers.peer as typeof trickling })
+    expect(pages).toBe(1)
+    expect(branches.map(({ peers, checkpoints }) => [peers, checkpoints.length])).toEqual([
+      [['trickling', 'peer'], 4],
+    ])
   })
 
   test('takes no more epochs than can have passed', async () => {
