@@ -13,7 +13,7 @@ function besieged() {
   const clock = { nowMs: 0 }
   const asked: string[] = []
   const judged: number[] = []
-  let waiting: (() => void)[] = []
+  const waiting: (() => void)[] = []
   let wanted = bodyOf(0)
   const relay = new TransactionRelay({
     salt: SALT,

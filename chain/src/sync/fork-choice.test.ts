@@ -151,15 +151,16 @@ describe('a newcomer among liars (I16)', () => {
 
   test('a peer that gives one proof at a time is not asked for ever; the others show the rest', async () => {
     let pages = 0
+    const peer = answers.peer as NonNullable<typeof answers.peer>
     const trickling = async (request: Uint8Array) => {
-      const bytes = await (answers.peer as never as typeof trickling)(request)
+      const bytes = await peer(request)
       const { kind, count } = SyncRequestType.deserialize(request)
       if (kind !== SyncRequestKind.epochProofs || count === 1) return bytes
       pages += 1
       const answer = EpochProofsAnswerType.deserialize(bytes)
       return EpochProofsAnswerType.serialize({ ...answer, proofs: answer.proofs.slice(0, 1) })
     }
-    const branches = await search({ trickling, peer: answers.peer as typeof trickling })
+    const branches = await search({ trickling, peer })
     expect(pages).toBe(1)
     expect(branches.map(({ peers, checkpoints }) => [peers, checkpoints.length])).toEqual([
       [['trickling', 'peer'], 4],
