@@ -12,8 +12,6 @@ export interface Mutant {
   readonly about?: Subject
   /** Where rare histories start; default 1. */
   readonly firstSeed?: number
-  /** Why no seed can catch it. */
-  readonly redundant?: string
   /** Shows only where more weight is faulty than the protocol bears. */
   readonly faulty?: boolean
 }
