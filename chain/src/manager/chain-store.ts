@@ -69,7 +69,10 @@ export interface ReceiptPosition {
 
 export interface ReceiptPage {
   readonly receipts: readonly Receipt[]
-  /** Where the next page starts; undefined at the end. */
+  /**
+   * Where the next page starts; undefined at the end. The store looks at a bounded number of
+   * receipts for a page, so one may be short, or empty, before the end.
+   */
   readonly next: ReceiptPosition | undefined
 }
 

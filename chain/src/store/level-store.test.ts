@@ -8,6 +8,7 @@ import { ZERO_HASH } from '../types/primitives.ts'
 import { SupplyTermsType } from '../types/records.ts'
 import { type Receipt, ReceiptKind, ReceiptType } from '../types/receipts.ts'
 import { LevelStore, StoreError } from './level-store.ts'
+import { RECEIPT_READS_MAX } from './receipt-query.ts'
 
 const folders: string[] = []
 async function folder(): Promise<string> {
@@ -94,6 +95,17 @@ describe.each([
     const late = await store.receipts({ fromHeight: 2, toHeight: 2 }, undefined, 10)
     expect(late.receipts).toEqual([proof(2, 0, 7)])
     expect((await store.receipts({ ...all, kind: 'relay' }, undefined, 10)).receipts).toEqual([])
+    await store.close()
+  })
+
+  test('looks at a bounded number of receipts for a page', async () => {
+    const store = await open()
+    const many = Array.from({ length: RECEIPT_READS_MAX + 3 }, (_, index) => proof(1, index, 7))
+    await store.commit(batch(block(1, many)))
+    const relays = { fromHeight: 0, toHeight: 9, kind: 'relay' } as const
+    const page = await store.receipts(relays, undefined, 10)
+    expect(page).toEqual({ receipts: [], next: { height: 1, index: RECEIPT_READS_MAX } })
+    expect(await store.receipts(relays, page.next, 10)).toEqual({ receipts: [], next: undefined })
     await store.close()
   })
 })

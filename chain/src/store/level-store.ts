@@ -32,7 +32,7 @@ import {
   stateKey,
   u64Key,
 } from './layout.ts'
-import { matches, rangeOf } from './receipt-query.ts'
+import { matches, RECEIPT_READS_MAX, rangeOf } from './receipt-query.ts'
 import { stateEntries, stateWrite } from './state-entries.ts'
 
 const ENCODING = { keyEncoding: 'view', valueEncoding: 'view' } as const
@@ -289,8 +289,10 @@ export class LevelStore implements ChainStore {
   ): Promise<ReceiptPage> {
     const range = rangeOf(filter, from)
     const receipts: Receipt[] = []
+    let reads = 0
     for await (const key of this.#db.keys(range)) {
       const at = readPosition(key.subarray(key.length - 12))
+      if (reads++ === RECEIPT_READS_MAX) return { receipts, next: at }
       const bytes = await this.#db.get(receiptKey(at.height, at.index))
       if (bytes === undefined) continue
       const receipt = ReceiptType.deserialize(plain(bytes)) as Receipt

@@ -4,6 +4,9 @@ import { type Receipt, ReceiptKind } from '../types/receipts.ts'
 import { indexKey, Prefix, receiptKey, u32Key } from './layout.ts'
 import { subjectsOf } from './receipt-subjects.ts'
 
+/** Receipts that one page looks at: a caller whose condition none fulfils buys no more work. */
+export const RECEIPT_READS_MAX = 10_000
+
 /** The narrowest index that the filter allows, as a key range. */
 export function rangeOf(filter: ReceiptFilter, start: ReceiptPosition | undefined) {
   const from = start ?? { height: filter.fromHeight, index: 0 }

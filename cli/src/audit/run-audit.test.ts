@@ -82,8 +82,10 @@ beforeAll(async () => {
     submit: () => Promise.resolve(ok(new Uint8Array(32))),
   })
   server = await startRpcServer({ ledger: source, port: 0 })
-  const receipts: LedgerSource['receipts'] = async (query) =>
-    (await source.receipts(query)).map(overpaid)
+  const receipts: LedgerSource['receipts'] = async (query) => {
+    const page = await source.receipts(query)
+    return { ...page, receipts: page.receipts.map(overpaid) }
+  }
   liar = await startRpcServer({ ledger: { ...source, receipts }, port: 0 })
   const block: LedgerSource['block'] = async (height) => {
     const whole = await source.block(height)

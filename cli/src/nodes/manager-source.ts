@@ -15,7 +15,6 @@ import {
   JustificationType,
   type InventoryEntry,
   type Rail,
-  type Receipt,
   type Validator,
 } from '@ioex/chain/types'
 import type {
@@ -25,6 +24,7 @@ import type {
   LedgerStatus,
   NodeInfo,
   PeerInfo,
+  ReceiptPage,
   ReceiptQuery,
   TransactionPlace,
   WaitingDeposit,
@@ -176,11 +176,11 @@ function validatorsOf(
   }))
 }
 
-async function receiptsOf(manager: ChainManager, query: ReceiptQuery): Promise<readonly Receipt[]> {
+async function receiptsOf(manager: ChainManager, query: ReceiptQuery): Promise<ReceiptPage> {
   const { params } = manager
-  const { fromEpoch, toEpoch, after, limit, ...filter } = query
+  const { fromEpoch, toEpoch, from, limit, ...filter } = query
   const height = manager.final.header.height
-  const page = await manager.store.receipts(
+  return manager.store.receipts(
     {
       ...filter,
       fromHeight:
@@ -189,10 +189,9 @@ async function receiptsOf(manager: ChainManager, query: ReceiptQuery): Promise<r
           : checkpointHeight(params, fromEpoch - 1) + 1,
       toHeight: toEpoch === undefined ? height : checkpointHeight(params, toEpoch),
     },
-    after && { height: after.height, index: after.index + 1 },
+    from,
     limit,
   )
-  return page.receipts
 }
 
 function at<T>(index: number | undefined, read: (index: number) => T): T | undefined {

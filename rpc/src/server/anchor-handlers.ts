@@ -15,7 +15,7 @@ import type { LedgerSource } from './ledger-source.ts'
 import { eachReceipt } from './receipt-pages.ts'
 import { notFound } from './rpc-fault.ts'
 import { proveState } from './state-proofs.ts'
-import { readReceiptCursor } from './subjects.ts'
+import { readReceiptCursor, receiptCursor } from './subjects.ts'
 
 type AnchorView = ResultOf<'anchor_list'>['anchors'][number]
 type Recorded = { readonly receipt: Receipt; readonly anchor: AnchorReceipt }
@@ -28,19 +28,17 @@ export function anchorHandlers(ledger: LedgerSource) {
     anchor_getStatus: () => status(ledger),
     async anchor_list({ fromEpoch, cursor, limit = PAGE_ITEMS_DEFAULT }) {
       const mainTipHeight = ledger.state().globals.mainTipHeight
-      const found = await ledger.receipts({
+      const { receipts, next } = await ledger.receipts({
         kind: 'anchor',
         ...(fromEpoch !== undefined && { fromEpoch }),
-        ...(cursor !== undefined && { after: readReceiptCursor(cursor) }),
+        ...(cursor !== undefined && { from: readReceiptCursor(cursor) }),
         limit,
       })
       const anchors: AnchorView[] = []
-      for (const recorded of found.flatMap(anchorOf)) {
+      for (const recorded of receipts.flatMap(anchorOf)) {
         anchors.push(await view(ledger, recorded, mainTipHeight))
       }
-      const last = found.at(-1)
-      const next = last && found.length >= limit ? `${last.height}:${last.index}` : null
-      return { anchors, next, mainTipHeight }
+      return { anchors, next: receiptCursor(next), mainTipHeight }
     },
     async anchor_get({ epoch, prove }) {
       const recorded = await findAnchor(ledger, epoch)

@@ -76,7 +76,7 @@ export interface TransactionPlace {
   readonly index: number
 }
 
-/** All given conditions hold; ascending (height, index); strictly after `after`; at most limit. */
+/** All given conditions hold; ascending (height, index), from `from` on; at most limit. */
 export interface ReceiptQuery {
   /** Node key's address, as receipts carry it. */
   readonly node?: Uint8Array
@@ -86,8 +86,21 @@ export interface ReceiptQuery {
   /** Bounds of the receipt's own epoch (when it was booked), inclusive. */
   readonly fromEpoch?: number
   readonly toEpoch?: number
-  readonly after?: { readonly height: number; readonly index: number }
+  readonly from?: ReceiptPosition
   readonly limit: number
+}
+
+/** A place in the order of receipts. */
+export interface ReceiptPosition {
+  readonly height: number
+  readonly index: number
+}
+
+/** Part of a list, which may be short, or empty, before its end: a page is bounded work. */
+export interface ReceiptPage {
+  readonly receipts: readonly Receipt[]
+  /** Where the next part starts; undefined behind the last receipt. */
+  readonly next: ReceiptPosition | undefined
 }
 
 export interface NodeInfo {
@@ -169,7 +182,7 @@ export interface LedgerSource {
   /** Deposits from and withdrawals to the main chain. */
   readonly peg: PegSource
 
-  receipts(query: ReceiptQuery): Awaitable<readonly Receipt[]>
+  receipts(query: ReceiptQuery): Awaitable<ReceiptPage>
   /** By id = hash_tree_root of the receipt. */
   receiptById(id: Uint8Array): Awaitable<Receipt | undefined>
 

@@ -5,7 +5,7 @@ import type { LedgerSource, ReceiptQuery } from './ledger-source.ts'
 import { explanationOf } from './receipt-explanation.ts'
 import { receiptView } from './record-views.ts'
 import { notFound } from './rpc-fault.ts'
-import { nodeAddressOf, readHex, readReceiptCursor } from './subjects.ts'
+import { nodeAddressOf, readHex, readReceiptCursor, receiptCursor } from './subjects.ts'
 import { receiptProof } from './transaction-handlers.ts'
 
 export function receiptsHandlers(ledger: LedgerSource) {
@@ -13,11 +13,11 @@ export function receiptsHandlers(ledger: LedgerSource) {
   return {
     async receipts_list(params) {
       const limit = params.limit ?? PAGE_ITEMS_DEFAULT
-      const found = await ledger.receipts({ ...(await readQuery(ledger, params)), limit })
-      const last = found.at(-1)
+      const query = await readQuery(ledger, params)
+      const { receipts, next } = await ledger.receipts({ ...query, limit })
       return {
-        receipts: found.map((receipt) => receiptView(receipt, prefix)),
-        next: last && found.length >= limit ? `${last.height}:${last.index}` : null,
+        receipts: receipts.map((receipt) => receiptView(receipt, prefix)),
+        next: receiptCursor(next),
       }
     },
     async receipts_get({ id, prove, explain }) {
@@ -46,6 +46,6 @@ async function readQuery(
     ...(type !== undefined && { kind: type }),
     ...(fromEpoch !== undefined && { fromEpoch }),
     ...(toEpoch !== undefined && { toEpoch }),
-    ...(cursor !== undefined && { after: readReceiptCursor(cursor) }),
+    ...(cursor !== undefined && { from: readReceiptCursor(cursor) }),
   }
 }

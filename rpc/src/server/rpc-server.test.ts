@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { bytesToHex, checkListProof, formatAddress } from '@ioex/chain/bytes'
 import { encodeTransaction, ReceiptType, transactionId, TransactionType } from '@ioex/chain/types'
 import { presets } from '@ioex/genesis/presets'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import { createRpcClient, type RpcClient } from '../client/rpc-client.ts'
 import { type MethodName, methodNames, type ParamsOf, type ResultOf } from '../contract/methods.ts'
@@ -350,6 +350,21 @@ test('receipts: by node, type and epoch; page by page; one with proof', async ()
   expect(bytesToHex(ReceiptType.hashTreeRoot(bytes))).toBe(proof?.leaf)
 })
 
+test('receipts: a page may be empty before the end; no call reads on for ever', async () => {
+  const next = { height: 3, index: 1 }
+  const receipts = vi.spyOn(ledger, 'receipts').mockReturnValue({ receipts: [], next })
+  onTestFinished(() => receipts.mockRestore())
+  const page = await client.call('receipts_list', { type: 'storage' })
+  expect(page).toEqual({ receipts: [], next: '3:1' })
+  await client.call('receipts_list', { type: 'storage', cursor: '3:1' })
+  expect(receipts).toHaveBeenLastCalledWith(expect.objectContaining({ from: next }))
+  receipts.mockClear()
+  await expect(client.call('anchor_get', { epoch: 1 })).rejects.toMatchObject({
+    reason: 'LIMIT_EXCEEDED',
+  })
+  expect(receipts.mock.calls.length).toBeLessThanOrEqual(100)
+})
+
 test('rewards: a statement, its subsidy by source epoch, sums', async () => {
   const node = text(addresses.peer)
   const statement = await call('rewards_getStatement', { node, epoch: 1 })
@@ -397,7 +412,7 @@ test('anchors: status, list, one with nothing to prove it by', async () => {
 })
 
 test('an anchored epoch is named also where its receipt is not on this node', async () => {
-  const receipts = vi.spyOn(ledger, 'receipts').mockReturnValue([])
+  const receipts = vi.spyOn(ledger, 'receipts').mockReturnValue({ receipts: [], next: undefined })
   const status = await call('anchor_getStatus', {})
   receipts.mockRestore()
   expect(status).toMatchObject({

@@ -1,6 +1,6 @@
 import { addressOf, parseAddress, parseHex } from '@ioex/chain/bytes'
 import { PAGE_ITEMS_DEFAULT } from '../contract/json-forms.ts'
-import type { LedgerSource } from './ledger-source.ts'
+import type { LedgerSource, ReceiptPosition } from './ledger-source.ts'
 import { invalidInput, notFound, RpcFault } from './rpc-fault.ts'
 import type { Page } from './table-page.ts'
 
@@ -52,7 +52,12 @@ export function readPage(params: {
 /** The cursor of the page that starts at an index; null behind the last one. */
 export const cursorOf = (next: number | null): string | null => (next === null ? null : `${next}`)
 
-export function readReceiptCursor(cursor: string): { height: number; index: number } {
+/** `next` of a page of receipts. */
+export function receiptCursor(next: ReceiptPosition | undefined): string | null {
+  return next ? `${next.height}:${next.index}` : null
+}
+
+export function readReceiptCursor(cursor: string): ReceiptPosition {
   const match = /^([0-9]{1,15}):([0-9]{1,10})$/.exec(cursor)
   if (!match) throw badCursor()
   return { height: Number(match[1]), index: Number(match[2]) }

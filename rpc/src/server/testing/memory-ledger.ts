@@ -72,7 +72,13 @@ import {
   type WithdrawalRecord,
 } from '@ioex/chain/types'
 import { createPegSource, type PegSource, type WaitingDeposit } from '../peg-source.ts'
-import type { LedgerBlock, LedgerSource, ReceiptQuery } from '../ledger-source.ts'
+import type {
+  LedgerBlock,
+  LedgerSource,
+  ReceiptPage,
+  ReceiptPosition,
+  ReceiptQuery,
+} from '../ledger-source.ts'
 import { type Page, pageOfTable, type TablePage } from '../table-page.ts'
 
 export interface MemoryLedgerOptions {
@@ -455,14 +461,14 @@ export class MemoryLedger implements LedgerSource {
     return historyBranch(height, count, hashes, [])
   }
 
-  receipts(query: ReceiptQuery): Receipt[] {
-    const { fromEpoch = 0, toEpoch = Number.POSITIVE_INFINITY, after, limit } = query
-    return this.#blocks
+  receipts(query: ReceiptQuery): ReceiptPage {
+    const { fromEpoch = 0, toEpoch = Number.POSITIVE_INFINITY, from, limit } = query
+    const found = this.#blocks
       .flatMap(({ receipts }) => receipts)
       .filter((each) => each.epoch >= fromEpoch && each.epoch <= toEpoch)
-      .filter((each) => !after || isAfter(each, after))
+      .filter((each) => !from || isFrom(each, from))
       .filter(({ body }) => isAbout(body, query))
-      .slice(0, limit)
+    return { receipts: found.slice(0, limit), next: found[limit] }
   }
 
   receiptById(id: Uint8Array) {
@@ -501,9 +507,8 @@ function page<T>(
   return pageOfTable({ count, get: (index) => records.get(index) }, where, isWanted)
 }
 
-function isAfter(receipt: Receipt, after: { height: number; index: number }): boolean {
-  if (receipt.height !== after.height) return receipt.height > after.height
-  return receipt.index > after.index
+function isFrom({ height, index }: Receipt, from: ReceiptPosition): boolean {
+  return height === from.height ? index >= from.index : height > from.height
 }
 
 function isAbout({ selector, value }: ReceiptBody, query: ReceiptQuery): boolean {
