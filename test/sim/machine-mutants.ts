@@ -177,6 +177,7 @@ export const MACHINE_MUTANTS: readonly Mutant[] = [
     file: `${CONSENSUS}/justification.ts`,
     from: '    bytesToHex(hash) === parentHash &&\n    isCertified',
     to: '    isCertified',
+    firstSeed: 700,
   },
   {
     name: 'skip certificate of another view',
@@ -195,6 +196,7 @@ export const MACHINE_MUTANTS: readonly Mutant[] = [
     file: `${CONSENSUS}/justification.ts`,
     from: 'if (certificate.statement.epoch !== setup.epoch) return false',
     to: '',
+    firstSeed: 700,
   },
   {
     name: 'epoch starts on any block',
@@ -207,6 +209,7 @@ export const MACHINE_MUTANTS: readonly Mutant[] = [
     file: `${CONSENSUS}/proposing.ts`,
     from: 'return { view, parentView: parent.view, parentHash: hash }',
     to: 'return { view, parentView: parent.view, parentHash: bytesToHex(parent.hash) }',
+    firstSeed: 700,
   },
   {
     name: 'any block proposed again',
