@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer, connect, type Server } from 'node:net'
+import { createServer, connect, type Server, type Socket } from 'node:net'
 import { promisify } from 'node:util'
 
 const run = promisify(execFile)
@@ -17,6 +17,7 @@ export class Switchboard {
   readonly #holders = new Map<string, ChildProcess>()
   readonly #bridges = new Set<string>()
   readonly #servers: Server[] = []
+  readonly #sockets = new Set<Socket>()
 
   private constructor() {}
 
@@ -67,8 +68,15 @@ export class Switchboard {
     const server = createServer((near) => {
       const far = connect(to)
       near.pipe(far).pipe(near)
-      near.on('error', () => far.destroy())
-      far.on('error', () => near.destroy())
+      for (const socket of [near, far]) {
+        this.#sockets.add(socket)
+        socket.on('error', () => undefined)
+        socket.on('close', () => {
+          this.#sockets.delete(socket)
+          near.destroy()
+          far.destroy()
+        })
+      }
     })
     server.listen(from.port, from.host)
     await once(server, 'listening')
@@ -77,6 +85,8 @@ export class Switchboard {
 
   close(): void {
     for (const server of this.#servers) server.close()
+    // Whose other end went with its namespace never hears that it is over.
+    for (const socket of this.#sockets) socket.destroy()
     for (const holder of this.#holders.values()) holder.kill('SIGKILL')
   }
 

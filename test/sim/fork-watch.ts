@@ -1,11 +1,16 @@
 import { bytesToHex } from '../../chain/src/bytes/hex.ts'
 import type { RelayEffect } from '../../chain/src/consensus/epoch-relay.ts'
 import type {
+  ConsensusEvent,
   ConsensusMessage,
   EpochValidator,
   FinalBlock,
 } from '../../chain/src/consensus/machine-interface.ts'
-import { type Certificate, VoteKind } from '../../chain/src/types/consensus-objects.ts'
+import {
+  type Certificate,
+  type Statement,
+  VoteKind,
+} from '../../chain/src/types/consensus-objects.ts'
 import type { SimulatedDisk } from './simulated-disk.ts'
 import { type SetOf, Violation } from './violation.ts'
 import type { VoteJudge } from './vote-judge.ts'
@@ -22,6 +27,14 @@ export interface ForkPlace {
   readonly halted: boolean
 }
 
+export interface ForkWatchParts {
+  readonly disk: SimulatedDisk
+  readonly judge: VoteJudge
+  readonly setOf: SetOf
+  /** Between two claims of one peer that are verified. */
+  readonly answerMs: number
+}
+
 interface KnownEpoch {
   /** Its way up to here is not in the node's memory, so it cannot tell a fork of it. */
   readonly above: number
@@ -31,22 +44,27 @@ interface KnownEpoch {
 
 /**
  * What one honest node owes to the whole network when too many are faulty (consensus 1.8): handed a
- * true finality certificate of a block that is not on its chain, it stops in the same step and
- * names a third of the weight. Told from what it was handed and from its disk alone.
+ * true finality certificate of a block that is not on its chain, in a message or with a block that
+ * it asked for, it stops in the same step and names a third of the weight. Told from what it was
+ * handed and from its disk alone.
  */
 export class ForkWatch {
   readonly #disk: SimulatedDisk
   readonly #judge: VoteJudge
   readonly #setOf: SetOf
+  readonly #answerMs: number
   readonly #epochs = new Map<number, KnownEpoch>()
   #epoch: number
   #final: { certificate: Certificate; atMs: number } | undefined
+  /** When a claim came last with a block that was asked for. */
+  #fetchedMs = 0
   #owed: { readonly claim: Certificate; readonly named: boolean } | undefined
 
-  constructor(disk: SimulatedDisk, judge: VoteJudge, setOf: SetOf, epoch: number) {
+  constructor({ disk, judge, setOf, answerMs }: ForkWatchParts, epoch: number) {
     this.#disk = disk
     this.#judge = judge
     this.#setOf = setOf
+    this.#answerMs = answerMs
     this.#epoch = epoch
     const head = disk.head()
     this.#epochs.set(epoch, { above: viewIn(head, epoch), closing: undefined })
@@ -85,15 +103,29 @@ export class ForkWatch {
     if (kind === VoteKind.finalize && epoch === this.#epoch) this.#final = { certificate, atMs }
   }
 
-  /** Before the node takes the message in. */
-  handed(message: ConsensusMessage, { halted, finished, epoch }: ForkPlace): void {
+  /** Before the node takes the event in. */
+  handed(event: ConsensusEvent, place: ForkPlace): void {
     this.#owed = undefined
+    if (event.type === 'message') this.#look(claimsIn(event.message, place.epoch), place)
+    if (event.type !== 'blockFetched') return
+    const claims = event.justification.parent.filter(
+      ({ statement }) => statement.epoch < place.epoch && this.#isForeign(statement),
+    )
+    if (claims.length === 0) return
+    // One claim out of all that was fetched is verified in so much time.
+    if (event.nowMs - this.#fetchedMs >= this.#answerMs) this.#look(claims, place)
+    this.#fetchedMs = event.nowMs
+  }
+
+  #isForeign({ kind, hash }: Statement): boolean {
+    return kind === VoteKind.finalize && !this.#disk.byHash.has(bytesToHex(hash))
+  }
+
+  #look(claims: readonly Certificate[], { halted, finished, epoch }: ForkPlace): void {
     if (halted || finished || epoch !== this.#epoch) return
-    const claims = claimsIn(message, epoch)
     if (!claims.every((claim) => this.#judge.isQuorum(claim))) return
     for (const claim of claims) {
-      const { kind, hash } = claim.statement
-      if (kind !== VoteKind.finalize || this.#disk.byHash.has(bytesToHex(hash))) continue
+      if (!this.#isForeign(claim.statement)) continue
       const isNews = claim.statement.epoch === epoch ? this.#isBeside(claim) : this.#isPast(claim)
       this.#owed ??= isNews
     }

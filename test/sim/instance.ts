@@ -166,9 +166,9 @@ export class Instance {
     if (event.type === 'timer' && event.timer === 'skip' && event.view === this.machine?.view) {
       this.#listener?.timeOver(event.view)
     }
-    if (event.type === 'message' && this.machine) {
+    if (this.machine) {
       const { halted, finished, config } = this.machine
-      this.#forkWatch?.handed(event.message, { halted, finished, epoch: config.setup.epoch })
+      this.#forkWatch?.handed(event, { halted, finished, epoch: config.setup.epoch })
     }
     this.#duties?.begin(event, this.machine)
     this.#objections?.hear(event, this.#relay.machine)
@@ -176,7 +176,7 @@ export class Instance {
     this.#duties?.check(effects, this.#relay.machine)
     this.#pace?.check(event, effects, this.#relay.machine)
     this.#objections?.check(event, effects, this.#relay.machine)
-    if (event.type === 'message' && this.#forkWatch?.check(effects)) this.forksNoticed += 1
+    if (this.#forkWatch?.check(effects)) this.forksNoticed += 1
     this.#perform(effects)
     if (generation === this.#generation) this.#checkStep()
     this.afterStep?.()
@@ -222,10 +222,15 @@ export class Instance {
   }
 
   #watchForks(machine: MachineState): void {
-    const { scenario, judge } = this.#world
+    const { scenario, judge, timing } = this.#world
     if (!scenario.tooManyFaulty || !this.honest) return
-    const ofEpoch = (epoch: number) => setOf(scenario, epoch)
-    this.#forkWatch = new ForkWatch(this.disk, judge, ofEpoch, machine.config.setup.epoch)
+    const parts = {
+      disk: this.disk,
+      judge,
+      setOf: (epoch: number) => setOf(scenario, epoch),
+      answerMs: timing.rebroadcastMs / 2,
+    }
+    this.#forkWatch = new ForkWatch(parts, machine.config.setup.epoch)
   }
 
   /** Twins run honest code: what they must do about votes they hear, they must do, too. */

@@ -150,16 +150,19 @@ export class ConsensusDriver {
    * For block sync. Runs `importBlocks` while consensus stands still: no call of the host, no vote.
    * Then goes on from host.head(): in the same epoch without losing anything, in a later one
    * with a new machine and the own votes in the log. Download and verify before, so that it lasts
-   * only as long as writing does. Rejects if importBlocks does; consensus goes on.
+   * only as long as writing does. Rejects if importBlocks does, and the driver stops.
    */
   async advanceTo(importBlocks: () => Promise<void>): Promise<void> {
     await this.#work.enqueue(async () => {
       await this.#hostCalls.idle()
       try {
         await importBlocks()
-      } finally {
-        await this.#followHead()
+      } catch (cause) {
+        // What comes here was proven before: it is our disk that fails, and it would every time.
+        this.#fail({ code: 'DRIVER_FAILED', message: 'fetched blocks cannot be stored', cause })
+        throw cause
       }
+      await this.#followHead()
     })
   }
 
